@@ -1,0 +1,57 @@
+"""The engine, the sessions and the migrations of the one database."""
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import InternalError, OperationalError, TimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.settings import ROOT
+
+# The server is gone, or has ended our connection or transaction, or lends us no connection.
+AWAY = (OperationalError, InternalError, TimeoutError)
+
+
+def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_seconds: float = 60) -> Engine:
+    """An engine on psycopg 3 that notices dead connections before it lends them out.
+
+    A process that is stopped in the middle of a transaction holds its row locks until the
+    server ends that transaction, hence the idle limit.
+    """
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    limit = f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_seconds * 1000)}"
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": f"-c timezone=UTC {limit}", "connect_timeout": 5},
+    )
+
+
+def make_sessions(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def migrate(database_url: str, revision: str = "head") -> None:
+    """Bring the database up (or with a lower revision, down) to `revision`."""
+    config = alembic_config()
+    config.attributes["database_url"] = database_url
+    if revision == "base":
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def alembic_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    return config
+
+
+def is_migrated(connection: Connection) -> bool:
+    """Whether the database stands at the newest revision known to this code."""
+    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == newest

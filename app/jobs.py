@@ -1,0 +1,193 @@
+"""Jobs: submit, get, list, cancel, delete. Each function takes a Session and never commits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from app.errors import IdempotencyKeyReused, JobFinished, JobNotFound
+from app.shards import ShardPlan, ShardSize
+from app.tables import CLOCK, Job, Shard, ShardDomain
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A checked request, but for its texts, which may be too many to hold."""
+
+    model: str
+    name: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class DomainProgress:
+    """Texts of a domain: `done` were measured, `failed` could not be; the rest wait."""
+
+    domain: str
+    texts: int
+    done: int
+    failed: int
+    tokens: int
+
+
+def submit(
+    session: Session, draft: Draft, texts: Iterable[tuple[str, str]], size: ShardSize
+) -> tuple[Job, bool]:
+    """Write a job with its texts and shards; the job, and whether it is new.
+
+    The insert of the job's row waits for another that holds the same idempotency key, so of many
+    parallel requests with one key one is new.
+
+    Raises: IdempotencyKeyReused if the key stands for another request.
+    """
+    plan = ShardPlan([draft.model, draft.name, draft.options], size)
+    job_id = _reserve(session, draft)
+    if job_id is None:
+        return _first_of_the_key(session, draft, texts, plan), False
+    _copy_texts(session, job_id, texts, plan)
+    _insert_shards(session, job_id, plan)
+    session.execute(
+        update(Job).where(Job.id == job_id).values(texts=plan.texts, request_sha256=plan.request_sha256)
+    )
+    return session.get_one(Job, job_id), True
+
+
+def _reserve(session: Session, draft: Draft) -> UUID | None:
+    statement = (
+        upsert(Job)
+        .values(
+            model=draft.model,
+            name=draft.name,
+            options=draft.options,
+            idempotency_key=draft.idempotency_key,
+            texts=0,
+            request_sha256=b"",
+        )
+        .on_conflict_do_nothing(index_elements=[Job.idempotency_key])
+        .returning(Job.id)
+    )
+    return session.scalar(statement)
+
+
+def _first_of_the_key(
+    session: Session, draft: Draft, texts: Iterable[tuple[str, str]], plan: ShardPlan
+) -> Job:
+    job = session.scalars(select(Job).where(Job.idempotency_key == draft.idempotency_key)).one()
+    for domain, text in texts:
+        plan.add(domain, text)
+    if job.request_sha256 != plan.request_sha256:
+        raise IdempotencyKeyReused(
+            f"The Idempotency-Key was used for another request, which became job {job.id}."
+        )
+    return job
+
+
+def _copy_texts(session: Session, job_id: UUID, texts: Iterable[tuple[str, str]], plan: ShardPlan) -> None:
+    connection = session.connection().connection.driver_connection
+    assert connection is not None
+    with connection.cursor().copy("copy text (job_id, ordinal, domain, text) from stdin") as copy:
+        for ordinal, (domain, text) in enumerate(texts):
+            plan.add(domain, text)
+            copy.write_row((job_id, ordinal, domain, text))
+
+
+def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:
+    shards = [
+        {"job_id": job_id, "number": number, "first_ordinal": s.first_ordinal, "end_ordinal": s.end_ordinal}
+        for number, s in enumerate(plan.shards)
+    ]
+    domains = [
+        {"job_id": job_id, "number": number, "domain": domain, "texts": texts}
+        for number, s in enumerate(plan.shards)
+        for domain, texts in s.texts.items()
+    ]
+    session.execute(insert(Shard), shards)
+    session.execute(insert(ShardDomain), domains)
+
+
+def get(session: Session, job_id: UUID) -> Job:
+    """Raises: JobNotFound."""
+    job = session.get(Job, job_id)
+    if job is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    return job
+
+
+def page(
+    session: Session, *, status: str | None, model: str | None, limit: int, before: UUID | None
+) -> Sequence[Job]:
+    """The newest `limit` jobs older than `before`; ids are UUIDv7, so they sort by age."""
+    statement = select(Job).order_by(Job.id.desc()).limit(limit)
+    if status is not None:
+        statement = statement.where(_has_status(status))
+    if model is not None:
+        statement = statement.where(Job.model == model)
+    if before is not None:
+        statement = statement.where(Job.id < before)
+    return session.scalars(statement).all()
+
+
+def _has_status(status: str) -> ColumnElement[bool]:
+    if status == "queued":
+        return and_(Job.outcome.is_(None), Job.started_at.is_(None))
+    if status == "running":
+        return and_(Job.outcome.is_(None), Job.started_at.is_not(None))
+    return Job.outcome == status
+
+
+def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[DomainProgress]]:
+    """The progress of each job by domain, domains in the order of their first text."""
+    sums = (func.sum(getattr(ShardDomain, name)) for name in ("texts", "done", "failed", "tokens"))
+    statement = (
+        select(ShardDomain.job_id, ShardDomain.domain, *sums)
+        .where(ShardDomain.job_id.in_(list(job_ids)))
+        .group_by(ShardDomain.job_id, ShardDomain.domain)
+        .order_by(ShardDomain.job_id, func.min(ShardDomain.number), ShardDomain.domain)
+    )
+    domains: dict[UUID, list[DomainProgress]] = {}
+    for job_id, domain, *counts in session.execute(statement):
+        domains.setdefault(job_id, []).append(DomainProgress(domain, *map(int, counts)))
+    return domains
+
+
+def now(session: Session) -> datetime:
+    """The database's clock: the only one that leases and times go by."""
+    clock: datetime = session.execute(select(CLOCK)).scalar_one()
+    return clock
+
+
+def queued_by_model(session: Session) -> dict[str, int]:
+    statement = select(Job.model, func.count().label("jobs")).where(_has_status("queued")).group_by(Job.model)
+    return {row.model: row.jobs for row in session.execute(statement)}
+
+
+def cancel(session: Session, job_id: UUID) -> Job:
+    """Ask for a job's end. One that no worker has taken ends here, another when a worker closes it.
+
+    Raises: JobNotFound, JobFinished.
+    """
+    job = session.get(Job, job_id, with_for_update=True)
+    if job is None:
+        raise JobNotFound(f"There is no job {job_id}.")
+    if job.outcome is not None:
+        raise JobFinished(f"The job has {job.outcome} and can't be cancelled.")
+    job.cancel_requested_at = job.cancel_requested_at or now(session)
+    if job.started_at is None:
+        job.outcome, job.finished_at = "cancelled", job.cancel_requested_at
+    return job
+
+
+def delete_job(session: Session, job_id: UUID) -> None:
+    """Remove a job and all its rows; a worker that holds a shard of it finds nothing to commit to.
+
+    Raises: JobNotFound.
+    """
+    deleted = session.scalar(delete(Job).where(Job.id == job_id).returning(Job.id))
+    if deleted is None:
+        raise JobNotFound(f"There is no job {job_id}.")

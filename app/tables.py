@@ -1,0 +1,185 @@
+"""The tables. Postgres holds the truth: a job's status follows from facts that are written once."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    MetaData,
+    Table,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.vocabulary import STATISTIC_COLUMNS
+
+CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        bytes: BYTEA,
+        float: Double,
+    }
+
+
+class Job(Base):
+    """One request: a model, texts by domain, options."""
+
+    __tablename__ = "job"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.uuidv7())
+    name: Mapped[str | None]
+    model: Mapped[str]
+    options: Mapped[dict[str, Any]]
+    texts: Mapped[int]
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    request_sha256: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    started_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None]
+    measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it
+
+    __table_args__ = (
+        CheckConstraint("outcome in ('succeeded', 'failed', 'cancelled')", name="outcome"),
+        CheckConstraint("(outcome is null) = (finished_at is null)", name="finished"),
+        Index("job_unfinished_idx", "model", "id", postgresql_where=text("outcome is null")),
+    )
+
+    @property
+    def status(self) -> str:
+        if self.outcome is not None:
+            return self.outcome
+        return "queued" if self.started_at is None else "running"
+
+
+class Text(Base):
+    """A text as it was posted; `ordinal` is its place in the job."""
+
+    __tablename__ = "text"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    domain: Mapped[str]
+    text: Mapped[str]
+
+
+class Shard(Base):
+    """A contiguous range of ordinals: leased, measured and committed whole.
+
+    Each claim raises `epoch`; a commit under an older epoch finds no row and is thrown away.
+    """
+
+    __tablename__ = "shard"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first_ordinal: Mapped[int]
+    end_ordinal: Mapped[int]
+    epoch: Mapped[int] = mapped_column(server_default="0")
+    attempt: Mapped[int] = mapped_column(server_default="0")
+    lease_until: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        CheckConstraint("first_ordinal < end_ordinal", name="not_empty"),
+        Index("shard_open_idx", "job_id", "number", postgresql_where=text("done_at is null")),
+    )
+
+
+class ShardDomain(Base):
+    """How many texts of a domain a shard holds, and what became of them: a job's progress is their sum."""
+
+    __tablename__ = "shard_domain"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    texts: Mapped[int]
+    done: Mapped[int] = mapped_column(server_default="0")
+    failed: Mapped[int] = mapped_column(server_default="0")
+    tokens: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "number"],
+            ["shard.job_id", "shard.number"],
+            ondelete="CASCADE",
+            name="shard_domain_shard_fkey",
+        ),
+    )
+
+
+class TextProfile(Base):
+    """What was measured on a text.
+
+    `values` holds little-endian float64 in the order (component, scope, layer, metric), the
+    components being those of the job's options; NaN stands for "no value". Null where the text failed.
+    """
+
+    __tablename__ = "text_profile"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    tokens: Mapped[int]
+    truncated: Mapped[bool]
+    error: Mapped[str | None]
+    values: Mapped[bytes | None]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "ordinal"],
+            ["text.job_id", "text.ordinal"],
+            ondelete="CASCADE",
+            name="text_profile_text_fkey",
+        ),
+        CheckConstraint("(error is null) = (values is not null)", name="error_or_values"),
+    )
+
+
+class Model(Base):
+    """A configured model as the last worker that loaded it found it."""
+
+    __tablename__ = "model"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    measured_with: Mapped[dict[str, Any]]
+    loaded_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+
+
+layer_profile = Table(
+    "layer_profile",
+    Base.metadata,
+    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("domain", Text.__table__.c.domain.type, primary_key=True),
+    Column("scope", Text.__table__.c.domain.type, primary_key=True),
+    Column("component", Text.__table__.c.domain.type, primary_key=True),
+    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
+    Column("texts", Shard.__table__.c.number.type, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    *(Column(name, Double) for name in STATISTIC_COLUMNS),
+)

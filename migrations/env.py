@@ -1,0 +1,23 @@
+"""Alembic's entry: the database's address comes from the caller, the schema from `app.tables`."""
+
+from alembic import context
+from sqlalchemy import create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+from app.tables import Base
+
+# One migration at a time, whoever asks: API, worker and `layerscope migrate` may start together.
+LOCK = 0x6C617965
+
+
+def run() -> None:
+    url = make_url(context.config.attributes["database_url"]).set(drivername="postgresql+psycopg")
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection, target_metadata=Base.metadata)
+        with context.begin_transaction():
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({LOCK})")
+            context.run_migrations()
+
+
+run()

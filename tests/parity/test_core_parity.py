@@ -1,0 +1,149 @@
+"""Every number of every text against a Llama written out in numpy, float64, one text at a time.
+
+The reference shares nothing with the product but the weights and the token ids: its own forward pass, no hooks, no
+packing, the definitions of docs/metrics.md taken literally (1 − cos is computed as 1 − cos: float64 can afford it).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from transformers import LlamaForCausalLM
+
+from tests.tiny import add_giants, byte_tokenizer, causal_model, save
+from worker.core import METRICS, load_model, profile_texts
+
+Array = NDArray[np.float64]
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+FLOAT32, BFLOAT16 = 1e-5, 2e-2
+TEXTS = [
+    "int main() { return 0; }",
+    "def f(x):\n    return x * x  # squares\n" * 5,
+    "Revenue rose 12.4 % to $3,456 million in the year to 31 March.",
+    "π ≈ 3.14159, und die Größe zählt. 数字",
+    "x",
+    "the same sentence again and again, " * 20,
+]
+
+
+def weights(model: LlamaForCausalLM) -> dict[str, Array]:
+    return {name: value.double().numpy() for name, value in model.model.state_dict().items()}
+
+
+def norm(x: Array, weight: Array, epsilon: float) -> Array:
+    scaled: Array = x / np.sqrt((x * x).mean(-1, keepdims=True) + epsilon) * weight
+    return scaled
+
+
+def rotate(x: Array, theta: float) -> Array:
+    """Rotary positions. Angles in float32, as the model defines them; all else in float64."""
+    tokens, _, size = x.shape
+    frequencies = 1.0 / theta ** (torch.arange(0, size, 2).float() / size)
+    angles = (torch.arange(tokens).float()[:, None] * frequencies).double().numpy()[:, None]
+    cos, sin = np.cos(angles), np.sin(angles)
+    left, right = np.split(x, 2, -1)
+    return np.concatenate([left * cos - right * sin, right * cos + left * sin], -1)
+
+
+def attend(x: Array, w: dict[str, Array], prefix: str, config: Any) -> Array:
+    size = config.hidden_size // config.num_attention_heads
+    q, k, v = ((x @ w[f"{prefix}.{name}_proj.weight"].T).reshape(len(x), -1, size) for name in "qkv")
+    theta = config.rope_parameters["rope_theta"]
+    q, k = rotate(q, theta), rotate(k, theta)
+    k, v = (np.repeat(part, q.shape[1] // k.shape[1], 1) for part in (k, v))
+    scores = np.einsum("qhd,khd->hqk", q, k) / np.sqrt(size)
+    scores = np.where(np.tri(len(x), dtype=bool), scores, -np.inf)
+    shares = np.exp(scores - scores.max(-1, keepdims=True))
+    shares /= shares.sum(-1, keepdims=True)
+    out: Array = np.einsum("hqk,khd->qhd", shares, v).reshape(len(x), -1) @ w[f"{prefix}.o_proj.weight"].T
+    return out
+
+
+def metrics(h: Array, delta: Array) -> list[float]:
+    """The table of definitions, literally, for the tokens given: (T, D) each."""
+    if not len(h):
+        return [np.nan] * len(METRICS)
+    sizes, steps, after = (np.linalg.norm(x, axis=-1) for x in (h, delta, h + delta))
+    return [
+        delta.mean(),
+        np.abs(delta).mean(),
+        np.sqrt((delta**2).mean()),
+        (steps / sizes).mean(),
+        ((h * delta).sum(-1) / (sizes * steps)).mean(),
+        (1 - (h * (h + delta)).sum(-1) / (sizes * after)).mean(),
+        np.sqrt((h**2).mean()),
+    ]
+
+
+def reference(model: LlamaForCausalLM, ids: list[int]) -> Array:
+    """(component, scope, layer, metric) of one text."""
+    w, config = weights(model), model.config
+    h = w["embed_tokens.weight"][ids]
+    table = np.empty((3, 3, config.num_hidden_layers, len(METRICS)))
+    for layer in range(config.num_hidden_layers):
+        part = f"layers.{layer}"
+        x = norm(h, w[f"{part}.input_layernorm.weight"], config.rms_norm_eps)
+        a = attend(x, w, f"{part}.self_attn", config)
+        x = norm(h + a, w[f"{part}.post_attention_layernorm.weight"], config.rms_norm_eps)
+        gate, up = (x @ w[f"{part}.mlp.{name}_proj.weight"].T for name in ("gate", "up"))
+        m = (gate / (1 + np.exp(-gate)) * up) @ w[f"{part}.mlp.down_proj.weight"].T
+        for i, (entering, delta) in enumerate([(h, a + m), (h, a), (h + a, m)]):
+            for j, scope in enumerate([slice(None), slice(1, None), slice(1)]):
+                table[i, j, layer] = metrics(entering[scope], delta[scope])
+        h = h + a + m
+    return table
+
+
+def errors(got: Array, want: Array) -> Array:
+    """Relative, a metric; `delta_mean` and `cosine` cancel, so against `delta_abs_mean` and against 1."""
+    scale = np.abs(want)
+    scale[..., METRICS.index("delta_mean")] = scale[..., METRICS.index("delta_abs_mean")]
+    scale[..., METRICS.index("cosine")] = 1.0
+    assert (np.isnan(got) == np.isnan(want)).all()
+    worst: Array = np.nanmax(np.abs(got - want) / scale, axis=(0, 1, 2))
+    return worst
+
+
+def worst_errors(model: LlamaForCausalLM, folder: Path, texts: list[str], dtype: str = "float32") -> Array:
+    loaded = load_model(save(model, folder), dtype=dtype)
+    tokenizer = byte_tokenizer()
+    found = [
+        errors(text.values, reference(model, tokenizer(texts[text.ordinal])["input_ids"][: text.tokens]))
+        for text in profile_texts(loaded, texts)
+    ]
+    assert len(found) == len(texts)
+    worst: Array = np.max(found, axis=0)
+    print(dtype, {name: f"{error:.1e}" for name, error in zip(METRICS, worst, strict=True)})
+    return worst
+
+
+def test_every_value_of_built_in_texts(tmp_path: Path) -> None:
+    assert worst_errors(causal_model(), tmp_path, TEXTS).max() < FLOAT32
+
+
+def test_every_value_with_a_giant_first_token(tmp_path: Path) -> None:
+    model = causal_model()
+    add_giants(model)
+    giant = reference(model, byte_tokenizer()(TEXTS[0])["input_ids"])[0, :, 2, METRICS.index("residual_rms")]
+    assert giant[2] > 20 * giant[1]  # scope first against scope rest: the giant is there
+    assert worst_errors(model, tmp_path, TEXTS).max() < FLOAT32
+
+
+def test_bfloat16_model(tmp_path: Path) -> None:
+    model = causal_model(dtype=torch.bfloat16, initializer_range=0.1)
+    assert worst_errors(model, tmp_path, TEXTS, "bfloat16").max() < BFLOAT16
+
+
+@pytest.mark.parametrize("domain", ["cpp", "python", "finance", "numbers"])
+def test_every_value_of_real_texts(domain: str, tmp_path: Path) -> None:
+    path = SHARED / f"{domain}.json"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not beside the repository")
+    texts = json.loads(path.read_text(encoding="utf-8"))[:8]
+    model = causal_model(hidden_size=64, num_hidden_layers=6, max_position_embeddings=512)
+    assert worst_errors(model, tmp_path, texts).max() < FLOAT32

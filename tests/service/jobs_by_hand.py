@@ -1,0 +1,76 @@
+"""Jobs submitted and measured step by step, as API and worker do it, without a model."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy.orm import Session, sessionmaker
+
+from app import jobs, shards
+from app.jobs import Draft
+from app.shards import Claim, Measured, ShardSize
+from app.vocabulary import COMPONENTS, METRICS, SCOPES
+
+MODEL = "demo"
+LAYERS = 3
+LEASE_SECONDS = 60.0
+OPTIONS: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(COMPONENTS)}
+MEASURED_WITH = {
+    "source": "demo",
+    "revision": "r1",
+    "layers": LAYERS,
+    "hidden_size": 8,
+    "dtype": "float32",
+    "device": "cpu",
+    "max_tokens": 2048,
+    "versions": {},
+}
+
+
+def submit(
+    sessions: sessionmaker[Session],
+    texts: Sequence[tuple[str, str]],
+    *,
+    texts_per_shard: int = 2,
+    model: str = MODEL,
+    key: str | None = None,
+) -> UUID:
+    draft = Draft(model=model, options=OPTIONS, idempotency_key=key)
+    with sessions.begin() as session:
+        job, _ = jobs.submit(session, draft, texts, ShardSize(characters=10**9, texts=texts_per_shard))
+        return job.id
+
+
+def claim(sessions: sessionmaker[Session], lease_seconds: float = LEASE_SECONDS, model: str = MODEL) -> Claim | None:
+    with sessions.begin() as session:
+        return shards.claim(session, model, lease_seconds, MEASURED_WITH)
+
+
+def must_claim(sessions: sessionmaker[Session], lease_seconds: float = LEASE_SECONDS) -> Claim:
+    claimed = claim(sessions, lease_seconds)
+    assert claimed is not None
+    return claimed
+
+
+def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> list[Measured]:
+    """Values that tell the ordinal; the texts of the ordinals in `failing` have an error instead."""
+    with sessions.begin() as session:
+        texts = shards.texts(session, claim)
+    return [
+        _measured(claim.first_ordinal + i, domain, claim.first_ordinal + i in failing)
+        for i, (domain, _) in enumerate(texts)
+    ]
+
+
+def _measured(ordinal: int, domain: str, failing: bool) -> Measured:
+    if failing:
+        return Measured(ordinal, domain, 0, False, "it would not", None)
+    values = np.random.default_rng(ordinal).normal(size=(len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS)))
+    return Measured(ordinal, domain, 10 + ordinal, False, None, values.astype("<f8").tobytes())
+
+
+def commit(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> None:
+    rows = measured(sessions, claim, failing)
+    with sessions.begin() as session:
+        shards.commit(session, claim, rows)

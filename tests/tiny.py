@@ -1,0 +1,97 @@
+"""Tiny random Llamas, saved as real folders: config, safetensors, a byte-level tokenizer. No download."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from worker.core.quiet import quiet
+
+BOS = "<s>"
+DEFAULTS: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+}
+
+
+def byte_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
+    """One token a byte, and a BOS in front of every text where `bos`: lengths in a test can be counted by eye."""
+    symbols = [BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([BOS])
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BOS)
+
+
+def causal_model(seed: int = 0, dtype: torch.dtype = torch.float32, **config: Any) -> LlamaForCausalLM:
+    """A random `LlamaForCausalLM` with weights large enough that every component moves the residual."""
+    torch.manual_seed(seed)
+    settings = {**DEFAULTS, "vocab_size": 257, "tie_word_embeddings": False, "initializer_range": 0.2}
+    model = LlamaForCausalLM(LlamaConfig(**{**settings, **config}))
+    return model.to(dtype).eval()
+
+
+@torch.no_grad()
+def add_giants(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> None:
+    """Makes layer 1 write `size` into one unit of the BOS token, as trained Llamas do on their first token.
+
+    A hidden MLP unit of layer 1 is tied to the BOS embedding: it fires there and hardly elsewhere.
+    """
+    layer, bos = model.model.layers[1], model.model.embed_tokens.weight[0]
+    direction = torch.zeros_like(bos)
+    direction[unit] = 1.0
+    bos.copy_(direction * 4)
+    for earlier in (model.model.layers[0].self_attn.o_proj, model.model.layers[0].mlp.down_proj):
+        earlier.weight.mul_(0.1)  # so that the BOS token still points where it did
+    layer.mlp.gate_proj.weight[0] = direction
+    layer.mlp.up_proj.weight[0] = direction
+    norm = float(bos.numel()) ** 0.5
+    layer.mlp.down_proj.weight[:, 0] = direction * (size / norm**2)
+
+
+@torch.no_grad()
+def silence(model: LlamaForCausalLM, layer: int) -> None:
+    """Makes `layer` write exactly nothing: both of its writing projections are zero."""
+    model.model.layers[layer].self_attn.o_proj.weight.zero_()
+    model.model.layers[layer].mlp.down_proj.weight.zero_()
+
+
+@torch.no_grad()
+def poison(model: LlamaForCausalLM, layer: int, byte: str, value: float = float("nan")) -> None:
+    """Makes texts that hold `byte` leave the finite numbers at `layer`, and no other text.
+
+    The byte's embedding points along unit 0, which nothing else uses, and a hidden MLP unit of `layer` that reads
+    unit 0 writes `value` times what it found there.
+    """
+    token = sorted(pre_tokenizers.ByteLevel.alphabet()).index(byte) + 1
+    model.model.embed_tokens.weight[:, 0] = 0.0
+    model.model.embed_tokens.weight[token] = 0.0
+    model.model.embed_tokens.weight[token, 0] = 5.0
+    for block in model.model.layers:
+        block.self_attn.o_proj.weight[0] = 0.0
+        block.mlp.down_proj.weight[0] = 0.0
+    mlp = model.model.layers[layer].mlp
+    for projection in (mlp.gate_proj, mlp.up_proj):
+        projection.weight[0] = 0.0
+        projection.weight[0, 0] = 1e19  # squared: 1e38 and more, beyond float32 once weighted
+    mlp.down_proj.weight[:, 0] = value
+
+
+def save(model: LlamaForCausalLM, folder: Path, bos: bool = True) -> Path:
+    """Writes config, safetensors and tokenizer to `folder`."""
+    with quiet():
+        model.save_pretrained(folder)
+    byte_tokenizer(bos).save_pretrained(folder)
+    return folder

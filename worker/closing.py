@@ -1,0 +1,116 @@
+"""The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app import shards
+from app.tables import CLOCK, Job, Text, TextProfile, layer_profile
+from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
+from worker.core import Moments, Summary
+
+Values = NDArray[np.float64]
+ROWS_AT_A_TIME = 256
+
+
+def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
+    """Close every job of a model that has no open shard left or whose end was asked for."""
+    while True:
+        with sessions.begin() as session:
+            job = shards.next_to_close(session, model)
+            if job is None:
+                return
+            close(session, job, problem=None)
+
+
+def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
+    """Write the statistics of what was measured, and the job's outcome, in the caller's transaction."""
+    domains = _pool(session, job)
+    for domain, pool in sorted(domains.items()):
+        session.execute(insert(layer_profile), list(pool.rows(job, domain)))
+    if job.cancel_requested_at is not None:
+        job.outcome = "cancelled"
+    elif problem is not None or not domains:
+        job.outcome, job.error = "failed", problem or _nothing_succeeded(session, job)
+    else:
+        job.outcome = "succeeded"
+    job.finished_at = session.execute(select(CLOCK)).scalar_one()
+
+
+def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
+    first = (
+        select(TextProfile.error).where(TextProfile.job_id == job.id).order_by(TextProfile.ordinal).limit(1)
+    )
+    detail = f"None of the {job.texts} texts could be profiled; the first: {session.scalar(first)}"
+    return {
+        "type": "urn:layerscope:problem:no-text-succeeded",
+        "title": "No text succeeded",
+        "detail": detail,
+    }
+
+
+class Pool:
+    """The texts of one domain, summed up."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.moments = Moments(shape)
+        self.texts = dict.fromkeys(SCOPES, 0)
+        self.tokens = dict.fromkeys(SCOPES, 0)
+
+    def add(self, values: Values, tokens: int) -> None:
+        self.moments.add(values)
+        for scope, in_scope in zip(SCOPES, (tokens, tokens - 1, 1), strict=True):
+            self.texts[scope] += in_scope > 0
+            self.tokens[scope] += in_scope
+
+    def rows(self, job: Job, domain: str) -> Iterator[dict[str, Any]]:
+        """A row of `layer_profile` for each component, scope and layer."""
+        statistics = _statistics(self.moments.summary())
+        for c, component in enumerate(job.options["components"]):
+            for s, scope in enumerate(SCOPES):
+                for layer in range(statistics.shape[2]):
+                    yield {
+                        "job_id": job.id,
+                        "domain": domain,
+                        "scope": scope,
+                        "component": component,
+                        "layer": layer,
+                        "texts": self.texts[scope],
+                        "tokens": self.tokens[scope],
+                        **dict(zip(STATISTIC_COLUMNS, statistics[c, s, layer].flat, strict=True)),
+                    }
+
+
+def _statistics(summary: Summary) -> NDArray[np.object_]:
+    """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; None where there is no value."""
+    parts = (summary.mean, summary.var, summary.std, summary.ci_low, summary.ci_high)
+    stacked = np.stack(parts, axis=-1)
+    return np.where(np.isnan(stacked), None, stacked.astype(object))
+
+
+def _pool(session: Session, job: Job) -> dict[str, Pool]:
+    pools: dict[str, Pool] = {}
+    for domain, tokens, values in _measured(session, job):
+        for name in (domain, POOLED_DOMAIN):
+            if name not in pools:
+                pools[name] = Pool(values.shape)
+            pools[name].add(values, tokens)
+    return pools
+
+
+def _measured(session: Session, job: Job) -> Iterator[tuple[str, int, Values]]:
+    """(domain, tokens, values) of each text that succeeded, in ordinal order, never all in memory."""
+    statement = (
+        select(Text.domain, TextProfile.tokens, TextProfile.values)
+        .join(Text, (Text.job_id == TextProfile.job_id) & (Text.ordinal == TextProfile.ordinal))
+        .where(TextProfile.job_id == job.id, TextProfile.values.is_not(None))
+        .order_by(TextProfile.ordinal)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    shape = (len(job.options["components"]), len(SCOPES), -1, len(METRICS))
+    for row in session.execute(statement):
+        yield row.domain, row.tokens, np.frombuffer(row.values, "<f8").reshape(shape)

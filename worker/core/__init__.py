@@ -1,0 +1,21 @@
+"""Measures what each layer of a Llama writes into the residual stream; needs torch, transformers, numpy, scipy."""
+
+from worker.core.demo import ensure_demo_model
+from worker.core.model import Model, load_model
+from worker.core.profile import TextProfile, profile_texts
+from worker.core.statistics import Moments, Summary
+from worker.core.vocabulary import COMPONENTS, METRICS, SCOPES, ModelError
+
+__all__ = [
+    "COMPONENTS",
+    "METRICS",
+    "SCOPES",
+    "Model",
+    "ModelError",
+    "Moments",
+    "Summary",
+    "TextProfile",
+    "ensure_demo_model",
+    "load_model",
+    "profile_texts",
+]

@@ -1,0 +1,95 @@
+"""From texts to rows of tokens: tokenise, cut the stream into windows, pack each window under a token budget."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# A window is what is held at a time, whatever the number of texts: enough to fill rows well, and no more.
+WINDOW_TEXTS = 256
+WINDOW_ROWS = 4  # token budgets a window
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text as the model will see it, or the reason why it won't."""
+
+    ordinal: int
+    ids: tuple[int, ...]  # token ids in the text's order, special tokens of the tokenizer included; () if it failed
+    tokens: int  # len(ids), or of a failed text its token count where known, else 0
+    truncated: bool
+    error: str | None
+
+
+def encode(
+    tokenizer: Any, ordinal: int, text: object, limit: int, overflow: str, vocabulary_size: int
+) -> Encoded:
+    """Tokenises one text; whatever is wrong with it becomes its `error` and nobody else's.
+
+    Special tokens are the tokenizer's own choice (a Llama 3 tokenizer puts a BOS in front): they count as tokens, and
+    a BOS is the text's first token.
+
+    Args:
+        limit: the most tokens that count, ≥ 1.
+        overflow: "truncate" (the first `limit` tokens count) or "fail".
+        vocabulary_size: rows of the model's embedding; an id beyond it would kill a CUDA process.
+    """
+    if not isinstance(text, str):
+        return _failed(ordinal, 0, f"the text is not a string but {type(text).__name__}")
+    if not text:
+        return _failed(ordinal, 0, "the text is empty")
+    try:
+        ids = tokenizer(text, verbose=False)["input_ids"]
+    except Exception as error:  # whatever the tokenizer raises, the other texts go on
+        return _failed(ordinal, 0, f"the text could not be tokenised: {error or type(error).__name__}")
+    if not ids:
+        return _failed(ordinal, 0, "the text has no tokens")
+    if len(ids) > limit and overflow == "fail":
+        return _failed(ordinal, len(ids), f"the text has {len(ids)} tokens, more than the limit of {limit}")
+    kept = tuple(ids[:limit])
+    if max(kept) >= vocabulary_size:
+        reason = f"token id {max(kept)} is outside the model's vocabulary of {vocabulary_size}"
+        return _failed(ordinal, len(ids), f"the text cannot be embedded: {reason}")
+    return Encoded(ordinal, kept, len(kept), len(ids) > limit, None)
+
+
+def _failed(ordinal: int, tokens: int, error: str) -> Encoded:
+    return Encoded(ordinal, (), tokens, False, error)
+
+
+def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
+    """Cuts the stream where WINDOW_ROWS · budget tokens or WINDOW_TEXTS texts are reached.
+
+    Reads no text beyond the window it returns. Where it cuts depends on the texts alone, never on timing, so the same
+    texts always share the same rows.
+    """
+    window: list[Encoded] = []
+    tokens = 0
+    for text in texts:
+        window.append(text)
+        tokens += len(text.ids)
+        if tokens >= WINDOW_ROWS * budget or len(window) >= WINDOW_TEXTS:
+            yield window
+            window, tokens = [], 0
+    if window:
+        yield window
+
+
+def pack(window: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+    """First-fit decreasing: the longest text first, each into the first row that still has room.
+
+    Texts without tokens are left out; a text longer than `budget` has a row of its own. The longest row comes first,
+    so a memory that is too small shows at once.
+    """
+    rows: list[list[Encoded]] = []
+    room: list[int] = []
+    for text in sorted(window, key=lambda text: (-len(text.ids), text.ordinal)):
+        if not text.ids:
+            continue
+        length = len(text.ids)
+        index = next((i for i, free in enumerate(room) if length <= free), len(rows))
+        if index == len(rows):
+            rows.append([])
+            room.append(budget)
+        rows[index].append(text)
+        room[index] -= length
+    return rows

@@ -1,0 +1,80 @@
+"""What each component adds to the residual, as the model computes it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from worker.core.vocabulary import Block
+
+# (layer, component, residual, delta): h and δ, both (N, D); called during the forward pass, on the model's device
+Record = Callable[[int, str, Tensor, Tensor], None]
+
+
+@contextmanager
+def contributions(blocks: Sequence[Block], components: Sequence[str], record: Record) -> Iterator[None]:
+    """Reports every component's residual and delta while the model runs; always leaves the model without hooks.
+
+    Only what `components` needs is hooked. Tensors are the model's own, not copies: `record` must not write to them.
+    """
+    with ExitStack() as hooks:
+        for index, block in enumerate(blocks):
+            _Tap(index, frozenset(components), record).attach(block, hooks)
+        yield
+
+
+class _Tap:
+    """One layer: remembers what entered it until what it wrote is known."""
+
+    def __init__(self, index: int, components: frozenset[str], record: Record) -> None:
+        self.index, self.components, self.record = index, components, record
+        self.seen: dict[str, Tensor] = {}  # of the current pass: h, middle (h + a), a, m; (N, D), the model's dtype
+
+    def attach(self, block: Block, hooks: ExitStack) -> None:
+        """Registers the hooks this layer needs; `hooks` removes them."""
+        hooks.enter_context(block.layer.register_forward_pre_hook(self.enter))
+        hooks.enter_context(block.layer.register_forward_hook(self.leave))
+        rounded = next(block.layer.parameters()).dtype != torch.float32
+        if self.components & {"attention", "mlp"} or rounded:
+            hooks.enter_context(block.attention.register_forward_hook(self.attended))
+            hooks.enter_context(block.mlp.register_forward_hook(self.transformed))
+        if "mlp" in self.components:
+            hooks.enter_context(block.middle.register_forward_pre_hook(self.between))
+
+    def enter(self, _module: Any, args: tuple[Tensor, ...]) -> None:
+        self.seen = {"h": _rows(args[0])}
+
+    def attended(self, _module: Any, _args: Any, output: tuple[Tensor, Any]) -> None:
+        self.seen["a"] = _rows(output[0])
+        if "attention" in self.components:
+            self.record(self.index, "attention", self.seen["h"], self.seen["a"])
+
+    def between(self, _module: Any, args: tuple[Tensor, ...]) -> None:
+        self.seen["middle"] = _rows(args[0])
+
+    def transformed(self, _module: Any, _args: Any, output: Tensor) -> None:
+        self.seen["m"] = _rows(output)
+        if "mlp" in self.components:
+            self.record(self.index, "mlp", self.seen["middle"], self.seen["m"])
+
+    def leave(self, _module: Any, _args: Any, output: Tensor) -> None:
+        if "block" in self.components:
+            self.record(self.index, "block", self.seen["h"], self.block_delta(_rows(output)))
+        self.seen = {}
+
+    def block_delta(self, after: Tensor) -> Tensor:
+        """δ, (N, D) float32.
+
+        A half-precision model rounds the residual it stores (to 2 where it holds 328 in bfloat16), and a difference
+        of two rounded residuals keeps that error; a + m, added in float32, does not have it.
+        """
+        if after.dtype == torch.float32:
+            return after - self.seen["h"]
+        return self.seen["a"].float() + self.seen["m"].float()
+
+
+def _rows(activations: Tensor) -> Tensor:
+    """(1, N, D) → (N, D)"""
+    return activations.flatten(0, 1)
