@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import shards
-from app.tables import CLOCK, Job, Text, TextProfile, layer_profile
+from app import jobs, shards
+from app.tables import Job, Text, TextProfile, layer_profile
 from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
 from worker.core import Moments, Summary
 
@@ -32,13 +32,16 @@ def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
     domains = _pool(session, job)
     for domain, pool in sorted(domains.items()):
         session.execute(insert(layer_profile), list(pool.rows(job, domain)))
+    if problem is None and not domains:
+        problem = _nothing_succeeded(session, job)
+    finished_at = jobs.now(session)
     if job.cancel_requested_at is not None:
         job.outcome = "cancelled"
-    elif problem is not None or not domains:
-        job.outcome, job.error = "failed", problem or _nothing_succeeded(session, job)
+    elif problem is not None:
+        job.outcome, job.error = "failed", problem
     else:
         job.outcome = "succeeded"
-    job.finished_at = session.execute(select(CLOCK)).scalar_one()
+    job.finished_at = finished_at
 
 
 def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
@@ -81,15 +84,19 @@ class Pool:
                         "layer": layer,
                         "texts": self.texts[scope],
                         "tokens": self.tokens[scope],
-                        **dict(zip(STATISTIC_COLUMNS, statistics[c, s, layer].flat, strict=True)),
+                        **_columns(statistics[c, s, layer]),
                     }
 
 
-def _statistics(summary: Summary) -> NDArray[np.object_]:
-    """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; None where there is no value."""
-    parts = (summary.mean, summary.var, summary.std, summary.ci_low, summary.ci_high)
-    stacked = np.stack(parts, axis=-1)
-    return np.where(np.isnan(stacked), None, stacked.astype(object))
+def _statistics(summary: Summary) -> Values:
+    """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; nan where there is no value."""
+    return np.stack([summary.mean, summary.var, summary.std, summary.ci_low, summary.ci_high], axis=-1)
+
+
+def _columns(statistics: Values) -> dict[str, float | None]:
+    """The statistics of one row by column: (M, 5), nan becomes null."""
+    values = (None if np.isnan(value) else float(value) for value in statistics.flat)
+    return dict(zip(STATISTIC_COLUMNS, values, strict=True))
 
 
 def _pool(session: Session, job: Job) -> dict[str, Pool]:

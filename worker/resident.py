@@ -8,9 +8,10 @@ from typing import Any
 
 from redis import RedisError
 from rq import SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
-from rq.worker.base import StopRequested, WorkerStatus
+from rq.worker import WorkerStatus
 
 from app.queue import DRAIN
 

@@ -42,7 +42,9 @@ def submit(
         return job.id
 
 
-def claim(sessions: sessionmaker[Session], lease_seconds: float = LEASE_SECONDS, model: str = MODEL) -> Claim | None:
+def claim(
+    sessions: sessionmaker[Session], lease_seconds: float = LEASE_SECONDS, model: str = MODEL
+) -> Claim | None:
     with sessions.begin() as session:
         return shards.claim(session, model, lease_seconds, MEASURED_WITH)
 

@@ -1,4 +1,7 @@
-"""Measures what each layer of a Llama writes into the residual stream; needs torch, transformers, numpy, scipy."""
+"""Measures what each layer of a Llama writes into the residual stream.
+
+Needs torch, transformers, numpy and scipy, and nothing of the service.
+"""
 
 from worker.core.demo import ensure_demo_model
 from worker.core.model import Model, load_model

@@ -1,8 +1,9 @@
-"""Attention over a packed row: the texts of a batch lie one behind the other, and each attends to itself alone.
+"""Attention over a packed row: the texts of a batch lie one behind the other, and each attends to itself
+alone.
 
-Transformers can separate packed texts with a block mask, but that mask is quadratic in the row. Here each text is a
-causal attention of its own, so a row costs what its texts cost one at a time, needs no padding and no mask, and a
-text's numbers don't depend on its neighbours.
+Transformers can separate packed texts with a block mask, but that mask is quadratic in the row. Here each
+text is a causal attention of its own, so a row costs what its texts cost one at a time, needs no padding and
+no mask, and a text's numbers don't depend on its neighbours.
 """
 
 from collections.abc import Iterator, Sequence

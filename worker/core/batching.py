@@ -1,4 +1,4 @@
-"""From texts to rows of tokens: tokenise, cut the stream into windows, pack each window under a token budget."""
+"""From texts to rows of tokens: tokenise, cut the stream into windows, pack windows under a budget."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,9 @@ class Encoded:
     """A text as the model will see it, or the reason why it won't."""
 
     ordinal: int
-    ids: tuple[int, ...]  # token ids in the text's order, special tokens of the tokenizer included; () if it failed
+    ids: tuple[
+        int, ...
+    ]  # token ids in the text's order, special tokens of the tokenizer included; () if it failed
     tokens: int  # len(ids), or of a failed text its token count where known, else 0
     truncated: bool
     error: str | None
@@ -25,8 +27,8 @@ def encode(
 ) -> Encoded:
     """Tokenises one text; whatever is wrong with it becomes its `error` and nobody else's.
 
-    Special tokens are the tokenizer's own choice (a Llama 3 tokenizer puts a BOS in front): they count as tokens, and
-    a BOS is the text's first token.
+    Special tokens are the tokenizer's own choice (a Llama 3 tokenizer puts a BOS in front): they count as
+    tokens, and a BOS is the text's first token.
 
     Args:
         limit: the most tokens that count, ≥ 1.
@@ -59,8 +61,8 @@ def _failed(ordinal: int, tokens: int, error: str) -> Encoded:
 def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
     """Cuts the stream where WINDOW_ROWS · budget tokens or WINDOW_TEXTS texts are reached.
 
-    Reads no text beyond the window it returns. Where it cuts depends on the texts alone, never on timing, so the same
-    texts always share the same rows.
+    Reads no text beyond the window it returns. Where it cuts depends on the texts alone, never on timing, so
+    the same texts always share the same rows.
     """
     window: list[Encoded] = []
     tokens = 0
@@ -77,8 +79,8 @@ def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
 def pack(window: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     """First-fit decreasing: the longest text first, each into the first row that still has room.
 
-    Texts without tokens are left out; a text longer than `budget` has a row of its own. The longest row comes first,
-    so a memory that is too small shows at once.
+    Texts without tokens are left out; a text longer than `budget` has a row of its own. The longest row comes
+    first, so a memory that is too small shows at once.
     """
     rows: list[list[Encoded]] = []
     room: list[int] = []

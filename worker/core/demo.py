@@ -1,7 +1,7 @@
 """The `demo` model: a small, real, UNTRAINED Llama that is built at first use and needs no network.
 
-It has every part of a Llama (grouped-query heads, RMSNorm, SwiGLU, a BOS token in front of every text), so whatever
-works on it works on a trained one. Its weights are random: its numbers say nothing about language.
+It has every part of a Llama (grouped-query heads, RMSNorm, SwiGLU, a BOS token in front of every text), so
+whatever works on it works on a trained one. Its weights are random: its numbers say nothing about language.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -27,8 +28,8 @@ _SEED = 20_240_925
 def ensure_demo_model(folder: Path) -> Path:
     """The folder of the demo model, built now if it isn't there.
 
-    The same samples give the same bytes, every time. Built beside `folder` and renamed, so that the folder is either
-    complete or absent, whoever is killed and however many processes race.
+    The same samples give the same bytes, every time. Built beside `folder` and renamed, so that the folder is
+    either complete or absent, whoever is killed and however many processes race.
 
     Raises: ModelError if the sample texts, on which the tokenizer is trained, are missing.
     """
@@ -50,7 +51,9 @@ def ensure_demo_model(folder: Path) -> Path:
 def _samples() -> list[str]:
     files = sorted(SAMPLES.glob("*.json"))
     if not files:
-        raise ModelError(f"The demo model's tokenizer is trained on {SAMPLES}, which has no *.json: restore it.")
+        raise ModelError(
+            f"The demo model's tokenizer is trained on {SAMPLES}, which has no *.json: restore it."
+        )
     return [text for file in files for text in json.loads(file.read_text(encoding="utf-8"))]
 
 
@@ -74,7 +77,9 @@ def _train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"{_BOS} $A", special_tokens=[(_BOS, 0)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=_BOS, eos_token=_EOS)
+    wrapper: Any = PreTrainedTokenizerFast
+    wrapped: PreTrainedTokenizerFast = wrapper(tokenizer_object=tokenizer, bos_token=_BOS, eos_token=_EOS)
+    return wrapped
 
 
 def _random_model(vocabulary: int) -> LlamaForCausalLM:
@@ -96,7 +101,8 @@ def _random_model(vocabulary: int) -> LlamaForCausalLM:
         torch.manual_seed(_SEED)
         model = LlamaForCausalLM(config)
         for depth, layer in enumerate(model.model.layers):
-            # As in trained models late layers write more than early ones, so that pictures of it have a shape.
+            # As in trained models late layers write more than early ones, so that pictures of it have a
+            # shape.
             strength = 0.2 + 1.8 * (depth / (config.num_hidden_layers - 1)) ** 2
             layer.self_attn.o_proj.weight.mul_(strength)
             layer.mlp.down_proj.weight.mul_(strength)

@@ -9,15 +9,18 @@ from torch import Tensor
 
 from worker.core.vocabulary import Block
 
-# (layer, component, residual, delta): h and δ, both (N, D); called during the forward pass, on the model's device
+# (layer, component, residual, delta): h and δ, both (N, D); called during the forward pass, on the model's
+# device
 Record = Callable[[int, str, Tensor, Tensor], None]
 
 
 @contextmanager
 def contributions(blocks: Sequence[Block], components: Sequence[str], record: Record) -> Iterator[None]:
-    """Reports every component's residual and delta while the model runs; always leaves the model without hooks.
+    """Reports every component's residual and delta while the model runs; always leaves the model without
+    hooks.
 
-    Only what `components` needs is hooked. Tensors are the model's own, not copies: `record` must not write to them.
+    Only what `components` needs is hooked. Tensors are the model's own, not copies: `record` must not write
+    to them.
     """
     with ExitStack() as hooks:
         for index, block in enumerate(blocks):
@@ -30,7 +33,9 @@ class _Tap:
 
     def __init__(self, index: int, components: frozenset[str], record: Record) -> None:
         self.index, self.components, self.record = index, components, record
-        self.seen: dict[str, Tensor] = {}  # of the current pass: h, middle (h + a), a, m; (N, D), the model's dtype
+        self.seen: dict[
+            str, Tensor
+        ] = {}  # of the current pass: h, middle (h + a), a, m; (N, D), the model's dtype
 
     def attach(self, block: Block, hooks: ExitStack) -> None:
         """Registers the hooks this layer needs; `hooks` removes them."""
@@ -67,8 +72,8 @@ class _Tap:
     def block_delta(self, after: Tensor) -> Tensor:
         """δ, (N, D) float32.
 
-        A half-precision model rounds the residual it stores (to 2 where it holds 328 in bfloat16), and a difference
-        of two rounded residuals keeps that error; a + m, added in float32, does not have it.
+        A half-precision model rounds the residual it stores (to 2 where it holds 328 in bfloat16), and a
+        difference of two rounded residuals keeps that error; a + m, added in float32, does not have it.
         """
         if after.dtype == torch.float32:
             return after - self.seen["h"]

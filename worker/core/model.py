@@ -25,8 +25,8 @@ _FILES = ["*.safetensors", "*.json", "tokenizer.model"]
 class Model:
     """A loaded model; `module` has no language model head, which nothing here needs.
 
-    `revision`: of a hub model the commit; of a local folder "sha256:" and 32 hexadecimal digits over the names and
-    contents of its configuration, weights and tokenizer, so that it changes when any of them does.
+    `revision`: of a hub model the commit; of a local folder "sha256:" and 32 hexadecimal digits over the
+    names and contents of its configuration, weights and tokenizer, so that it changes when any of them does.
     """
 
     source: str
@@ -48,14 +48,17 @@ def load_model(
     Args:
         source: a local folder, or a hub id such as "meta-llama/Llama-3.2-3B".
         revision: branch, tag or commit on the hub; a local folder has none, and ignores it.
-        dtype: "float32", "bfloat16", "float16"; "auto": float32 on a CPU, on CUDA bfloat16 unless the model was
+        dtype: "float32", "bfloat16", "float16"; "auto": float32 on a CPU, on CUDA bfloat16 unless the model
+        was
             saved in float32.
         device: "cpu", "cuda:N"; "auto": cuda:0 where there is one.
     Raises: ModelError, one sentence naming what is wrong and the setting that cures it.
     """
     place = _device(device)
     if dtype != "auto" and dtype not in DTYPES:
-        raise ModelError(f"dtype = {dtype!r} is not one of auto, {', '.join(DTYPES)}: correct it in models.toml.")
+        raise ModelError(
+            f"dtype = {dtype!r} is not one of auto, {', '.join(DTYPES)}: correct it in models.toml."
+        )
     folder, commit = _locate(str(source), revision)
     config = _config(folder, str(source))
     number = _dtype(dtype, config, place)
@@ -75,9 +78,8 @@ def load_model(
 
 def blocks(module: LlamaModel) -> list[Block]:
     """The decoder layers, in order. `post_attention_layernorm` is called with h + a, bit for bit."""
-    return [
-        Block(layer, layer.self_attn, layer.post_attention_layernorm, layer.mlp) for layer in module.layers
-    ]
+    layers: Any = module.layers
+    return [Block(layer, layer.self_attn, layer.post_attention_layernorm, layer.mlp) for layer in layers]
 
 
 def _device(wanted: str) -> str:
@@ -86,10 +88,14 @@ def _device(wanted: str) -> str:
     if wanted == "cpu":
         return wanted
     if not re.fullmatch(r"cuda:\d+", wanted):
-        raise ModelError(f"device = {wanted!r} is not one of auto, cpu, cuda:0, cuda:1, …: correct it in models.toml.")
+        raise ModelError(
+            f"device = {wanted!r} is not one of auto, cpu, cuda:0, cuda:1, …: correct it in models.toml."
+        )
     if int(wanted.removeprefix("cuda:")) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise ModelError(f"device = {wanted!r}, but this machine has {found} CUDA devices: use auto in models.toml.")
+        raise ModelError(
+            f"device = {wanted!r}, but this machine has {found} CUDA devices: use auto in models.toml."
+        )
     return wanted
 
 
@@ -102,14 +108,16 @@ def _dtype(wanted: str, config: Any, device: str) -> str:
 def _locate(source: str, revision: str | None) -> tuple[Path, str | None]:
     """The folder that holds the model, and its commit if it is the hub's."""
     folder = Path(source).expanduser()
-    if folder.is_dir():
+    if source and folder.is_dir():  # Path("") is the current folder
         return folder, None
     if not _HUB_ID.fullmatch(source):
-        raise ModelError(f"There is no folder {source!r}, and it is no hub id: correct `source` in models.toml.")
+        raise ModelError(
+            f"There is no folder {source!r}, and it is no hub id: correct `source` in models.toml."
+        )
     try:
         with quiet():
-            # One call that asks the hub once, falls back to the cache, and gives up at once where there is neither.
-            # (from_pretrained retries each file for 23 seconds.)
+            # One call that asks the hub once, falls back to the cache, and gives up at once where there is
+            # neither. (from_pretrained retries each file for 23 seconds.)
             found = Path(snapshot_download(source, revision=revision, allow_patterns=_FILES))
     except (OSError, ValueError) as error:
         raise ModelError(_hub_problem(source, revision, error)) from error
@@ -118,7 +126,9 @@ def _locate(source: str, revision: str | None) -> tuple[Path, str | None]:
 
 def _hub_problem(source: str, revision: str | None, error: Exception) -> str:
     if isinstance(error, GatedRepoError):
-        return f"{source} is gated: accept its licence on the hub and set HF_TOKEN to a token that may read it."
+        return (
+            f"{source} is gated: accept its licence on the hub and set HF_TOKEN to a token that may read it."
+        )
     if isinstance(error, RevisionNotFoundError):
         return f"{source} has no revision {revision!r}: correct `revision` in models.toml."
     if isinstance(error, RepositoryNotFoundError):
@@ -127,8 +137,8 @@ def _hub_problem(source: str, revision: str | None, error: Exception) -> str:
             "correct `source` in models.toml, or set HF_TOKEN to a token that may read it."
         )
     return (
-        f"{source} is not in the cache and could not be downloaded ({_first_line(error)}): check the network, "
-        "HF_HUB_OFFLINE and `revision`, or set `source` in models.toml to a local folder."
+        f"{source} is not in the cache and could not be downloaded ({_first_line(error)}): "
+        "check the network, HF_HUB_OFFLINE and `revision`, or set `source` in models.toml to a local folder."
     )
 
 
@@ -152,9 +162,10 @@ def _weights(folder: Path, source: str, config: Any, dtype: torch.dtype, device:
             f"{source} has no *.safetensors weights, and pickled ones are not read, since they can run code: "
             "convert it with save_pretrained and set `source` in models.toml to the result."
         )
+    loader: Any = LlamaModel  # with output_loading_info it returns a pair, which its annotation does not say
     try:
         with quiet():
-            module, report = LlamaModel.from_pretrained(
+            module, report = loader.from_pretrained(
                 folder,
                 config=config,
                 dtype=dtype,
@@ -162,7 +173,7 @@ def _weights(folder: Path, source: str, config: Any, dtype: torch.dtype, device:
                 local_files_only=True,
                 output_loading_info=True,
             )
-        module = module.to(device).eval()
+        model: LlamaModel = module.to(device).eval()
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{source} does not fit in the memory of {device}: set another `device`.") from error
     except Exception as error:  # damaged files raise anything from OSError to SafetensorError
@@ -170,7 +181,7 @@ def _weights(folder: Path, source: str, config: Any, dtype: torch.dtype, device:
     if report["missing_keys"]:  # transformers fills them with random numbers
         name = min(report["missing_keys"])
         raise ModelError(f"The weights of {source} are incomplete ({name} is missing): fetch them again.")
-    return module
+    return model
 
 
 def _tokenizer(folder: Path, source: str) -> Any:

@@ -15,8 +15,8 @@ from worker.core.hooks import contributions
 from worker.core.model import Model, blocks
 from worker.core.vocabulary import COMPONENTS, METRICS, SCOPES
 
-# Tokens a row. On a CPU speed is flat from 512 to 2,048, so the least memory that is safely flat; a GPU needs more to
-# hide its launches.
+# Tokens a row. On a CPU speed is flat from 512 to 2,048, so the least memory that is safely flat; a GPU needs
+# more to hide its launches.
 _CPU_BUDGET, _CUDA_BUDGET = 2_048, 16_384
 
 
@@ -24,9 +24,9 @@ _CPU_BUDGET, _CUDA_BUDGET = 2_048, 16_384
 class TextProfile:
     """What was measured of one text.
 
-    `tokens`: those that counted, special tokens included; of a failed text its token count where known, else 0.
-    `values`: float64 (component, scope, layer, metric), in the order of COMPONENTS (the chosen ones), SCOPES and
-    METRICS; nan = no value. All nan where `error` (a sentence) is not None.
+    `tokens`: those that counted, special tokens included; of a failed text its token count where known, else
+    0. `values`: float64 (component, scope, layer, metric), in the order of COMPONENTS (the chosen ones),
+    SCOPES and METRICS; nan = no value. All nan where `error` (a sentence) is not None.
     """
 
     ordinal: int
@@ -58,7 +58,9 @@ def profile_texts(
     """
     limit = model.max_tokens if max_tokens is None else max_tokens
     if not 1 <= limit <= model.max_tokens:
-        raise ValueError(f"max_tokens must be between 1 and the model's limit of {model.max_tokens}, not {limit}")
+        raise ValueError(
+            f"max_tokens must be between 1 and the model's limit of {model.max_tokens}, not {limit}"
+        )
     if overflow not in ("truncate", "fail"):
         raise ValueError(f"overflow must be 'truncate' or 'fail', not {overflow!r}")
     if not components or set(components) - set(COMPONENTS):
@@ -85,20 +87,20 @@ def _profiles(
 
 
 def _measure(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> list[TextProfile]:
-    """A row's profiles; where memory runs out, its texts one at a time, so that only the one too long fails."""
+    """A row's profiles; where memory runs out, its texts one at a time: only the one too long fails."""
     try:
         return _measure_row(model, row, components)
     except torch.OutOfMemoryError:
         if len(row) == 1:
-            error = f"the text's {row[0].tokens} tokens do not fit in the memory of {model.device}; set max_tokens"
-            return [_failed(model, row[0], components, error)]
+            size = f"the text's {row[0].tokens} tokens do not fit in the memory of {model.device}"
+            return [_failed(model, row[0], components, f"{size}; set max_tokens")]
     return [profile for text in row for profile in _measure(model, [text], components)]
 
 
 @torch.inference_mode()
 def _measure_row(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> list[TextProfile]:
     lengths = [text.tokens for text in row]
-    parts = _row_sums(model, row, components).split(lengths, dim=-1)  # (C, L, 6, T) a text
+    parts = torch.split(_row_sums(model, row, components), lengths, dim=-1)  # (C, L, 7, T) a text
     values = torch.stack([text_metrics(part, model.hidden_size) for part in parts]).cpu().numpy()
     finite = torch.stack([finite_layers(part) for part in parts]).cpu().numpy()
     return [
@@ -112,10 +114,11 @@ def _measure_row(model: Model, row: Sequence[Encoded], components: tuple[str, ..
 def _row_sums(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:
     """One forward pass over a packed row; everything stays on the device.
 
-    Returns: (C, L, 6, N) float32, `token_sums` of the row's N tokens.
+    Returns: (C, L, 7, N) float32, `token_sums` of the row's N tokens.
     """
     ids = torch.tensor([[token for text in row for token in text.ids]], device=model.device)  # (1, N)
-    # Positions start anew in every text: it must see itself as it would alone.
+    # Positions start anew in every text. Rotary attention sees only their differences, but large angles are
+    # inexact: without this a text's last digits would depend on where in the row it lies.
     positions = torch.cat([torch.arange(text.tokens) for text in row]).unsqueeze(0).to(model.device)  # (1, N)
     sums = torch.empty(len(components), model.layers, SUMS, ids.shape[1], device=model.device)
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """No progress bars, and no warning that the language model head was left out; errors are still raised."""
+    logging: Any = transformers_logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

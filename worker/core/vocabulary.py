@@ -21,8 +21,8 @@ METRICS = (
 class Block:
     """Where a decoder layer can be listened to.
 
-    `layer` takes h and returns h + a + m; `attention` returns a; `middle` is the norm whose argument is h + a;
-    `mlp` returns m.
+    `layer` takes h and returns h + a + m; `attention` returns a; `middle` is the norm whose argument is h +
+    a; `mlp` returns m.
     """
 
     layer: nn.Module
