@@ -37,6 +37,14 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def quotient(a: int, b: int) -> str:
+    """a/b with its value: exact where two decimals suffice, otherwise rounded and marked so."""
+    if a % b == 0:
+        return f"{a}/{b} = {a // b}"
+    value = (Decimal(a) / b).quantize(Decimal("0.01"))
+    return f"{a}/{b} {'=' if value * b == a else '≈'} {plain(value)}"
+
+
 def sums(rng: random.Random, n: int) -> str:
     lines = []
     for _ in range(n):
@@ -50,7 +58,8 @@ def shopping(rng: random.Random, n: int) -> str:
     for good in rng.sample(GOODS, n):
         count, price = rng.randint(2, 12), rng.randint(5, 180) * 5
         total += count * price
-        lines.append(f"{count} {good} at {cents(price)} each: {count} * {cents(price)} = {cents(count * price)}")
+        cost = f"{count} * {cents(price)} = {cents(count * price)}"
+        lines.append(f"{count} {good} at {cents(price)} each: {cost}")
     paid = (total // 5000 + 1) * 5000
     name = rng.choice(NAMES)
     close = f"In all {name} owes {cents(total)}. From {cents(paid)} the change is {cents(paid - total)}."
@@ -61,20 +70,19 @@ def journey(rng: random.Random, _: int) -> str:
     first, second = rng.randint(2, 5), rng.randint(1, 4)
     fast, slow = rng.randrange(80, 131, 10), rng.randrange(40, 71, 10)
     far = first * fast + second * slow
-    mean = Fraction(far, first + second)
-    known = f"{mean.numerator}" if mean.denominator == 1 else f"{far}/{first + second} ≈ {float(mean):.1f}"
     return (
         f"A train runs for {first} hours at {fast} km/h and then for {second} hours at {slow} km/h. "
         f"How far does it go, and what is its average speed?\n"
         f"Distance: {first} * {fast} + {second} * {slow} = {first * fast} + {second * slow} = {far} km. "
-        f"Time: {first} + {second} = {first + second} hours. Average speed: {known} km/h."
+        f"Time: {first} + {second} = {first + second} hours. "
+        f"Average speed: {quotient(far, first + second)} km/h."
     )
 
 
 def arithmetic_sequence(rng: random.Random, n: int) -> str:
     start, step = rng.randint(-20, 60), rng.choice((3, 4, 7, 9, 11, 13, 25))
     terms = [start + step * i for i in range(n)]
-    return f"{listing(terms)}, ... Each term is {step} more than the one before; the next is {terms[-1] + step}."
+    return f"{listing(terms)}, ... Each is {step} more than the one before; the next is {terms[-1] + step}."
 
 
 def geometric_sequence(rng: random.Random, n: int) -> str:
@@ -102,12 +110,10 @@ def powers(rng: random.Random, n: int) -> str:
 
 
 def monthly_table(rng: random.Random, n: int) -> str:
-    values = [rng.randint(120, 980) for _ in range(n)]
+    values = rng.sample(range(120, 981), n)
     rows = [f"{month}  {value:>6}" for month, value in zip(MONTHS[:n], values, strict=True)]
     best = MONTHS[values.index(max(values))]
-    mean = f"{sum(values) / n:.1f}"
-    sign = "=" if Decimal(mean) * n == sum(values) else "≈"
-    foot = f"total {sum(values):>5}\nmean {sign} {mean}, largest in {best} ({max(values)})"
+    foot = f"total {sum(values):>5}\nmean {quotient(sum(values), n)}, largest in {best} ({max(values)})"
     return "units sold\n" + "\n".join(rows) + "\n" + foot
 
 
@@ -115,7 +121,8 @@ def long_multiplication(rng: random.Random, _: int) -> str:
     a, b = rng.randint(123, 987), rng.randint(123, 987)
     parts = [(a, int(digit) * 10**place) for place, digit in enumerate(reversed(str(b)))]
     rows = [f"{x} * {y} = {x * y}" for x, y in parts]
-    return f"Multiply {a} by {b}, one digit at a time.\n" + "\n".join(rows) + f"\nTogether: {a} * {b} = {a * b}"
+    rows.append(f"Together: {a} * {b} = {a * b}")
+    return f"Multiply {a} by {b}, one digit at a time.\n" + "\n".join(rows)
 
 
 def division(rng: random.Random, n: int) -> str:
@@ -133,9 +140,11 @@ def discount(rng: random.Random, _: int) -> str:
     net = price - saved
     added = net * tax // 100
     return (
-        f"A bicycle costs {cents(price)}. In the sale it is {off}% cheaper, and {tax}% tax is added at the till.\n"
-        f"Reduction: {off}% of {cents(price)} = {cents(saved)}; reduced price {cents(price)} - {cents(saved)} = "
-        f"{cents(net)}.\nTax: {tax}% of {cents(net)} = {cents(added)}.\n"
+        f"A bicycle costs {cents(price)}. In the sale it is {off}% cheaper, "
+        f"and {tax}% tax is added at the till.\n"
+        f"Reduction: {off}% of {cents(price)} = {cents(saved)}; "
+        f"reduced price {cents(price)} - {cents(saved)} = {cents(net)}.\n"
+        f"Tax: {tax}% of {cents(net)} = {cents(added)}.\n"
         f"To pay: {cents(net)} + {cents(added)} = {cents(net + added)}."
     )
 
@@ -210,17 +219,15 @@ def timetable(rng: random.Random, n: int) -> str:
 def spread(rng: random.Random, n: int) -> str:
     values = [rng.randint(11, 99) for _ in range(n | 1)]
     order, total = sorted(values), sum(values)
-    mean = Fraction(total, len(values))
-    shown = str(mean) if mean.denominator == 1 else f"{total}/{len(values)} ≈ {float(mean):.2f}"
     return (
         f"Measurements: {listing(values)}.\nIn order: {listing(order)}.\n"
-        f"Sum {total}, count {len(values)}, mean {shown}. Median {order[len(order) // 2]}. "
-        f"Range {order[-1]} - {order[0]} = {order[-1] - order[0]}."
+        f"Sum {total}, count {len(values)}, mean {quotient(total, len(values))}. "
+        f"Median {order[len(order) // 2]}. Range {order[-1]} - {order[0]} = {order[-1] - order[0]}."
     )
 
 
 def garden(rng: random.Random, _: int) -> str:
-    a, b, path = rng.randint(12, 40), rng.randint(8, 30), rng.randint(1, 3)
+    a, b, path = rng.randint(22, 40), rng.randint(8, 21), rng.randint(1, 3)
     outer = (a + 2 * path) * (b + 2 * path)
     return (
         f"A garden is {a} m long and {b} m wide, with a path {path} m wide all around it outside.\n"
@@ -274,7 +281,8 @@ def ages(rng: random.Random, _: int) -> str:
 def temperatures(rng: random.Random, n: int) -> str:
     first = rng.randrange(-40, 11, 5)
     pairs = [(c, Decimal(c) * 9 / 5 + 32) for c in range(first, first + 5 * n, 5)]
-    return "Celsius to Fahrenheit (F = C * 9/5 + 32)\n" + "\n".join(f"{c} °C = {plain(f)} °F" for c, f in pairs)
+    rows = [f"{c} °C = {plain(f)} °F" for c, f in pairs]
+    return "Celsius to Fahrenheit (F = C * 9/5 + 32)\n" + "\n".join(rows)
 
 
 def lengths(rng: random.Random, n: int) -> str:
@@ -330,8 +338,8 @@ def quadratic(rng: random.Random, _: int) -> str:
     p, q = sorted(rng.sample(range(2, 15), 2))
     root = q - p
     return (
-        f"Solve x^2 - {p + q}x + {p * q} = 0. Two numbers with sum {p + q} and product {p * q} are {p} and {q}, "
-        f"so (x - {p})(x - {q}) = 0 and x = {p} or x = {q}.\n"
+        f"Solve x^2 - {p + q}x + {p * q} = 0. Two numbers with sum {p + q} and product {p * q} are "
+        f"{p} and {q}, so (x - {p})(x - {q}) = 0 and x = {p} or x = {q}.\n"
         f"Discriminant: {p + q}^2 - 4 * {p * q} = {(p + q) ** 2} - {4 * p * q} = {root**2} = {root}^2."
     )
 
@@ -347,52 +355,52 @@ def quarters(rng: random.Random, n: int) -> str:
 
 
 PLAN: tuple[tuple[tuple[Maker, int], ...], ...] = (
-    ((sums, 3),),
+    ((sums, 4),),
     ((arithmetic_sequence, 7),),
     ((additive_sequence, 8),),
-    ((factorisation, 4),),
+    ((factorisation, 12), (geometric_sequence, 6)),
     ((division, 1),),
     ((lengths, 3),),
-    ((fractions, 4),),
+    ((fractions, 17),),
     ((geometric_sequence, 8),),
     ((pumps, 1),),
-    ((quadratic, 1),),
-    ((heads_and_legs, 1),),
-    ((ages, 1),),
+    ((quadratic, 1), (arithmetic_sequence, 11), (collatz, 1)),
+    ((heads_and_legs, 1), (fractions, 5)),
+    ((ages, 1), (discount, 1)),
     ((journey, 1),),
     ((discount, 1),),
-    ((long_multiplication, 1), (sums, 4)),
-    ((monthly_table, 12),),
-    ((temperatures, 12),),
+    ((long_multiplication, 1), (sums, 14)),
+    ((monthly_table, 12), (timetable, 6)),
+    ((temperatures, 14), (quarters, 6)),
     ((euclid, 1), (factorisation, 5)),
-    ((shopping, 4),),
-    ((savings, 10),),
-    ((powers, 14),),
-    ((spread, 11),),
+    ((shopping, 7),),
+    ((savings, 16),),
+    ((powers, 20),),
+    ((spread, 21), (spread, 12), (journey, 1)),
     ((garden, 1), (division, 3)),
     ((collatz, 1), (additive_sequence, 9)),
-    ((bases, 12),),
-    ((timetable, 9),),
+    ((bases, 16),),
+    ((timetable, 12),),
     ((recipe, 1), (fractions, 6)),
-    ((times_table, 9),),
-    ((remainders, 12),),
-    ((lengths, 11),),
-    ((readings, 28),),
+    ((times_table, 11),),
+    ((remainders, 17),),
+    ((lengths, 17),),
+    ((readings, 31), (savings, 5)),
     ((quarters, 12), (arithmetic_sequence, 10)),
-    ((sums, 22),),
-    ((journey, 1), (ages, 1)),
+    ((sums, 45),),
+    ((journey, 1), (ages, 1), (recipe, 1)),
     ((shopping, 6), (spread, 9)),
     ((pumps, 1), (heads_and_legs, 1), (quadratic, 1)),
     ((monthly_table, 12), (quarters, 8), (spread, 15)),
     ((discount, 1), (savings, 12)),
-    ((division, 8), (factorisation, 8)),
+    ((division, 12), (factorisation, 14)),
     ((temperatures, 18), (lengths, 12)),
     ((bases, 10), (remainders, 10)),
     ((euclid, 1), (long_multiplication, 1), (fractions, 9), (division, 4)),
     ((garden, 1), (recipe, 1), (timetable, 8), (shopping, 5)),
-    ((powers, 20), (times_table, 12)),
+    ((powers, 24), (times_table, 12)),
     ((ages, 1), (journey, 1), (discount, 1), (heads_and_legs, 1), (pumps, 1), (quadratic, 1), (garden, 1)),
-    ((readings, 30), (monthly_table, 12), (savings, 15), (bases, 14)),
+    ((readings, 30), (monthly_table, 12), (savings, 16), (bases, 14), (lengths, 6)),
 )
 
 

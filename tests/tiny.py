@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def byte_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
-    """One token a byte, and a BOS in front of every text where `bos`: lengths in a test can be counted by eye."""
+    """One token a byte, and a BOS in front of every text where `bos`: lengths can be counted by eye."""
     symbols = [BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -32,15 +32,18 @@ def byte_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
         tokenizer.post_processor = processors.TemplateProcessing(
             single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
         )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BOS)
+    wrapper: Any = PreTrainedTokenizerFast
+    wrapped: PreTrainedTokenizerFast = wrapper(tokenizer_object=tokenizer, bos_token=BOS)
+    return wrapped
 
 
 def causal_model(seed: int = 0, dtype: torch.dtype = torch.float32, **config: Any) -> LlamaForCausalLM:
     """A random `LlamaForCausalLM` with weights large enough that every component moves the residual."""
     torch.manual_seed(seed)
     settings = {**DEFAULTS, "vocab_size": 257, "tie_word_embeddings": False, "initializer_range": 0.2}
-    model = LlamaForCausalLM(LlamaConfig(**{**settings, **config}))
-    return model.to(dtype).eval()
+    model: Any = LlamaForCausalLM(LlamaConfig(**{**settings, **config}))
+    ready: LlamaForCausalLM = model.to(dtype).eval()
+    return ready
 
 
 @torch.no_grad()
@@ -53,12 +56,12 @@ def add_giants(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> N
     direction = torch.zeros_like(bos)
     direction[unit] = 1.0
     bos.copy_(direction * 4)
-    for earlier in (model.model.layers[0].self_attn.o_proj, model.model.layers[0].mlp.down_proj):
+    first = model.model.layers[0]
+    for earlier in (first.self_attn.o_proj, first.mlp.down_proj, layer.self_attn.o_proj):
         earlier.weight.mul_(0.1)  # so that the BOS token still points where it did
     layer.mlp.gate_proj.weight[0] = direction
     layer.mlp.up_proj.weight[0] = direction
-    norm = float(bos.numel()) ** 0.5
-    layer.mlp.down_proj.weight[:, 0] = direction * (size / norm**2)
+    layer.mlp.down_proj.weight[:, 0] = direction * (size / bos.numel())  # it fires at √D · √D
 
 
 @torch.no_grad()
@@ -69,11 +72,12 @@ def silence(model: LlamaForCausalLM, layer: int) -> None:
 
 
 @torch.no_grad()
-def poison(model: LlamaForCausalLM, layer: int, byte: str, value: float = float("nan")) -> None:
+def poison(model: LlamaForCausalLM, layer: int, byte: str) -> None:
     """Makes texts that hold `byte` leave the finite numbers at `layer`, and no other text.
 
-    The byte's embedding points along unit 0, which nothing else uses, and a hidden MLP unit of `layer` that reads
-    unit 0 writes `value` times what it found there.
+    The byte's embedding points along unit 0, which nothing else uses, and a hidden MLP unit of `layer` that
+    reads unit 0 alone overflows there: its gate times its up projection is beyond float32, and 0 for every
+    other byte.
     """
     token = sorted(pre_tokenizers.ByteLevel.alphabet()).index(byte) + 1
     model.model.embed_tokens.weight[:, 0] = 0.0
@@ -85,8 +89,8 @@ def poison(model: LlamaForCausalLM, layer: int, byte: str, value: float = float(
     mlp = model.model.layers[layer].mlp
     for projection in (mlp.gate_proj, mlp.up_proj):
         projection.weight[0] = 0.0
-        projection.weight[0, 0] = 1e19  # squared: 1e38 and more, beyond float32 once weighted
-    mlp.down_proj.weight[:, 0] = value
+        projection.weight[0, 0] = 1e20
+    mlp.down_proj.weight[:, 0] = 1.0
 
 
 def save(model: LlamaForCausalLM, folder: Path, bos: bool = True) -> Path:

@@ -1,0 +1,113 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from worker.core import METRICS, contribution
+from worker.core.contribution import finite_layers, text_metrics, token_sums
+
+
+def measure(h: Tensor, delta: Tensor) -> dict[str, list[float]]:
+    """Metric → its value in scopes all, rest, first."""
+    values = text_metrics(token_sums(h, delta)[None, None], h.shape[1])[0, :, 0]  # (S, M)
+    return {metric: values[:, i].tolist() for i, metric in enumerate(METRICS)}
+
+
+def test_metrics_of_a_text_small_enough_for_pencil_and_paper() -> None:
+    h = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
+    delta = torch.tensor([[-3.0, -4.0 + 5.0], [0.0, 2.0]])
+    found = measure(h, delta)
+    assert found["delta_mean"] == [0.0, 1.0, -1.0]
+    assert found["delta_abs_mean"] == [1.5, 1.0, 2.0]
+    assert found["delta_rms"] == pytest.approx([math.sqrt(14 / 4), math.sqrt(2), math.sqrt(5)])
+    assert found["relative_norm"] == pytest.approx([(math.sqrt(10) / 5 + 2) / 2, 2, math.sqrt(10) / 5])
+    cosine = -5 / (5 * math.sqrt(10))
+    assert found["cosine"] == pytest.approx([cosine / 2, 0, cosine])
+    influence = [1 - 20 / (5 * 5), 1 - 1 / math.sqrt(5)]
+    assert found["block_influence"] == pytest.approx([sum(influence) / 2, influence[1], influence[0]])
+    assert found["residual_rms"] == pytest.approx([math.sqrt(26 / 4), math.sqrt(0.5), math.sqrt(12.5)])
+
+
+def test_one_token_has_no_rest() -> None:
+    found = measure(torch.ones(1, 4), torch.ones(1, 4))
+    assert all(math.isnan(values[1]) for values in found.values())
+    assert all(values[0] == values[2] and math.isfinite(values[0]) for values in found.values())
+
+
+def test_a_residual_of_zero_leaves_the_ratios_without_value() -> None:
+    h = torch.ones(3, 4)
+    h[2] = 0
+    assert finite_layers(token_sums(h, torch.full((3, 4), 0.5))[None, None]).all()  # which is no failure
+    found = measure(h, torch.full((3, 4), 0.5))
+    for metric in ("relative_norm", "cosine", "block_influence"):
+        everywhere, rest, first = found[metric]
+        assert math.isnan(everywhere), metric
+        assert math.isnan(rest), metric
+        assert math.isfinite(first), metric
+    assert found["delta_mean"] == [0.5, 0.5, 0.5]
+
+
+def test_a_component_that_writes_nothing() -> None:
+    found = measure(torch.ones(2, 4), torch.zeros(2, 4))
+    assert found["relative_norm"] == [0, 0, 0]
+    assert found["block_influence"] == [0, 0, 0]
+    assert np.isnan(found["cosine"]).all()
+
+
+def test_a_component_that_erases_everything() -> None:
+    found = measure(torch.ones(2, 4), -torch.ones(2, 4))
+    assert found["cosine"] == [-1, -1, -1]
+    assert np.isnan(found["block_influence"]).all()
+
+
+def test_block_influence_keeps_its_digits_where_the_cosine_is_nearly_one() -> None:
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(50, 64, generator=generator)
+    delta = torch.randn(50, 64, generator=generator) * 1e-3
+    after = (h + delta).double()
+    exact = 1 - torch.cosine_similarity(h.double(), after, dim=-1)
+    naive = 1 - torch.cosine_similarity(h, h + delta, dim=-1)
+    error = abs(measure(h, delta)["block_influence"][0] / exact.mean().item() - 1)
+    print(f"stable {error:.1e}, naive {abs(naive.mean().item() / exact.mean().item() - 1):.1e}")
+    assert error < 1e-5
+
+
+def test_block_influence_keeps_its_digits_where_a_giant_is_written_or_erased() -> None:
+    generator = torch.Generator().manual_seed(0)
+    h, delta = torch.randn(2, 50, 64, generator=generator).unbind()
+    h[:, 5], delta[:25, 5], delta[25:, 5] = 300.0, 3_000.0, -200.0
+    exact = 1 - torch.cosine_similarity(h.double(), h.double() + delta.double(), dim=-1)
+    for token in range(50):
+        assert measure(h[[token]], delta[[token]])["block_influence"][0] == pytest.approx(
+            exact[token].item(), rel=1e-5
+        )
+
+
+def test_block_influence_of_opposite_directions_is_two() -> None:
+    assert measure(torch.ones(1, 4), -2 * torch.ones(1, 4))["block_influence"][0] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_sums_are_float32_whatever_the_dtype(dtype: torch.dtype) -> None:
+    h = torch.full((2, 3000), 1.0, dtype=dtype)
+    sums = token_sums(h, h)
+    assert sums.dtype == torch.float32
+    assert sums[0].tolist() == [3000, 3000]  # in float16 or bfloat16 a running sum would stop short of it
+
+
+def test_pieces_do_not_change_the_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    h, delta = torch.randn(7, 5), torch.randn(7, 5)
+    whole = token_sums(h, delta)
+    monkeypatch.setattr(contribution, "_PIECE", 10)
+    assert torch.equal(token_sums(h, delta), whole)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_finite_layers_names_the_layer(value: float) -> None:
+    h, delta = torch.ones(3, 4), torch.ones(3, 4)
+    fine = token_sums(h, delta)
+    delta[1, 2] = value
+    sums = torch.stack([fine, token_sums(h, delta), fine])[None]  # (1, 3, 7, 3)
+    assert finite_layers(sums).tolist() == [True, False, True]
