@@ -3,13 +3,14 @@
 import os
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, LayerscopeError
 from app.supervisor import Command, Stop, run_to_end, stop_on_signals
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, model:
     """
     from app.stack import running_stack
 
-    with suppress(Stop), running_stack(read_settings(), host, port, workers, model or ()) as stack:
+    with until_stopped(0), running_stack(read_settings(), host, port, workers, model or ()) as stack:
         stack.wait_until_ready()
         typer.echo(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
         stack.keep_up()
@@ -58,7 +59,7 @@ def api(
     settings = read_settings()
     refuse_strangers(settings, host)
     with (
-        suppress(Stop),
+        until_stopped(0),
         socket.socket(fileno=fd) if fd is not None else listen(host, port) as listener,
         connected(settings) as (reachable, _),
     ):
@@ -90,7 +91,7 @@ def worker(model: Annotated[str, typer.Option(help="A table of models.toml.")]) 
 
     settings = read_settings()
     (name,) = chosen_models(settings, [model])
-    with suppress(Stop), connected(settings) as (reachable, _):
+    with until_stopped(0), connected(settings) as (reachable, _):
         command = worker_command(reachable, name)
         if not is_embedded(settings):
             os.execve(command.arguments[0], command.arguments, dict(command.environment or {}))
@@ -102,7 +103,7 @@ def migrate() -> None:
     """Bring the database up to the newest schema."""
     from app.stack import bring_up_to_date, connected
 
-    with connected(read_settings()) as (reachable, _):
+    with until_stopped(), connected(read_settings()) as (reachable, _):
         bring_up_to_date(reachable)
 
 
@@ -118,7 +119,7 @@ def profile(
         return
     from app.stack import module, running_stack
 
-    with running_stack(read_settings(), "127.0.0.1", 0, workers, ("demo",)) as stack:
+    with until_stopped(), running_stack(read_settings(), "127.0.0.1", 0, workers, ("demo",)) as stack:
         stack.wait_until_ready()
         arguments = (*module("app.cli"), "profile", "--url", stack.base_url, "--out", str(out))
         code = run_to_end(Command("profile", arguments, stop_seconds=5), meanwhile=stack.supervisor.check)
@@ -131,9 +132,19 @@ def profile_at(url: str, out: Path) -> None:
     from app.profiling import profile as run
 
     try:
-        run(url, out)
+        with until_stopped():
+            run(url, out)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigurationError(f"{url} does not answer as a Layerscope should: {error}") from error
+
+
+@contextmanager
+def until_stopped(exit_code: int | None = None) -> Iterator[None]:
+    """End quietly at a stop signal: with this exit code, or with the one that names the signal."""
+    try:
+        yield
+    except Stop as stop:
+        raise typer.Exit(stop.exit_code if exit_code is None else exit_code) from None
 
 
 def read_settings() -> "Settings":
@@ -153,8 +164,8 @@ def main() -> None:
     """Whatever the user can cause ends as one sentence and an exit code, never as a traceback."""
     with stop_on_signals():
         try:
-            cli()
-        except ConfigurationError as error:
+            cli(prog_name="layerscope")
+        except LayerscopeError as error:
             typer.echo(error.detail, err=True)
             sys.exit(1)
         except Stop as stop:

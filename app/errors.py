@@ -9,9 +9,11 @@ LayerscopeError
 ├── FileNotFound (404)              no such file of this job
 ├── JobFinished (409)               too late to cancel
 ├── JobNotFinished (409)            too early for its files
+├── RangeNotSatisfiable (416)       bytes asked for behind the end of a file
 ├── DatabaseUnavailable (503)
 ├── NotMigrated (503)
-└── ConfigurationError              a process that can't start: said on stderr, never over HTTP
+├── ConfigurationError              a process that can't start: said on stderr, never over HTTP
+└── ProfilingFailed                 a sample run that came to nothing: the same
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,6 +80,10 @@ class JobNotFinished(ProblemError):
     status, title, code = 409, "The job is not finished", "job-not-finished"
 
 
+class RangeNotSatisfiable(ProblemError):
+    status, title, code = 416, "Range not satisfiable", "range-not-satisfiable"
+
+
 class DatabaseUnavailable(ProblemError):
     status, title, code = 503, "The database is away", "database-unavailable"
 
@@ -88,3 +94,7 @@ class NotMigrated(ProblemError):
 
 class ConfigurationError(LayerscopeError):
     """A setting, a file or a server without which a process can't start."""
+
+
+class ProfilingFailed(LayerscopeError):
+    """Samples, a service, a job or a folder without which there is no profile."""

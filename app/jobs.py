@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from app.errors import IdempotencyKeyReused, JobFinished, JobNotFound
+from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
 from app.shards import ShardPlan, ShardSize
 from app.tables import CLOCK, Job, Shard, ShardDomain
 
@@ -119,6 +119,14 @@ def get(session: Session, job_id: UUID) -> Job:
     return job
 
 
+def get_finished(session: Session, job_id: UUID) -> Job:
+    """Raises: JobNotFound, JobNotFinished."""
+    job = get(session, job_id)
+    if job.outcome is None:
+        raise JobNotFinished(f"The job is {job.status}: its files are there when it is finished.")
+    return job
+
+
 def page(
     session: Session, *, status: str | None, model: str | None, limit: int, before: UUID | None
 ) -> Sequence[Job]:
@@ -165,6 +173,21 @@ def now(session: Session) -> datetime:
 def queued_by_model(session: Session) -> dict[str, int]:
     statement = select(Job.model, func.count().label("jobs")).where(_has_status("queued")).group_by(Job.model)
     return {row.model: row.jobs for row in session.execute(statement)}
+
+
+def count_by_status(session: Session) -> dict[str, int]:
+    statuses = ("queued", "running", "succeeded", "failed", "cancelled")
+    counts = (func.count().filter(_has_status(status)) for status in statuses)
+    return dict(zip(statuses, session.execute(select(*counts).select_from(Job)).one(), strict=True))
+
+
+def count_texts_by_state(session: Session) -> dict[str, int]:
+    """Of the jobs that are there; what a finished job has left waits for nothing and is not counted."""
+    unfinished = Job.outcome.is_(None)
+    waiting = ShardDomain.texts - ShardDomain.done - ShardDomain.failed
+    sums = (func.sum(ShardDomain.done), func.sum(ShardDomain.failed), func.sum(waiting).filter(unfinished))
+    row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id)).one()
+    return {state: int(count or 0) for state, count in zip(("done", "failed", "waiting"), row, strict=True)}
 
 
 def cancel(session: Session, job_id: UUID) -> Job:

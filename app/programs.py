@@ -19,6 +19,7 @@ from app.supervisor import Command
 NAME = "layerscope"  # of the database and of its user
 END_SECONDS = 120.0
 POLL_SECONDS = 0.02
+PID_FILE = "postmaster.pid"
 
 # Whoever runs as root in a namespace of its own, PostgreSQL accepts; the data stay root's on disk.
 AS_NOBODY = ("unshare", "--user", "--map-user=65534", "--map-group=65534")
@@ -121,16 +122,35 @@ def make_database(url: str) -> None:
 
 def end_postgres(data: Path) -> None:
     """Stop a server that outlived its owner (only on systems that cannot tie it), or wait for its end."""
-    pid_file = data / "postmaster.pid"
     give_up = time.monotonic() + END_SECONDS
     asked = False
-    while pid_file.exists() and _is_postgres_of(data, pid := int(pid_file.read_text().split()[0])):
+    while (pid := _noted_pid(data)) and (_is_postgres_of(data, pid) or _is_zombie(pid)):
         if not asked:
             os.kill(pid, signal.SIGINT)
             asked = True
         if time.monotonic() > give_up:
             raise EmbeddedServerError(f"A PostgreSQL server on {data} (process {pid}) does not end.")
         time.sleep(POLL_SECONDS)
+    if pid and _exists(pid):
+        # Left by a killed server, whose number another process has by now: PostgreSQL would not start. A note
+        # whose process is gone stays, since by it PostgreSQL finds sessions that outlived their server.
+        (data / PID_FILE).unlink()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # someone else's
+    return True
+
+
+def _noted_pid(data: Path) -> int | None:
+    with suppress(OSError, ValueError, IndexError):
+        return int((data / PID_FILE).read_text().split()[0])
+    return None
 
 
 def _is_postgres_of(data: Path, pid: int) -> bool:
@@ -141,6 +161,13 @@ def _is_postgres_of(data: Path, pid: int) -> bool:
         return False
     listed = subprocess.run(("ps", "-o", "command=", "-p", str(pid)), capture_output=True, text=True)
     return f"-D {data} " in listed.stdout
+
+
+def _is_zombie(pid: int) -> bool:
+    """Ended but not yet buried, which takes some systems a moment: PostgreSQL counts it as alive."""
+    with suppress(OSError):
+        return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    return False
 
 
 # Valkey

@@ -8,6 +8,8 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 from redis import Redis, RedisError
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
@@ -23,9 +25,10 @@ ALIVE = timedelta(seconds=40)  # a worker beats at least every 15 seconds
 log = logging.getLogger(__name__)
 
 
-def connect(redis_url: str) -> Redis:
-    """A connection that gives up after seconds instead of holding a request."""
-    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5)
+def connect(redis_url: str, *, retries: int = 10) -> Redis:
+    """A connection that gives up after seconds; with few retries, soon enough for a request to wait."""
+    retry = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), retries)
+    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5, retry=retry)
 
 
 def queue_of(redis: Redis, model: str) -> Queue:

@@ -82,6 +82,7 @@ class Claim:
     first_ordinal: int
     end_ordinal: int
     options: dict[str, Any]
+    crashes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def _lease(session: Session, shard: Shard, lease_seconds: float, measured_with: 
             epoch=Shard.epoch + 1,
             attempt=Shard.attempt + 1,
             lease_until=CLOCK + timedelta(seconds=lease_seconds),
+            crashes=func.array_remove(func.array_append(Shard.crashes, Shard.suspect), None),
+            suspect=None,
         )
     )
     session.execute(
@@ -151,6 +154,7 @@ def _lease(session: Session, shard: Shard, lease_seconds: float, measured_with: 
         shard.first_ordinal,
         shard.end_ordinal,
         options,
+        tuple(shard.crashes),
     )
 
 
@@ -182,13 +186,27 @@ def renew(session: Session, claim: Claim, lease_seconds: float) -> None:
 
 def give_back(session: Session, claim: Claim) -> None:
     """Free a shard whose measuring failed; the attempt stays counted."""
-    session.execute(update(Shard).where(_mine(claim), OPEN).values(lease_until=None))
+    session.execute(update(Shard).where(_mine(claim), OPEN).values(lease_until=None, suspect=None))
+
+
+def suspect(session: Session, claim: Claim, ordinal: int | None) -> None:
+    """Note the text that is about to be measured alone: if the worker dies, the next claim knows by which.
+
+    Raises: Fenced.
+    """
+    noted = session.scalar(
+        update(Shard).where(_mine(claim), OPEN).values(suspect=ordinal).returning(Shard.number)
+    )
+    if noted is None:
+        raise Fenced
 
 
 def release(session: Session, claim: Claim) -> None:
     """Free a shard that was not measured to its end, as if it had not been claimed."""
     session.execute(
-        update(Shard).where(_mine(claim), OPEN).values(lease_until=None, attempt=Shard.attempt - 1)
+        update(Shard)
+        .where(_mine(claim), OPEN)
+        .values(lease_until=None, attempt=Shard.attempt - 1, suspect=None)
     )
 
 

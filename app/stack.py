@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn
 
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db import migrate
@@ -68,7 +69,7 @@ def is_embedded(settings: Settings) -> bool:
 def running_stack(
     settings: Settings, host: str, port: int, workers: int, models: Sequence[str]
 ) -> Iterator[Stack]:
-    """The API on `host` and `port` and for each model so many workers, all of them started again when they end."""
+    """The API on `host` and `port` and so many workers for each model, started again when they end."""
     refuse_strangers(settings, host)
     names = chosen_models(settings, models)
     with listen(host, port) as listener, connected(settings) as (reachable, embedded):
@@ -141,8 +142,9 @@ def bring_up_to_date(settings: Settings) -> None:
         raise AssertionError("migrations need an address")
     try:
         migrate(settings.database_url)
-    except SQLAlchemyError as error:
-        raise ConfigurationError(f"The database cannot be migrated: {error.args[0].strip()}") from error
+    except (SQLAlchemyError, CommandError) as error:
+        reason = str(error.args[0]).splitlines()[0]
+        raise ConfigurationError(f"The database cannot be migrated: {reason}") from error
 
 
 def api_command(settings: Settings, listener: socket.socket) -> Command:

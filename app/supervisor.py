@@ -1,6 +1,5 @@
 """Child processes that end with us: started, watched, started again, stopped in order."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -12,8 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+CAN_TIE = sys.platform == "linux"
+# Run before a child's own program, where the kernel can be told to end it with us: 1 is PR_SET_PDEATHSIG.
+# Not a `preexec_fn`, which may deadlock in a process with threads.
+TIE = """
+import ctypes, os, sys
+owner, orphan_signal = int(sys.argv[1]), int(sys.argv[2])
+ctypes.CDLL(None).prctl(1, orphan_signal)
+if os.getppid() == owner:  # else it died before the kernel was told
+    os.execvp(sys.argv[3], sys.argv[3:])
+"""
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -23,8 +30,11 @@ STEADY_SECONDS = 60.0  # a child that lived so long starts over with the first p
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stop(BaseException):
-    """The first SIGINT, SIGTERM or SIGHUP, raised in the main thread wherever it stands."""
+class Stop(KeyboardInterrupt):
+    """The first SIGINT, SIGTERM or SIGHUP, raised in the main thread wherever it stands.
+
+    A KeyboardInterrupt, since psycopg and subprocess know what to do about one.
+    """
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal.Signals(signal_number).name)
@@ -33,7 +43,7 @@ class Stop(BaseException):
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise `Stop` at the first stop signal and swallow the later ones, so that nothing breaks the way out."""
+    """Raise `Stop` at the first stop signal and swallow later ones, so that nothing breaks the way out."""
     previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         for number, handler in previous.items():
@@ -81,14 +91,13 @@ def spawn(command: Command) -> subprocess.Popen[bytes]:
     with ExitStack() as stack:
         log = stack.enter_context(command.log.open("ab")) if command.log else None
         process = subprocess.Popen(
-            command.arguments,
+            _tied(command),
             stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env=command.environment,
             pass_fds=command.pass_fds,
             start_new_session=True,
-            preexec_fn=_die_with(os.getpid(), command.orphan_signal),
         )
     if process.stdin is not None:
         with suppress(BrokenPipeError), process.stdin as stdin:  # it may have ended already
@@ -96,17 +105,11 @@ def spawn(command: Command) -> subprocess.Popen[bytes]:
     return process
 
 
-def _die_with(parent: int, orphan_signal: signal.Signals) -> Callable[[], None] | None:
-    if LIBC is None:
-        return None
-    prctl = LIBC.prctl
-
-    def tie() -> None:
-        prctl(PR_SET_PDEATHSIG, int(orphan_signal))
-        if os.getppid() != parent:  # it died before the kernel was told
-            os._exit(1)
-
-    return tie
+def _tied(command: Command) -> tuple[str, ...]:
+    if not CAN_TIE:
+        return command.arguments
+    tie = (sys.executable, "-I", "-S", "-c", TIE, str(os.getpid()), str(int(command.orphan_signal)))
+    return (*tie, *command.arguments)
 
 
 class Child:

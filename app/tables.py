@@ -13,12 +13,13 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Integer,
     MetaData,
     Table,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.vocabulary import STATISTIC_COLUMNS
@@ -92,6 +93,7 @@ class Shard(Base):
     """A contiguous range of ordinals: leased, measured and committed whole.
 
     Each claim raises `epoch`; a commit under an older epoch finds no row and is thrown away.
+    `crashes` holds the ordinal of a text as often as a worker died while it measured that text alone.
     """
 
     __tablename__ = "shard"
@@ -104,6 +106,8 @@ class Shard(Base):
     attempt: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
+    suspect: Mapped[int | None]  # the ordinal that is being measured alone just now
+    crashes: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
 
     __table_args__ = (
         CheckConstraint("first_ordinal < end_ordinal", name="not_empty"),

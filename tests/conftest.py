@@ -5,6 +5,11 @@ and `settings` show a test empty tables and an empty Redis; `empty_database_url`
 test's own, without tables. `stack` is the whole product, started once by its own command.
 """
 
+import os
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -20,9 +25,39 @@ from app.db import make_engine, make_sessions, migrate
 from app.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from app.tables import Base
+from tests.processes import RunningStack
 
 READY_SECONDS = 60
 STOP_SECONDS = 60
+
+START_SECONDS = 90
+STOP_SECONDS = 60
+SESSION_MARK = "TEST_SESSION"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_outlives_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    os.environ[SESSION_MARK] = mark = uuid4().hex
+    yield
+    give_up = time.monotonic() + 10
+    while left := _processes_of(mark, tmp_path_factory.getbasetemp()):
+        assert time.monotonic() < give_up, f"still there: {left}"
+        time.sleep(0.1)
+
+
+def _processes_of(mark: str, folder: Path) -> list[str]:
+    """Those that inherited the mark, or live in the folder: servers overwrite their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            marked = mark.encode() in (process / "environ").read_bytes()
+            if process.name != str(os.getpid()) and (
+                marked or folder in (process / "cwd").readlink().parents
+            ):
+                found.append(f"{process.name} {(process / 'cmdline').read_text()}")
+        except OSError:  # ended meanwhile, or someone else's
+            continue
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -105,3 +140,33 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         lease_seconds=4,
         sweep_seconds=1,
     )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """`layerscope up` on a free port with a home of its own: for tests from end to end."""
+    folder = tmp_path_factory.mktemp("stack")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("LAYERSCOPE_")}
+    environment |= {
+        "LAYERSCOPE_HOME": str(folder / "home"),
+        "LAYERSCOPE_LEASE_SECONDS": "4",
+        "LAYERSCOPE_SWEEP_SECONDS": "1",
+    }
+    command = (sys.executable, "-m", "app.cli", "up", "--port", "0")
+    output = folder / "output"
+    with output.open("wb") as out:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+    try:
+        yield RunningStack(_address(process, output), folder / "home", process, output)
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def _address(process: subprocess.Popen[bytes], output: Path) -> str:
+    give_up = time.monotonic() + START_SECONDS
+    while not (said := re.search(r"ready at (http://\S+)", output.read_text())):
+        if process.poll() is not None or time.monotonic() > give_up:
+            pytest.fail(f"layerscope up is not ready:\n{output.read_text()}")
+        time.sleep(0.05)
+    return said[1]

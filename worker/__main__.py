@@ -7,13 +7,13 @@ import sys
 import threading
 from typing import Any
 
-from app.models import ModelConfig, read_models
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import queue, shards
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
+from app.models import ModelConfig, read_models
 from app.settings import Settings
 from app.tables import CLOCK
 from app.tables import Model as ModelRow
@@ -21,7 +21,8 @@ from worker.closing import close
 from worker.core import Model, ModelError, load_model
 from worker.core.demo import ensure_demo_model
 from worker.resident import ResidentWorker
-from worker.tasks import Station, occupy
+from worker.station import Station
+from worker.tasks import occupy
 
 DEMO = "demo"
 
@@ -102,6 +103,7 @@ def _station(
         stopping=threading.Event(),
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
+        stop_seconds=settings.stop_seconds,
     )
 
 

@@ -96,6 +96,8 @@ def upgrade() -> None:
         sa.Column("attempt", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("suspect", sa.Integer(), nullable=True),
+        sa.Column("crashes", postgresql.ARRAY(sa.Integer()), server_default="{}", nullable=False),
         sa.CheckConstraint("first_ordinal < end_ordinal", name=op.f("shard_not_empty_check")),
         sa.ForeignKeyConstraint(["job_id"], ["job.id"], name=op.f("shard_job_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("shard_pkey")),

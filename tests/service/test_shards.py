@@ -222,3 +222,30 @@ def test_progress_is_the_sum_of_the_shards(sessions: Sessions) -> None:
     assert (domains["cpp"].texts, domains["cpp"].done, domains["cpp"].failed) == (3, 2, 0)
     assert (domains["python"].texts, domains["python"].done, domains["python"].failed) == (2, 1, 1)
     assert domains["cpp"].tokens == 10 + 11
+
+
+def test_a_text_that_kills_its_worker_is_known_to_the_next(sessions: Sessions) -> None:
+    submit(sessions, TEXTS)
+    held = must_claim(sessions)
+    assert held.crashes == ()
+    for died in (1, 2):
+        with sessions.begin() as session:
+            shards.suspect(session, held, 1)
+        expire(sessions, held)
+        held = must_claim(sessions)
+        assert held.crashes == (1,) * died
+    with sessions.begin() as session:
+        shards.suspect(session, held, 0)
+    with sessions.begin() as session:
+        shards.suspect(session, held, None)  # it lived
+    expire(sessions, held)
+    assert must_claim(sessions).crashes == (1, 1)
+
+
+def test_who_lost_a_shard_accuses_no_text_of_it(sessions: Sessions) -> None:
+    submit(sessions, TEXTS)
+    late = must_claim(sessions)
+    expire(sessions, late)
+    must_claim(sessions)
+    with pytest.raises(Fenced), sessions.begin() as session:
+        shards.suspect(session, late, 0)

@@ -1,0 +1,30 @@
+# The commands of this project; each of them first brings .venv up to date.
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+
+.PHONY: profile up test lint install
+
+profile: .venv/installed
+	exec $(BIN)/layerscope profile
+
+up: .venv/installed
+	exec $(BIN)/layerscope up --port $(PORT)
+
+test: .venv/installed
+	exec $(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+	  "Layerscope needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" \
+	  % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

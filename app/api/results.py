@@ -1,0 +1,157 @@
+"""The files of finished jobs: written once, byte-stable, with ranges."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from sqlalchemy.orm import Session
+from starlette.responses import MalformedRangeHeader
+from starlette.responses import RangeNotSatisfiable as NoSuchRange
+from starlette.types import Receive, Scope, Send
+
+from app import export, files, jobs
+from app.api.middleware import HEAD
+from app.api.service import Service, ServiceDep
+from app.api.spec import problems
+from app.errors import JobNotFound, RangeNotSatisfiable
+from app.tables import Job
+
+CSV = "text/csv; charset=utf-8; header=present"
+NDJSON = "application/x-ndjson"
+
+router = APIRouter(tags=["files"])
+writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class JobFile:
+    name: str
+    media_type: str
+    pieces: Callable[[Service, Session, Job], Iterator[str | bytes]]
+
+
+def _results_json(service: Service, session: Session, job: Job) -> Iterator[str]:
+    return export.results_json(session, job, service.present(session, job))
+
+
+FILES = (
+    JobFile("results.csv", CSV, lambda _, session, job: export.results_csv(session, job)),
+    JobFile("results.json", "application/json", _results_json),
+    JobFile("texts.csv", CSV, lambda _, session, job: export.texts_csv(session, job)),
+    JobFile("texts.ndjson", NDJSON, lambda _, session, job: export.texts_ndjson(session, job)),
+    JobFile("transitions.csv", CSV, lambda _, session, job: export.transitions_csv(session, job)),
+)
+
+
+class StableFile(FileResponse):
+    """Starlette's, but a range it can't read is passed over, and one behind the end is our problem."""
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []
+        except NoSuchRange as error:
+            raise RangeNotSatisfiable(
+                f"The file has {file_size} bytes.", headers={"Content-Range": f"bytes */{file_size}"}
+            ) from error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__({**scope, "method": "HEAD"} if HEAD in scope else scope, receive, send)
+
+
+def _endpoint(file: JobFile) -> Callable[..., Any]:
+    async def read_file(job_id: UUID, service: ServiceDep, request: Request) -> Response:
+        return await send_file(file, job_id, service, request)
+
+    return read_file
+
+
+async def send_file(file: JobFile, job_id: UUID, service: Service, request: Request) -> Response:
+    """Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, and what the file's pieces raise."""
+    job = await run_in_threadpool(_finished, service, job_id)
+    headers = stable_headers(job, file.name)
+    if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    path = files.path_of(service.settings.home, job_id, file.name)
+    async with writing.setdefault(str(path), asyncio.Lock()):
+        if not path.exists():
+            await run_in_threadpool(_write, file, service, job_id)
+    return StableFile(path, headers=headers, media_type=file.media_type)
+
+
+def _finished(service: Service, job_id: UUID) -> Job:
+    with service.sessions.begin() as session:
+        return jobs.get_finished(session, job_id)
+
+
+def _write(file: JobFile, service: Service, job_id: UUID) -> None:
+    path = files.path_of(service.settings.home, job_id, file.name)
+    try:
+        with service.sessions.begin() as session:
+            job = jobs.get_finished(session, job_id)
+            files.write(path, file.pieces(service, session, job))
+    finally:
+        _remove_if_deleted_meanwhile(service, job_id)
+
+
+def _remove_if_deleted_meanwhile(service: Service, job_id: UUID) -> None:
+    try:
+        _finished(service, job_id)
+    except JobNotFound:
+        files.remove(service.settings.home, job_id)
+        raise
+
+
+def stable_headers(job: Job, name: str) -> dict[str, str]:
+    assert job.finished_at is not None
+    return {
+        "ETag": f'"{job.id}-{name}-{export.FORMAT}"',
+        "Last-Modified": format_datetime(job.finished_at, usegmt=True),
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": content_disposition(f"{job.name or job.id}-{name}"),
+    }
+
+
+def content_disposition(filename: str) -> str:
+    """An attachment's name by RFC 6266: plain ASCII for those who read no better, and the true one."""
+    filename = re.sub(r'[/\\:*?"<>|]', "_", filename).lstrip(" .")
+    plain = re.sub(r"[^ -~]", "_", filename).replace("%", "_")
+    true = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'attachment; filename="{plain}"{true}'
+
+
+def _is_known(if_none_match: str | None, etag: str) -> bool:
+    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return etag in known or "*" in known
+
+
+def file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    content: dict[str, Any] = {media_type.split(";")[0]: {}}
+    return {
+        200: {"content": content, "description": "The whole file"},
+        206: {"content": content, "description": "The range asked for"},
+        304: {"description": "Not changed"},
+        **problems(404, 409, 416),
+    }
+
+
+for file in FILES:
+    router.add_api_route(
+        f"/v1/jobs/{{job_id}}/{file.name}",
+        _endpoint(file),
+        name=file.name,
+        summary=file.name,
+        response_class=FileResponse,
+        responses=file_responses(file.media_type),
+    )

@@ -1,0 +1,136 @@
+// Posts, refreshes, cancels, deletes. What is shown is always rendered by the server.
+
+const LOOK_SECONDS = 2;
+
+document.documentElement.classList.add("js");
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+class Refused extends Error {}
+
+async function call(path, request) {
+  let answer;
+  try {
+    answer = await fetch(path, request);
+  } catch {
+    throw new Refused("The service does not answer.");
+  }
+  if (answer.ok) return answer;
+  const problem = await answer.json().catch(() => ({}));
+  const places = (problem.errors ?? []).map((fault) => `${fault.pointer}: ${fault.detail}`);
+  throw new Refused([problem.detail ?? `The service answered ${answer.status}.`, ...places].join("\n"));
+}
+
+async function trying(alert, work) {
+  alert.hidden = true;
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    alert.textContent = error.message;
+    alert.hidden = false;
+  }
+}
+
+// A live part of the page
+
+async function refresh(part) {
+  const page = new DOMParser().parseFromString(await (await call(location.href)).text(), "text/html");
+  const fresh = page.getElementById(part.id);
+  part.replaceWith(fresh);
+  return fresh;
+}
+
+async function follow(part) {
+  while (part.dataset.live === "running") {
+    try {
+      if (part.dataset.job) await call(`${part.dataset.job}?wait=${LOOK_SECONDS}`);
+      else await pause(LOOK_SECONDS);
+      part = await refresh(part);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      await pause(LOOK_SECONDS);
+    }
+  }
+}
+
+// Cancel and delete
+
+const ACTIONS = {
+  cancel: (job) => call(`${job}/cancel`, { method: "POST" }),
+  delete: async (job) => {
+    if (!confirm("Delete this job, its texts and its results?")) return;
+    await call(job, { method: "DELETE" });
+    location.assign("/");
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (!button) return;
+  const part = button.closest("[data-job]");
+  trying(part.querySelector("[role=alert]"), () => ACTIONS[button.dataset.do](part.dataset.job));
+});
+
+// A new job
+
+async function textOf(file) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+  } catch {
+    throw new Refused(`${file.name} is not UTF-8.`);
+  }
+}
+
+function parse(name, text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Refused(`${name} is not JSON: ${error.message}`);
+  }
+}
+
+async function textsOf(form) {
+  const texts = new Map();
+  const add = (domain, more) => texts.set(domain, [...(texts.get(domain) ?? []), ...more]);
+  const domain = form.domain.value;
+  if (form.text.value.trim()) add(domain, [form.text.value]);
+  for (const file of form.files.files) {
+    const text = await textOf(file);
+    if (!file.name.toLowerCase().endsWith(".json")) {
+      add(domain, [text]);
+      continue;
+    }
+    const content = parse(file.name, text);
+    const lists = Array.isArray(content) ? { [domain]: content } : content;
+    for (const [name, list] of Object.entries(lists ?? {})) {
+      if (!Array.isArray(list)) throw new Refused(`${file.name} must hold a list of texts, or lists by domain.`);
+      add(name, list);
+    }
+  }
+  if (!texts.size) throw new Refused("Write a text or choose a file.");
+  return Object.fromEntries(texts);
+}
+
+async function submit(form) {
+  const request = { model: form.model.value, texts: await textsOf(form) };
+  const name = form.elements.namedItem("name").value.trim();
+  if (name) request.name = name;
+  const answer = await call("/v1/jobs", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(request),
+  });
+  location.assign((await answer.json()).links.page);
+}
+
+document.getElementById("submit")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const button = form.querySelector("button");
+  button.disabled = true;
+  await trying(form.querySelector("[role=alert]"), () => submit(form));
+  button.disabled = false;
+});
+
+document.querySelectorAll("[data-live]").forEach(follow);

@@ -1,0 +1,225 @@
+"""The files of a finished job: their columns, and their rows as pieces of text, never all in memory."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from sqlalchemy import case, collate, select
+from sqlalchemy.orm import Session
+
+from app.errors import FileNotFound
+from app.schemas import JobOut
+from app.tables import Job, Text, TextProfile, layer_profile
+from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
+
+FORMAT = 1  # raise it with any change of the bytes: it is part of the files' ETags
+ROWS_AT_A_TIME = 200
+
+RESULTS_COLUMNS = ("domain", "scope", "component", "layer", "texts", "tokens", *STATISTIC_COLUMNS)
+TEXTS_COLUMNS = (
+    *("ordinal", "domain", "tokens", "truncated", "error"),
+    *("scope", "component", "layer", *METRICS),
+)
+TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
+NAMED_NUMBERS = ",".join(f'"{metric}":%r' for metric in METRICS)
+
+Cell = str | int | float | None
+Pieces = Callable[[Session, Job], Iterator[str]]
+
+
+def results_csv(session: Session, job: Job) -> Iterator[str]:
+    yield csv_line(RESULTS_COLUMNS)
+    for row in layer_rows(session, job):
+        yield csv_line(row.values())
+
+
+def results_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
+    yield f'{{"job": {state.model_dump_json()}, "layers": ['
+    separator = "\n"
+    for row in layer_rows(session, job):
+        yield separator + json_object(row)
+        separator = ",\n"
+    yield "\n]}\n"
+
+
+def transitions_csv(session: Session, job: Job) -> Iterator[str]:
+    """The original study's table: transition i is what layer i + 1 wrote, so layer 0 is not in it.
+
+    Raises: FileNotFound.
+    """
+    if "block" not in job.options["components"]:
+        raise FileNotFound("Transitions are block deltas, and the job's components leave `block` out.")
+    yield csv_line(TRANSITIONS_COLUMNS)
+    for row in layer_rows(session, job, scope="all", component="block"):
+        if row["layer"] > 0:
+            yield csv_line(
+                (
+                    *(row["domain"], row["layer"] - 1),
+                    *(row["delta_mean"], population_variance(row["delta_mean_var"], row["texts"])),
+                    *(row["delta_abs_mean"], population_variance(row["delta_abs_mean_var"], row["texts"])),
+                )
+            )
+
+
+def population_variance(sample_variance: float | None, texts: int) -> float | None:
+    """ddof = 0 from ddof = 1; of one text, which has no sample variance, 0."""
+    if texts == 1:
+        return 0.0
+    return None if sample_variance is None else sample_variance * (texts - 1) / texts
+
+
+def layer_rows(session: Session, job: Job, **only: str) -> Iterator[dict[str, Any]]:
+    columns = layer_profile.c
+    statement = (
+        select(*(columns[name] for name in RESULTS_COLUMNS))
+        .where(columns.job_id == job.id, *(columns[name] == value for name, value in only.items()))
+        .order_by(
+            collate(columns.domain, "C"),
+            case({scope: i for i, scope in enumerate(SCOPES)}, value=columns.scope),
+            case({component: i for i, component in enumerate(COMPONENTS)}, value=columns.component),
+            columns.layer,
+        )
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    for row in session.execute(statement):
+        yield dict(zip(RESULTS_COLUMNS, row, strict=True))
+
+
+def texts_csv(session: Session, job: Job) -> Iterator[str]:
+    yield csv_line(TEXTS_COLUMNS)
+    yield from _text_pieces(session, job, _csv_of_measured, _csv_of_failed)
+
+
+def texts_ndjson(session: Session, job: Job) -> Iterator[str]:
+    yield from _text_pieces(session, job, _ndjson_of_measured, _ndjson_of_failed)
+
+
+class MeasuredText(NamedTuple):
+    ordinal: int
+    domain: str
+    tokens: int
+    truncated: bool
+    error: str | None
+    values: bytes | None
+
+
+Places = list[tuple[str, str, int]]
+
+
+def _text_pieces(
+    session: Session,
+    job: Job,
+    measured: Callable[[MeasuredText, Places, list[list[float]]], str],
+    failed: Callable[[MeasuredText], str],
+) -> Iterator[str]:
+    """One piece for each text: all its rows."""
+    components = job.options["components"]
+    places: Places = []
+    for text in _text_rows(session, job):
+        if text.values is None:
+            yield failed(text)
+            continue
+        values = np.frombuffer(text.values, "<f8").reshape(len(components), len(SCOPES), -1, len(METRICS))
+        if not places:
+            places = list(product(SCOPES, components, range(values.shape[2])))
+        in_order = (
+            np.where(np.isfinite(values), values, np.nan).transpose(1, 0, 2, 3).reshape(-1, len(METRICS))
+        )
+        yield measured(text, places, in_order.tolist())
+
+
+def _text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
+    profile = TextProfile
+    statement = (
+        select(
+            *(profile.ordinal, Text.domain, profile.tokens),
+            *(profile.truncated, profile.error, profile.values),
+        )
+        .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))
+        .where(profile.job_id == job.id)
+        .order_by(profile.ordinal)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    for row in session.execute(statement):
+        yield MeasuredText(*row)
+
+
+def _csv_of_measured(text: MeasuredText, places: Places, rows: list[list[float]]) -> str:
+    # By hand, since there are millions of these rows: all but the domain are numbers and known words.
+    start = f"{text.ordinal},{safe_cell(text.domain)},{text.tokens},{_truth(text.truncated)},,"
+    return "".join(
+        [
+            f"{start}{scope},{component},{layer},{_numbers(row)}\r\n"
+            for (scope, component, layer), row in zip(places, rows, strict=True)
+        ]
+    )
+
+
+def _csv_of_failed(text: MeasuredText) -> str:
+    empty = [None] * (len(TEXTS_COLUMNS) - 5)
+    return csv_line([text.ordinal, text.domain, None, None, text.error, *empty])
+
+
+def _ndjson_of_measured(text: MeasuredText, places: Places, rows: list[list[float]]) -> str:
+    start = (
+        f'{{"ordinal":{text.ordinal},"domain":"{text.domain}","tokens":{text.tokens},'
+        f'"truncated":{_truth(text.truncated)},"error":null,'
+    )
+    return "".join(
+        [
+            f'{start}"scope":"{scope}","component":"{component}","layer":{layer},{_named_numbers(row)}}}\n'
+            for (scope, component, layer), row in zip(places, rows, strict=True)
+        ]
+    )
+
+
+def _ndjson_of_failed(text: MeasuredText) -> str:
+    row: dict[str, Cell] = dict.fromkeys(TEXTS_COLUMNS)
+    row |= {"ordinal": text.ordinal, "domain": text.domain, "error": text.error}
+    return json_object(row) + "\n"
+
+
+def _numbers(row: list[float]) -> str:
+    return ",".join(map(repr, row)).replace("nan", "")
+
+
+def _named_numbers(row: list[float]) -> str:
+    return (NAMED_NUMBERS % tuple(row)).replace("nan", "null")
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def json_object(row: Mapping[str, Any]) -> str:
+    """NaN is no JSON: no value is null."""
+    values = {name: None if is_missing(value) else value for name, value in row.items()}
+    return json.dumps(values, allow_nan=False)
+
+
+def csv_line(cells: Iterable[Cell]) -> str:
+    """A line of RFC 4180; empty stands for no value."""
+    line = io.StringIO()
+    csv.writer(line).writerow([_csv_cell(cell) for cell in cells])
+    return line.getvalue()
+
+
+def _csv_cell(cell: Cell) -> Cell:
+    if isinstance(cell, str):
+        return safe_cell(cell)
+    return None if is_missing(cell) else cell
+
+
+def is_missing(cell: Cell) -> bool:
+    return isinstance(cell, float) and not math.isfinite(cell)
+
+
+def safe_cell(text: str) -> str:
+    """A text that a spreadsheet would run as a formula gets a quote before it."""
+    first = text.lstrip(" ")[:1]
+    return "'" + text if first and first in "=+-@＝＋－＠\t\r\n" else text

@@ -1,0 +1,64 @@
+"""The HTTP service, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from app import queue
+from app.api import jobs, models, pages, plots, results, system
+from app.api.html import static
+from app.api.metrics import WorkCollector
+from app.api.middleware import Front
+from app.api.problems import answer_with_problems
+from app.api.service import Service
+from app.db import make_engine, make_sessions
+from app.errors import ConfigurationError
+from app.models import read_models
+from app.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Raises: ConfigurationError."""
+    registry = CollectorRegistry()
+    service = make_service(settings, registry)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        with queue.Sweeper(service.sessions, service.redis, settings.sweep_seconds):
+            yield
+        service.redis.close()
+        service.engine.dispose()
+
+    app = FastAPI(
+        title="Layerscope",
+        summary="How much each layer of a Llama model changes the residual stream, per text and per domain.",
+        version="1",
+        lifespan=lifespan,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.service = service
+    app.add_middleware(Front, registry=registry)
+    answer_with_problems(app)
+    for module in (jobs, results, plots, models, pages, system):
+        app.include_router(module.router)
+    app.mount("/static", static, name="static")
+    return app
+
+
+def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
+    if settings.database_url is None or settings.redis_url is None:
+        raise ConfigurationError("The API needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL.")
+    engine = make_engine(settings.database_url)
+    sessions = make_sessions(engine)
+    registry.register(WorkCollector(sessions))
+    return Service(
+        settings=settings,
+        models=read_models(settings.models),
+        engine=engine,
+        sessions=sessions,
+        redis=queue.connect(settings.redis_url, retries=1),
+        registry=registry,
+    )

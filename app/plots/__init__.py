@@ -1,0 +1,52 @@
+"""Pictures from layer rows: the original study's four, and two that the first token can't distort.
+
+- `mean_std`: `delta_mean` ± its standard deviation over texts;
+- `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
+- `abs_mean_std`: `delta_abs_mean` ± the standard deviation over texts of `delta_mean`;
+- `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
+- `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
+- `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`.
+
+The study published its pictures without their definitions, and measured all tokens: the first four
+are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
+Lines differ in marker and dashes as well as in colour. Where there is no value, nothing is drawn.
+"""
+
+import threading
+from collections.abc import Iterable
+
+from matplotlib.figure import Figure
+
+from app.errors import FileNotFound
+from app.plots.canvas import Format as Format
+from app.plots.canvas import encode
+from app.plots.layers import Picture, Row, by_layer
+from app.plots.profiles import PROFILES
+from app.plots.ranking import RANKING
+
+PICTURES: dict[str, Picture] = {**PROFILES, "variance_ranking": RANKING}
+
+_one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety
+
+
+def find(name: str) -> Picture:
+    """Raises: FileNotFound."""
+    if name not in PICTURES:
+        raise FileNotFound(f"There is no picture {name!r}; there are {', '.join(PICTURES)}.")
+    return PICTURES[name]
+
+
+def draw(name: str, rows: Iterable[Row], caption: str, file_format: Format) -> bytes:
+    """A picture of a job's layer rows: the same bytes for the same rows.
+
+    Raises: FileNotFound for an unknown name, or where the rows lack what the picture shows.
+    """
+    picture = find(name)
+    lines = by_layer(rows, picture.scope, picture.components)
+    missing = sorted(set(picture.components) - {line.component for line in lines})
+    if missing:
+        raise FileNotFound(f"The picture {name!r} shows {' and '.join(missing)}: this job has no rows of it.")
+    with _one_at_a_time:
+        figure = Figure(facecolor="white")
+        picture.draw(figure, lines, caption)
+        return encode(figure, file_format)

@@ -1,0 +1,61 @@
+"""The layers of each domain, ranked by how much they differ between texts."""
+
+import math
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from app.plots.canvas import LOOKS, QUIET, frame, panels
+from app.plots.layers import SCOPE_WORDS, Line
+
+LAYERS_OF_HALF_WIDTH = 40  # bars of more layers need the whole width for their labels
+NO_VARIANCE = "no sample variance over fewer than two texts"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    title: str
+    scope: str
+    components: tuple[str, ...]
+    column: str
+
+    def draw(self, figure: Figure, lines: list[Line], caption: str) -> None:
+        few = len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH
+        grid = panels(figure, len(lines), 2 if few and len(lines) > 1 else 1, 5.2 if len(lines) == 1 else 2.6)
+        for axes, line in zip(grid, lines, strict=True):
+            _draw_bars(axes, line, self.column)
+            axes.set_title(line.title)
+        figure.supylabel("sample variance of delta_abs_mean (activation²)", fontsize=11)
+        bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
+        frame(figure, self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"])
+
+
+RANKING = Ranking(
+    "Layers ranked by how much their mean absolute contribution varies between texts",
+    "all",
+    ("block",),
+    "delta_abs_mean_var",
+)
+
+
+def _draw_bars(axes: Axes, line: Line, column: str) -> None:
+    found = [(v, row["layer"]) for v, row in zip(line.column(column), line.rows, strict=True)]
+    ranking = sorted(
+        ((v, layer) for v, layer in found if not math.isnan(v)), key=lambda bar: (-bar[0], bar[1])
+    )
+    axes.grid(visible=False, axis="x")
+    axes.set_xlabel("layer, the most varying first")
+    if not ranking:
+        axes.text(0.5, 0.5, NO_VARIANCE, transform=axes.transAxes, ha="center", color=QUIET)
+        axes.set(xticks=[], yticks=[])
+        return
+    places = range(len(ranking))
+    axes.bar(places, [variance for variance, _ in ranking], color=LOOKS[0][0], width=0.75)
+    axes.set_xticks(
+        places,
+        [str(layer) for _, layer in ranking],
+        fontsize=8,
+        rotation=0 if len(ranking) <= LAYERS_OF_HALF_WIDTH else 90,
+    )
+    axes.set_xlim(-0.7, len(ranking) - 0.3)

@@ -1,0 +1,86 @@
+"""Pictures over HTTP."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.plots import PICTURES
+from tests.service.finished_job import finished_job
+from tests.service.jobs_by_hand import submit
+
+ABSENT = UUID(int=0)
+
+
+def path(job_id: UUID, name: str) -> str:
+    return f"/v1/jobs/{job_id}/plots/{name}"
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_comes_in_both_formats(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str
+) -> None:
+    job = finished_job(sessions)
+    png, svg = api.get(path(job.id, f"{name}.png")), api.get(path(job.id, f"{name}.svg"))
+    assert (png.status_code, svg.status_code) == (200, 200)
+    assert png.headers["Content-Type"] == "image/png"
+    assert png.content.startswith(b"\x89PNG")
+    assert svg.headers["Content-Type"].startswith("image/svg+xml")
+    assert str(job.id) in svg.text
+    assert "Model demo: demo at revision r1, float32" in svg.text
+
+
+def test_a_picture_is_as_stable_as_the_other_files(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    address = path(finished_job(sessions, name="Vier").id, "relative.svg")
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(lambda _: api.get(address), range(4))
+    assert {answer.content for answer in others} == {first.content}
+    assert first.headers["Content-Length"] == str(len(first.content))
+    assert first.headers["Content-Disposition"] == 'attachment; filename="Vier-relative.svg"'
+    assert api.get(address, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    rest = api.get(address, headers={"Range": "bytes=100-"})
+    assert (rest.status_code, rest.content) == (206, first.content[100:])
+    assert api.head(address).headers["ETag"] == first.headers["ETag"]
+
+
+def test_before_the_end_there_is_no_picture_yet(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    answer = api.get(path(submit(sessions, [("cpp", "a")]), "relative.png"))
+    assert answer.status_code == 409
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions)
+    for name in ("variance.png", "..%2Fresults.png", "relative.gif"):
+        assert api.get(path(job.id, name)).status_code == 404
+    answer = api.get(path(job.id, "variance.png"))
+    assert answer.json()["type"].endswith("file-not-found")
+    assert all(name in answer.json()["detail"] for name in PICTURES)
+    assert api.get(path(ABSENT, "relative.png")).json()["type"].endswith("job-not-found")
+
+
+@pytest.mark.parametrize(
+    ("components", "there", "missing"),
+    [(["block"], "relative", "components"), (["attention", "mlp"], "components", "relative")],
+)
+def test_what_was_not_measured_has_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session], components: list[str], there: str, missing: str
+) -> None:
+    job = finished_job(sessions, components=components)
+    assert api.get(path(job.id, f"{there}.png")).status_code == 200
+    answer = api.get(path(job.id, f"{missing}.png"))
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith("file-not-found")
+
+
+def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions)
+    assert api.get(path(job.id, "relative.png")).status_code == 200
+    api.delete(f"/v1/jobs/{job.id}")
+    assert api.get(path(job.id, "relative.png")).status_code == 404

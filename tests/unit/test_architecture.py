@@ -1,0 +1,129 @@
+"""The rules of docs/architecture.md."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import errors, queue
+from app.errors import ConfigurationError, LayerscopeError, ProblemError, ProfilingFailed
+from app.settings import ROOT, Settings
+
+APP = sorted((ROOT / "app").rglob("*.py"))
+WORKER = sorted((ROOT / "worker").rglob("*.py"))
+CORE = sorted((ROOT / "worker" / "core").glob("*.py"))
+ENTRY_POINTS = ("app/cli.py", "app/stack.py", "worker/__main__.py")
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file: Path) -> set[str]:
+    """Everything named by an import statement, also within functions."""
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def loaded_by(modules: list[str]) -> set[str]:
+    """The packages that a fresh interpreter has loaded after importing the modules."""
+    code = f"import sys, {', '.join(modules)}; print('\\n'.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in run.stdout.splitlines()}
+
+
+def test_the_front_loads_neither_torch_nor_transformers_nor_the_worker() -> None:
+    assert not loaded_by([module_of(file) for file in APP]) & {"torch", "transformers", "worker"}
+    for file in APP:
+        assert not [
+            name for name in imports_of(file) if is_within(name, "torch", "transformers", "worker")
+        ], file
+
+
+def test_the_bell_names_a_function_of_the_worker() -> None:
+    module, _, function = queue.DRAIN.rpartition(".")
+    tree = ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text())
+    (found,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    assert [argument.arg for argument in found.args.args] == ["model"]
+
+
+def test_only_the_front_s_front_knows_http() -> None:
+    for file in APP + WORKER:
+        inside = file == ROOT / "app" / "main.py" or file.parent == ROOT / "app" / "api"
+        names = [name for name in imports_of(file) if is_within(name, "fastapi", "starlette")]
+        assert inside or not names, file
+
+
+def test_the_core_stands_alone() -> None:
+    loaded = loaded_by([module_of(file) for file in CORE])
+    assert not loaded & {"app", "pydantic_settings", "sqlalchemy", "rq", "redis", "fastapi", "psycopg"}
+    for file in CORE:
+        assert not [
+            name
+            for name in imports_of(file)
+            if is_within(name, "app", "pydantic", "sqlalchemy", "rq", "redis")
+        ], file
+
+
+def test_the_worker_knows_nothing_of_http() -> None:
+    for file in WORKER:
+        names = [name for name in imports_of(file) if is_within(name, "app.main", "app.api", "app.schemas")]
+        assert not names, file
+
+
+def test_only_entry_points_build_settings() -> None:
+    building = [str(file.relative_to(ROOT)) for file in APP + WORKER if _builds_settings(file)]
+    assert set(building) <= set(ENTRY_POINTS), building
+
+
+def _builds_settings(file: Path) -> bool:
+    calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return any(isinstance(function, ast.Name) and function.id == "Settings" for function in calls)
+
+
+def test_what_a_command_does_not_end_with_has_a_status() -> None:
+    assert set(LayerscopeError.__subclasses__()) == {ProblemError, ConfigurationError, ProfilingFailed}
+
+
+def leaves(error: type[ProblemError]) -> list[type[ProblemError]]:
+    below = [leaf for child in error.__subclasses__() for leaf in leaves(child)]
+    return below or [error]
+
+
+@pytest.mark.parametrize("error", leaves(ProblemError), ids=lambda error: error.__name__)
+def test_every_error_has_a_status_and_stands_in_the_docs(error: type[ProblemError]) -> None:
+    assert re.search(rf"── {error.__name__} \({error.status}\)", errors.__doc__ or "")
+    assert error.title
+    documented = (ROOT / "docs" / "errors.md").read_text()
+    assert re.search(rf"^\| `{error.code}` \| {error.status} \|", documented, re.MULTILINE)
+
+
+@pytest.mark.parametrize("setting", Settings.model_fields)
+def test_every_setting_stands_in_the_docs_with_its_default(setting: str) -> None:
+    default = Settings.model_fields[setting].default
+    shown = "" if default is None else f"`{default}`"
+    row = rf"^\| `LAYERSCOPE_{setting.upper()}` \| {re.escape(shown)} ?\|"
+    assert re.search(row, (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE), row
+
+
+@pytest.mark.parametrize("file", APP + WORKER, ids=lambda file: str(file.relative_to(ROOT)))
+def test_files_and_functions_stay_short(file: Path) -> None:
+    source = file.read_text()
+    assert len(source.splitlines()) <= 300
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            assert node.end_lineno - node.lineno < 50, node.name

@@ -1,0 +1,59 @@
+"""`models.toml` is read whole or refused with the place."""
+
+from pathlib import Path
+
+import pytest
+
+from app.errors import ConfigurationError
+from app.models import ModelConfig, read_models
+from app.settings import ROOT
+
+
+def test_the_project_s_own_file_lists_its_models() -> None:
+    models = read_models(ROOT / "models.toml")
+    assert list(models) == ["demo", "llama-3.2-3b"]
+    assert models["llama-3.2-3b"].source == "meta-llama/Llama-3.2-3B"
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(
+        '[a]\nsource = "s"\nrevision = "r"\ndtype = "float16"\ndevice = "cuda:0"\nmax_tokens = 5\n'
+        '[b]\nsource = "t"\n'
+    )
+    assert read_models(file) == {
+        "a": ModelConfig("s", revision="r", dtype="float16", device="cuda:0", max_tokens=5),
+        "b": ModelConfig("t"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "lists no model"),
+        ("[a", "Expected"),
+        ("a = 1", "[a] is no table"),
+        ("[a]", "[a] source is missing"),
+        ('[llama-3.2]\nsource = "s"', "[llama-3] holds a table"),
+        ('["a b"]\nsource = "s"', "[a b] is no name"),
+        ('[a]\nsource = ""', "[a] source must not be"),
+        ("[a]\nsource = 1", "[a] source must be of type str"),
+        ('[a]\nsource = "s"\nmax_tokens = 0', "[a] max_tokens must not be"),
+        ('[a]\nsource = "s"\nmax_tokens = -1', "[a] max_tokens must not be"),
+        ('[a]\nsource = "s"\nmax_tokens = true', "[a] max_tokens must be of type int"),
+        ('[a]\nsource = "s"\ndtype = "int8"', "[a] dtype must be one of"),
+        ('[a]\nsource = "s"\nmaxtokens = 1', "[a] maxtokens is unknown"),
+    ],
+)
+def test_a_wrong_file_is_told_its_place(tmp_path: Path, text: str, place: str) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as refused:
+        read_models(file)
+    assert str(file) in refused.value.detail
+    assert place in refused.value.detail
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml"):
+        read_models(tmp_path / "none.toml")

@@ -1,0 +1,214 @@
+"""Pictures: what stands in them, and that they never change by themselves."""
+
+import math
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from app.errors import FileNotFound
+from app.plots import PICTURES, draw
+from app.plots.canvas import LOOKS, Format
+from app.plots.layers import Picture, by_layer
+from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
+from app.plots.ranking import RANKING
+from app.vocabulary import COMPONENTS, METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
+
+CAPTION = "Model demo: demo, float32"
+DOMAINS = ("cpp", "finance", "numbers", "python")
+PNG_WIDTH = 1800
+
+
+def layer_rows(
+    domains: Sequence[str] = DOMAINS,
+    layers: int = 4,
+    texts: int = 5,
+    components: Sequence[str] = COMPONENTS,
+) -> list[dict[str, Any]]:
+    """Random numbers, all above zero; below two texts only the means."""
+    random = np.random.default_rng(0)
+    rows = []
+    for domain in (*domains, POOLED_DOMAIN):
+        for scope in SCOPES:
+            for component in components:
+                for layer in range(layers):
+                    place = {"domain": domain, "scope": scope, "component": component, "layer": layer}
+                    values: dict[str, float | None] = dict(
+                        zip(STATISTIC_COLUMNS, random.uniform(0.1, 3, len(STATISTIC_COLUMNS)), strict=True)
+                    )
+                    if texts < 2:
+                        values |= dict.fromkeys(set(STATISTIC_COLUMNS) - set(METRICS))
+                    rows.append({**place, "texts": texts, "tokens": 100, **values})
+    return rows
+
+
+def axes_of(picture: Picture, rows: list[dict[str, Any]]) -> list[Any]:
+    figure = Figure()
+    picture.draw(figure, by_layer(rows, picture.scope, picture.components), CAPTION)
+    return figure.axes
+
+
+def words(name: str, rows: list[dict[str, Any]], caption: str = CAPTION) -> list[str]:
+    """Matplotlib writes each text of an SVG into a comment before its outlines."""
+    return re.findall(r"<!-- (.*?) -->", draw(name, rows, caption, "svg").decode(), re.DOTALL)
+
+
+def values_of(rows: list[dict[str, Any]], column: str, **where: str) -> list[float]:
+    return [row[column] for row in rows if all(row[name] == value for name, value in where.items())]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), (4, 28, 45), (16, 2, 2)])
+def test_every_picture_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
+    rows = layer_rows([f"domain-{i}" for i in range(domains)], layers, texts)
+    assert draw(name, rows, CAPTION, "png").startswith(b"\x89PNG")
+
+
+def test_the_png_is_wide_enough(tmp_path: Any) -> None:
+    file = tmp_path / "picture.png"
+    file.write_bytes(draw("relative", layer_rows(), CAPTION, "png"))
+    assert imread(file).shape[1] == PNG_WIDTH
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format"), [("components", "png"), ("mean_std", "svg"), ("variance_ranking", "svg")]
+)
+def test_the_same_rows_give_the_same_bytes_in_many_threads(name: str, file_format: Format) -> None:
+    rows = layer_rows(DOMAINS[:2], layers=3)
+    with ThreadPoolExecutor(4) as pool:
+        pictures = set(pool.map(lambda _: draw(name, rows, CAPTION, file_format), range(6)))
+    assert len(pictures) == 1
+    assert b"dc:date" not in pictures.pop()
+
+
+@pytest.mark.parametrize("name", PROFILES)
+@pytest.mark.parametrize("domains", [1, OVERLAID_DOMAINS, OVERLAID_DOMAINS + 1])
+def test_every_layer_of_every_domain_is_a_point_and_the_pool_is_not(name: str, domains: int) -> None:
+    profile = PROFILES[name]
+    rows = layer_rows([f"domain-{i}" for i in range(domains)], layers=7)
+    lines = [line for axes in axes_of(PROFILES[name], rows) for line in axes.get_lines()]
+    drawn = [list(line.get_ydata()) for line in lines if line.get_marker() != "None"]
+    expected = [
+        values_of(rows, profile.metric, domain=f"domain-{i}", scope=profile.scope, component=component)
+        for i in range(domains)
+        for component in profile.components
+    ]
+    assert drawn == expected
+
+
+def test_panels_of_many_domains_have_the_others_behind_them() -> None:
+    domains = [f"domain-{i}" for i in range(OVERLAID_DOMAINS + 1)]
+    for axes in axes_of(PROFILES["mean_std"], layer_rows(domains)):
+        assert [line.get_marker() for line in axes.get_lines()] == ["None"] * OVERLAID_DOMAINS + ["o"]
+
+
+def test_lines_differ_without_their_colours() -> None:
+    axes = axes_of(PROFILES["mean_std"], layer_rows())[0]
+    lines = axes.get_lines()
+    (legend,) = axes.figure.legends
+    assert [line.get_color() for line in legend.get_lines()] == [line.get_color() for line in lines]
+    assert len({line.get_marker() for line in lines}) == len(lines) == len(DOMAINS)
+    assert len({line.get_linestyle() for line in lines}) == len(lines)
+    assert len(LOOKS) == OVERLAID_DOMAINS
+
+
+def test_bands_are_what_the_captions_say() -> None:
+    rows = layer_rows(["cpp"], layers=1)
+    row = next(row for row in rows if row["scope"] == "all" and row["component"] == "block")
+    for name, spread in (("abs_mean_abs_std", "delta_abs_mean_std"), ("abs_mean_std", "delta_mean_std")):
+        (band,) = axes_of(PROFILES[name], rows)[0].collections
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.min() == pytest.approx(row["delta_abs_mean"] - row[spread])
+        assert heights.max() == pytest.approx(row["delta_abs_mean"] + row[spread])
+    row = next(row for row in rows if row["scope"] == "rest" and row["component"] == "block")
+    (band,) = axes_of(PROFILES["relative"], rows)[0].collections
+    heights = set(band.get_paths()[0].vertices[:, 1])
+    assert heights == {row["relative_norm_ci_low"], row["relative_norm_ci_high"]}
+
+
+def test_one_text_has_no_band_and_no_variance() -> None:
+    rows = layer_rows(["cpp"], texts=1)
+    for name in PROFILES:
+        assert not any(c.get_paths() for c in axes_of(PROFILES[name], rows)[0].collections)
+    assert "no sample variance over fewer than two texts" in words("variance_ranking", rows)
+
+
+def test_a_layer_without_a_value_is_a_gap() -> None:
+    rows = layer_rows(["cpp"])
+    for row in rows:
+        if row["layer"] == 1:
+            row |= dict.fromkeys(STATISTIC_COLUMNS)
+    (line,) = axes_of(PROFILES["relative"], rows)[0].get_lines()
+    assert [math.isnan(value) for value in line.get_ydata()] == [False, True, False, False]
+    assert [label.get_text() for label in axes_of(RANKING, rows)[0].get_xticklabels()].count("1") == 0
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_layers_that_write_nothing_are_drawn(name: str) -> None:
+    rows = layer_rows(["cpp"])
+    for row in rows:
+        row |= dict.fromkeys(STATISTIC_COLUMNS, 0.0)
+    assert draw(name, rows, CAPTION, "png")
+
+
+def test_the_ranking_names_all_layers_by_falling_variance() -> None:
+    rows = layer_rows(layers=12)
+    for axes, domain in zip(axes_of(RANKING, rows), DOMAINS, strict=True):
+        variances = values_of(rows, "delta_abs_mean_var", domain=domain, scope="all", component="block")
+        ranked = [int(label.get_text()) for label in axes.get_xticklabels()]
+        assert ranked == sorted(range(12), key=lambda layer: -variances[layer])
+        assert [bar.get_height() for bar in axes.patches] == sorted(variances, reverse=True)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_titles_units_texts_and_scope_are_said(name: str) -> None:
+    rows = layer_rows(texts=45)
+    text = "\n".join(words(name, rows))
+    assert CAPTION in text
+    assert "layer" in text
+    assert text.count("(n = 45)") == len(DOMAINS)
+    assert "ddof = 1" in text
+    scope = PICTURES[name].scope
+    assert f"scope {scope}" in text
+    assert re.search(r"\((activation|activation²|activation, log scale|no unit, log scale)\)", text)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_variance_is_bare(name: str) -> None:
+    text = "\n".join(words(name, layer_rows()))
+    assert text.count("variance") == text.count("sample variance")
+
+
+def test_names_of_any_kind_are_shown_as_they_are() -> None:
+    text = words("mean_std", layer_rows(["_hidden", "a" * 40]), caption=r"$\frac{1}$ & <b>")
+    assert " _hidden (n = 5)" in text
+    assert " aaaaaaaaa…aaaaaaaa (n = 5)" in text
+    assert any(r"$\frac{1}$" in line for line in text)
+
+
+def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
+    with pytest.raises(FileNotFound) as error:
+        draw("variance", layer_rows(), CAPTION, "png")
+    assert all(name in error.value.detail for name in PICTURES)
+
+
+@pytest.mark.parametrize(
+    ("components", "name", "missing"),
+    [
+        (["block"], "components", "attention and mlp"),
+        (["block", "mlp"], "components", "attention"),
+        (["attention", "mlp"], "relative", "block"),
+        (["mlp"], "variance_ranking", "block"),
+        ([], "mean_std", "block"),
+    ],
+)
+def test_a_picture_of_what_was_not_measured_is_not_found(
+    components: list[str], name: str, missing: str
+) -> None:
+    with pytest.raises(FileNotFound, match=f"shows {missing}: "):
+        draw(name, layer_rows(components=components), CAPTION, "png")

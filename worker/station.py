@@ -1,0 +1,26 @@
+"""What a worker process has at hand: one model, its connections, its patience."""
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+from sqlalchemy.orm import Session, sessionmaker
+
+from worker.core import Model
+
+
+@dataclass(frozen=True)
+class Station:
+    """`measured_with` is the provenance stored with every job; `stopping` is set by the first stop signal."""
+
+    name: str
+    model: Model
+    measured_with: dict[str, Any]
+    max_tokens: int
+    sessions: sessionmaker[Session]
+    redis: Redis
+    stopping: threading.Event
+    lease_seconds: float
+    drain_seconds: float
+    stop_seconds: float
