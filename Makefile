@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: profile up test lint install
+.PHONY: profile up test lint bench install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -18,6 +18,9 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(BENCH)
 
 install: .venv/installed
 

@@ -114,6 +114,7 @@ def profile(
     url: Annotated[str | None, typer.Option(help="A service that runs already; default: start one.")] = None,
 ) -> None:
     """Profile the sample texts with the demo model, and stop whatever was started for it."""
+    make_folder(out)
     if url is not None:
         profile_at(url, out)
         return
@@ -124,6 +125,13 @@ def profile(
         arguments = (*module("app.cli"), "profile", "--url", stack.base_url, "--out", str(out))
         code = run_to_end(Command("profile", arguments, stop_seconds=5), meanwhile=stack.supervisor.check)
     raise typer.Exit(code)
+
+
+def make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"The folder {out} cannot be made: {error.strerror}.") from error
 
 
 def profile_at(url: str, out: Path) -> None:

@@ -1,6 +1,6 @@
 """The pictures of finished jobs: drawn once, byte-stable."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
-from app import export, plots
+from app import export, jobs, plots
 from app.api.results import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.plots import Format
@@ -30,9 +30,11 @@ def _endpoint(file_format: Format) -> Callable[..., Any]:
     return read_plot
 
 
-def _draw(name: str, file_format: Format, service: Service, session: Session, job: Job) -> Iterator[bytes]:
-    caption = _caption(service, session, job)
-    yield plots.draw(name, export.layer_rows(session, job), caption, file_format)
+def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Generator[bytes, None, None]:
+    with service.sessions.begin() as session:
+        job = jobs.get_finished(session, job_id)
+        caption, rows = _caption(service, session, job), list(export.layer_rows(session, job))
+    yield plots.draw(name, rows, caption, file_format)
 
 
 def _caption(service: Service, session: Session, job: Job) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import format_datetime
 from typing import Any
@@ -36,7 +37,19 @@ writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 class JobFile:
     name: str
     media_type: str
-    pieces: Callable[[Service, Session, Job], Iterator[str | bytes]]
+    pieces: Callable[[Service, UUID], Generator[str | bytes, None, None]]
+
+
+def _streamed(
+    name: str, media_type: str, of_job: Callable[[Service, Session, Job], Iterator[str]]
+) -> JobFile:
+    """A file that is written while its rows are read."""
+
+    def pieces(service: Service, job_id: UUID) -> Generator[str | bytes, None, None]:
+        with service.sessions.begin() as session:
+            yield from of_job(service, session, jobs.get_finished(session, job_id))
+
+    return JobFile(name, media_type, pieces)
 
 
 def _results_json(service: Service, session: Session, job: Job) -> Iterator[str]:
@@ -44,11 +57,11 @@ def _results_json(service: Service, session: Session, job: Job) -> Iterator[str]
 
 
 FILES = (
-    JobFile("results.csv", CSV, lambda _, session, job: export.results_csv(session, job)),
-    JobFile("results.json", "application/json", _results_json),
-    JobFile("texts.csv", CSV, lambda _, session, job: export.texts_csv(session, job)),
-    JobFile("texts.ndjson", NDJSON, lambda _, session, job: export.texts_ndjson(session, job)),
-    JobFile("transitions.csv", CSV, lambda _, session, job: export.transitions_csv(session, job)),
+    _streamed("results.csv", CSV, lambda _, session, job: export.results_csv(session, job)),
+    _streamed("results.json", "application/json", _results_json),
+    _streamed("texts.csv", CSV, lambda _, session, job: export.texts_csv(session, job)),
+    _streamed("texts.ndjson", NDJSON, lambda _, session, job: export.texts_ndjson(session, job)),
+    _streamed("transitions.csv", CSV, lambda _, session, job: export.transitions_csv(session, job)),
 )
 
 
@@ -98,9 +111,8 @@ def _finished(service: Service, job_id: UUID) -> Job:
 def _write(file: JobFile, service: Service, job_id: UUID) -> None:
     path = files.path_of(service.settings.home, job_id, file.name)
     try:
-        with service.sessions.begin() as session:
-            job = jobs.get_finished(session, job_id)
-            files.write(path, file.pieces(service, session, job))
+        with closing(file.pieces(service, job_id)) as pieces:
+            files.write(path, pieces)
     finally:
         _remove_if_deleted_meanwhile(service, job_id)
 

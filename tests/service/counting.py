@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 
 @contextmanager
-def statements(engine: Engine) -> Iterator[list[str]]:
+def statements(engine: Engine | type[Engine]) -> Iterator[list[str]]:
     executed: list[str] = []
 
     def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:

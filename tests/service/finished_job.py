@@ -46,7 +46,7 @@ def finished_job(
     failing: Sequence[int] = (),
     outcome: str = "succeeded",
 ) -> FinishedJob:
-    """The first text of each job has one token, so nothing in scope `rest`: NaN there."""
+    """The first text has one token, so nothing in scope `rest`: NaN there; the second has an infinity."""
     options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
     with sessions.begin() as session:
         draft = Draft(model="demo", name=name, options=options)
@@ -66,6 +66,8 @@ def _values(ordinal: int, components: int, layers: int) -> NDArray[np.float64]:
     values = np.random.default_rng(ordinal).normal(size=shape)
     if ordinal == 0:
         values[:, SCOPES.index("rest")] = np.nan
+    if ordinal == 1:
+        values[0, 0, 0, 0] = np.inf
     return values
 
 

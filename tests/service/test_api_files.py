@@ -1,34 +1,38 @@
 """The files of finished jobs: what stands in them, and how they are served."""
 
+import asyncio
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import unquote
 from uuid import UUID
 
 import httpx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.types import Message
 
 from app import export, files, jobs
 from app.api import results
+from app.api.middleware import HEAD
 from app.api.results import content_disposition
 from app.errors import JobNotFound
 from app.main import make_service
 from app.settings import Settings
-from app.tables import Job
+from app.tables import Job, Model
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 from tests.service.counting import statements
-from tests.service.finished_job import ERROR, LAYERS, finished_job, layer_row
+from tests.service.finished_job import ERROR, LAYERS, MEASURED_WITH, finished_job, layer_row
 from tests.service.jobs_by_hand import must_claim, submit
 from tests.service.serving import serving
 
@@ -41,7 +45,7 @@ def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
 
 
 def cell(value: float | None) -> str:
-    return "" if value is None or np.isnan(value) else repr(float(value))
+    return "" if value is None or not np.isfinite(value) else repr(float(value))
 
 
 def path(job_id: UUID, name: str) -> str:
@@ -252,6 +256,34 @@ def test_bytes_and_etags_are_those_of_any_other_machine(
         assert (one.content, one.headers["ETag"]) == (other.content, other.headers["ETag"])
 
 
+def test_a_job_that_no_worker_took_has_the_same_files_for_ever(
+    api: httpx.Client, settings: Settings, sessions: sessionmaker[Session]
+) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    before = api.get(path(job_id, "results.json")).content
+    with sessions.begin() as session:
+        session.add(Model(name="demo", measured_with=MEASURED_WITH))
+    with serving(settings) as url:
+        assert httpx.get(f"{url}{path(job_id, 'results.json')}").content == before
+
+
+def test_head_reads_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text("a")
+    sent: list[Message] = []
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "headers": [], HEAD: True, "asgi": {"spec_version": "2.4"}}
+    asyncio.run(results.StableFile(file)(scope, nothing, note))
+    assert [message.get("body", b"") for message in sent] == [b"", b""]
+
+
 def test_many_first_requests_at_once_get_one_file(
     api: httpx.Client, api_settings: Settings, sessions: sessionmaker[Session]
 ) -> None:
@@ -314,6 +346,8 @@ def filename_of(disposition: str) -> str:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=100))
+@example("../.bashrc")
+@example(" .. a")
 def test_no_name_breaks_out_of_the_header(name: str) -> None:
     header = content_disposition(f"{name}-results.csv")
     assert re.fullmatch(r'attachment; filename="[ !#-~]+"(; filename\*=UTF-8\'\'[A-Za-z0-9%._~-]+)?', header)

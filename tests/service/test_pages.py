@@ -1,7 +1,6 @@
 """The pages as they are served; what a browser makes of them stands in test_pages_in_browser.py."""
 
 from collections import Counter
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from uuid import UUID
 
@@ -69,10 +68,10 @@ def read(api: httpx.Client, path: str, status_code: int = 200) -> Page:
 
 
 @pytest.fixture
-def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> Iterator[list[str]]:
-    queued = submit(sessions, [("cpp", CANARY)])
+def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> list[str]:
     finished = finished_job(sessions, [("cpp", CANARY), ("python", "b")], name=HOSTILE, failing=[0])
-    yield ["/", f"/jobs/{queued}", f"/jobs/{finished.id}", f"/jobs/{ABSENT}", "/docs"]
+    queued = submit(sessions, [("cpp", CANARY)])
+    return ["/", f"/jobs/{queued}", f"/jobs/{finished.id}", f"/jobs/{ABSENT}", "/docs"]
 
 
 def pages(api: httpx.Client, paths: list[str]) -> list[Page]:
@@ -138,8 +137,7 @@ def test_an_unfinished_job_offers_no_files_and_is_looked_at_again_without_script
 ) -> None:
     page = read(api, f"/jobs/{submit(sessions, [('cpp', 'a'), ('cpp', 'b')])}")
     assert not [address for address in page.addresses() if "results.csv" in address or "/plots/" in address]
-    assert ("noscript" in around for tag, _, around in page.elements if tag == "meta")
-    assert any(a.get("http-equiv") == "refresh" for a in page.all("meta"))
+    assert [around[-1] for _, a, around in page.elements if "http-equiv" in a] == ["noscript"]
     assert "0 of 2 texts measured" in page.text
     assert "No worker for this model is running" in page.text
     assert [a.get("data-do") for a in page.all("button")] == ["cancel", "delete"]
@@ -197,15 +195,15 @@ def test_a_host_with_marks_stays_text(api: httpx.Client) -> None:
 
 
 def test_the_first_page_takes_as_many_statements_for_many_jobs_as_for_one(
-    api: httpx.Client, sessions: sessionmaker[Session], engine: Engine
+    api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     counts = []
     for _ in range(2):
         submit(sessions, [("cpp", "a"), ("python", "b")])
-        with statements(engine) as said:
+        with statements(Engine) as said:
             read(api, "/")
         counts.append(len(said))
-    assert counts[0] == counts[1]
+    assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css", "icon.svg"])

@@ -166,11 +166,13 @@ def test_profile_interrupted_ends_what_it_started(layerscope: Callable[..., Comm
     assert "Traceback" not in profile.said()
 
 
-def test_profile_that_fails_says_so_and_ends_what_it_started(
-    layerscope: Callable[..., Command], tmp_path: Path
+def test_profile_that_is_refused_says_so_and_ends_what_it_started(
+    layerscope: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "out").touch()  # no folder can be made there
+    monkeypatch.setenv("LAYERSCOPE_TEXTS_PER_JOB_LIMIT", "1")
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
-    assert profile.process.wait(90) == 1
+    assert profile.process.wait(60) == 1
+    assert profile.said().startswith("The service refused")
+    assert "Traceback" not in profile.said()
     assert not (tmp_path / "home" / "servers.json").exists()
     assert not (tmp_path / "home" / "postgres" / "postmaster.pid").exists()

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import contestant, engine, study
 from benchmarks.lanes import Entry, Lane
-from benchmarks.limit import bare_seconds, engine_seconds
+from benchmarks.limit import bare, whole
 from benchmarks.race import TOLERANCE, difference
 from benchmarks.report import Report
 from benchmarks.shapes import SHAPES, ensure_model
@@ -46,8 +46,8 @@ def test_a_lane_answers_as_its_contestant_does(folder: Path) -> None:
 
 def test_the_bare_pass_has_no_hook_and_leaves_none(folder: Path) -> None:
     model = load_model(folder, dtype="float32", device="cpu")
-    assert bare_seconds(model, TEXTS) > 0
-    assert engine_seconds(model, TEXTS, COMPONENTS) > 0
+    assert bare(model, TEXTS).wall > 0
+    assert whole(model, TEXTS, COMPONENTS).wall > 0
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.module.modules())
 
 

@@ -136,6 +136,14 @@ def test_profiling_where_nothing_answers_is_one_sentence(tmp_path: Path) -> None
     assert answer.stderr.startswith("http://127.0.0.1:1 does not answer")
 
 
+def test_profiling_into_a_file_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    answer = layerscope("profile", "--out", str(tmp_path / "out"), home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert f"The folder {tmp_path / 'out'} cannot be made" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
 def test_ctrl_c_while_servers_come_up_ends_them_all(tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(

@@ -90,6 +90,13 @@ function parse(name, text) {
   }
 }
 
+function listsOf(name, content, domain) {
+  const lists = Array.isArray(content) ? { [domain]: content } : content;
+  if (lists === null || typeof lists !== "object" || !Object.values(lists).every(Array.isArray))
+    throw new Refused(`${name} must hold a list of texts, or lists of texts by domain.`);
+  return lists;
+}
+
 async function textsOf(form) {
   const texts = new Map();
   const add = (domain, more) => texts.set(domain, [...(texts.get(domain) ?? []), ...more]);
@@ -101,12 +108,7 @@ async function textsOf(form) {
       add(domain, [text]);
       continue;
     }
-    const content = parse(file.name, text);
-    const lists = Array.isArray(content) ? { [domain]: content } : content;
-    for (const [name, list] of Object.entries(lists ?? {})) {
-      if (!Array.isArray(list)) throw new Refused(`${file.name} must hold a list of texts, or lists by domain.`);
-      add(name, list);
-    }
+    for (const [name, list] of Object.entries(listsOf(file.name, parse(file.name, text), domain))) add(name, list);
   }
   if (!texts.size) throw new Refused("Write a text or choose a file.");
   return Object.fromEntries(texts);

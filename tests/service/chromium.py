@@ -1,0 +1,132 @@
+"""A real Chromium, spoken to through a pipe in its DevTools protocol: no package needed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--remote-debugging-pipe",
+)
+# Chromium reads from descriptor 3 and writes to 4, whatever numbers they have here.
+LAUNCHER = """
+import fcntl, os, sys
+ours = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for descriptor, number in zip(ours, (3, 4)):
+    os.dup2(descriptor, number)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+SECONDS = 30.0
+
+
+def find_chromium() -> str | None:
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Browser:
+    """One tab. Dialogs are agreed to; what goes wrong in the page is kept in `complaints`."""
+
+    def __init__(self, write: IO[bytes], read: IO[bytes]) -> None:
+        self.complaints: list[str] = []
+        self._write, self._read, self._last_id = write, read, 0
+        self._session: str | None = None
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "DOM"):
+            self._call(f"{domain}.enable")
+
+    def open(self, url: str) -> None:
+        self._call("Page.navigate", url=url)
+        self.wait_for(f"document.readyState === 'complete' && location.href === {json.dumps(url)}")
+
+    def evaluate(self, expression: str) -> Any:
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def wait_for(self, condition: str) -> None:
+        give_up = time.monotonic() + SECONDS
+        while not self.evaluate(condition):
+            assert time.monotonic() < give_up, f"{condition}: {self.evaluate('document.body.innerText')}"
+            time.sleep(0.05)
+
+    def click(self, selector: str) -> None:
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def fill(self, selector: str, value: str) -> None:
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(value)}")
+
+    def choose_files(self, selector: str, *files: Path) -> None:
+        root = self._call("DOM.getDocument")["root"]["nodeId"]
+        node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self._call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def text(self) -> str:
+        return str(self.evaluate("document.body.innerText"))
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        call_id = self._send(method, parameters)
+        while True:
+            message = self._receive()
+            if message.get("id") == call_id:
+                assert "error" not in message, message
+                result: dict[str, Any] = message["result"]
+                return result
+            self._note(message)
+
+    def _send(self, method: str, parameters: dict[str, Any]) -> int:
+        self._last_id += 1
+        message = {"id": self._last_id, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        self._write.write(json.dumps(message).encode() + b"\0")
+        self._write.flush()
+        return self._last_id
+
+    def _receive(self) -> dict[str, Any]:
+        received = bytearray()
+        while (byte := self._read.read(1)) != b"\0":
+            assert byte, "Chromium has ended"
+            received += byte
+        message: dict[str, Any] = json.loads(received)
+        return message
+
+    def _note(self, message: dict[str, Any]) -> None:
+        match message.get("method"):
+            case "Page.javascriptDialogOpening":
+                self._send("Page.handleJavaScriptDialog", {"accept": True})
+            case "Log.entryAdded":
+                self.complaints.append(message["params"]["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                self.complaints.append(json.dumps(message["params"]["exceptionDetails"]))
+
+
+@contextmanager
+def running_chromium(program: str, profile: Path) -> Iterator[Browser]:
+    (its_input, our_output), (our_input, its_output) = os.pipe(), os.pipe()
+    launch = (sys.executable, "-c", LAUNCHER, str(its_input), str(its_output))
+    command = (*launch, program, *ARGUMENTS, f"--user-data-dir={profile}")
+    process = subprocess.Popen(command, pass_fds=(its_input, its_output), stderr=subprocess.DEVNULL)
+    os.close(its_input)
+    os.close(its_output)
+    try:
+        with open(our_output, "wb") as write, open(our_input, "rb") as read:
+            yield Browser(write, read)
+    finally:
+        process.terminate()
+        process.wait(SECONDS)
