@@ -1,0 +1,179 @@
+"""`python -m benchmarks`: measures, prints, and appends an entry to benchmarks/LOG.md."""
+
+import argparse
+import datetime
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from benchmarks import growth, hardware, service
+from benchmarks.lanes import Entry
+from benchmarks.limit import limit
+from benchmarks.peers_install import PINS, NotInstalled, ensure_peers
+from benchmarks.places import BUILT, LOG
+from benchmarks.race import OURS, PEERS, race
+from benchmarks.report import Report
+from benchmarks.shapes import SHAPES, Shape, ensure_model
+from benchmarks.texts import real, synthetic, tokens_of
+from benchmarks.where import where
+from worker.core import load_model
+
+SECTIONS = ("engine", "peers", "limit", "memory", "service", "profile")
+ENGINE = "Layerscope, all components"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured of one shape; texts are drawn with 20 to 800 tokens."""
+
+    race_texts: int
+    race_rounds: int
+    limit_texts: int
+    limit_rounds: int
+    counts: tuple[int, ...]
+    lengths: tuple[int, ...]
+    service_texts: int
+    service_rounds: int
+
+
+QUICK = {
+    "d64": Size(64, 3, 32, 7, (100, 1_000, 4_000), (128, 1_024, 8_192), 300, 3),
+    "": Size(12, 3, 12, 5, (100, 200), (128, 512, 2_048), 32, 1),
+}
+FULL = {
+    "d64": Size(256, 7, 64, 25, (100, 1_000, 10_000, 100_000), (128, 512, 2_048, 8_192), 2_000, 5),
+    "smollm2-135m": Size(48, 7, 24, 15, (100, 400, 1_600), (128, 512, 2_048, 8_192), 2_000, 1),
+    "": Size(24, 5, 24, 7, (100, 200), (128, 512, 2_048), 200, 1),
+}
+ON_CUDA = Size(512, 5, 2_048, 7, (100, 1_000, 10_000), (128, 512, 2_048, 8_192), 2_000, 3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One shape in one dtype."""
+
+    shape: Shape
+    folder: Path
+    dtype: str
+    device: str
+    size: Size
+
+    def entry(self, name: str, dtype: str | None = None, python: str = sys.executable) -> Entry:
+        return Entry(name, self.folder, dtype or self.dtype, self.device, python)
+
+
+def main() -> None:
+    arguments = _arguments()
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    report = Report(f"{stamp}, commit {hardware.commit()}")
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    report.say(
+        f"`{command}`\n\n- processor: {hardware.processor()}\n- GPU: {hardware.accelerators()}\n"
+        f"- {hardware.versions()}\n- before: {hardware.load()}"
+    )
+    try:
+        for shape in arguments.shape:
+            for dtype in arguments.dtype:
+                _measure(report, arguments, SHAPES[shape], dtype)
+    finally:  # what was measured before something broke stays measured
+        report.say(f"After: {hardware.load()}.")
+        if not arguments.no_log:
+            report.append_to(arguments.log)
+
+
+def _arguments() -> argparse.Namespace:
+    cuda = torch.cuda.is_available()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a few minutes; rough figures")
+    parser.add_argument("--only", type=_words(SECTIONS), default=SECTIONS, help=", ".join(SECTIONS))
+    parser.add_argument("--shape", type=_words(tuple(SHAPES)), help=", ".join(SHAPES))
+    parser.add_argument("--dtype", type=_words(("float32", "bfloat16", "float16")))
+    parser.add_argument("--device", default="cuda:0" if cuda else "cpu")
+    parser.add_argument("--rounds", type=int, help="of the comparisons; default: by shape")
+    parser.add_argument("--texts", type=Path, help="a folder of JSON lists of texts; default: synthetic ones")
+    parser.add_argument("--log", type=Path, default=LOG)
+    parser.add_argument("--no-log", action="store_true", help="append nothing")
+    arguments = parser.parse_args()
+    small = ("d64",) if arguments.quick else ("d64", "smollm2-135m")
+    arguments.shape = arguments.shape or (("llama-3.2-3b",) if cuda else small)
+    both = ("float32",) if arguments.quick else ("float32", "bfloat16")
+    arguments.dtype = arguments.dtype or (("bfloat16",) if cuda else both)
+    return arguments
+
+
+def _words(allowed: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    def read(value: str) -> tuple[str, ...]:
+        words = tuple(value.split(","))
+        if unknown := set(words) - set(allowed):
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(allowed)}")
+        return words
+
+    return read
+
+
+def _measure(report: Report, arguments: argparse.Namespace, shape: Shape, dtype: str) -> None:
+    sizes = QUICK if arguments.quick else FULL
+    size = ON_CUDA if arguments.device != "cpu" and not arguments.quick else sizes.get(shape.name, sizes[""])
+    case = Case(shape, ensure_model(shape, BUILT / "models"), dtype, arguments.device, size)
+    if {"engine", "peers"} & set(arguments.only):
+        _race(report, arguments, case)
+    if {"limit", "profile"} & set(arguments.only):
+        _limit(report, arguments, case)
+    if "memory" in arguments.only:
+        report.heading(f"{shape.name}, {dtype}: memory and time, by number and by length of texts")
+        growth.against_number(report, case.entry(ENGINE), size.counts)
+        growth.against_length(report, case.entry(ENGINE), size.lengths, "study loop")
+    if "service" in arguments.only:
+        _service(report, arguments, case)
+
+
+def _texts(arguments: argparse.Namespace, count: int) -> list[str]:
+    return real(arguments.texts, count) if arguments.texts else synthetic(count)
+
+
+def _race(report: Report, arguments: argparse.Namespace, case: Case) -> None:
+    texts = _texts(arguments, case.size.race_texts)
+    rounds = arguments.rounds or case.size.race_rounds
+    report.heading(f"{case.shape.name}, {case.dtype}: against everybody else")
+    entries = [case.entry(name) for name in OURS]
+    if case.dtype != "float32" and case.device == "cpu":
+        entries.insert(0, case.entry(OURS[0], dtype="float32"))
+    if "peers" in arguments.only:
+        try:
+            python = ensure_peers()
+            entries += [case.entry(name, python=python) for name in PEERS]
+        except NotInstalled as problem:
+            report.say(f"TransformerLens and nnsight could not be installed here: {problem}")
+    race(report, entries, texts, rounds)
+    report.say(
+        f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds; peers: {', '.join(PINS)}. "
+        "`differs by`: the largest difference from the first line, relative to the mean of |δ|."
+    )
+
+
+def _limit(report: Report, arguments: argparse.Namespace, case: Case) -> None:
+    texts = _texts(arguments, case.size.limit_texts)
+    model = load_model(case.folder, dtype=case.dtype, device=case.device)
+    report.heading(f"{case.shape.name}, {case.dtype}: the cost over the bare forward pass")
+    if "limit" in arguments.only:
+        limit(report, case.shape, model, texts, arguments.rounds or case.size.limit_rounds)
+    if "profile" in arguments.only:
+        where(report, model, texts)
+
+
+def _service(report: Report, arguments: argparse.Namespace, case: Case) -> None:
+    report.heading(f"{case.shape.name}, {case.dtype}: the whole service against the core alone")
+    if absent := service.missing():
+        report.say(f"Left out: {', '.join(absent)} are not installed here.")
+        return
+    texts = _texts(arguments, case.size.service_texts)
+    service.service(report, case.entry(ENGINE), texts, arguments.rounds or case.size.service_rounds)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    main()

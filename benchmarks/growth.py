@@ -1,0 +1,47 @@
+"""Memory and time against the number of texts, and against their length; each point in a fresh process."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from benchmarks.lanes import Entry, Failed, Lane
+from benchmarks.report import Report, mib
+from benchmarks.texts import of_length, tokens_of
+
+TOKENS_A_TEXT = 24  # while their number grows: what grows with it must not hide behind the activations
+
+
+def against_number(report: Report, entry: Entry, counts: Sequence[int]) -> None:
+    """Texts come and go; nothing may stay."""
+    rows = []
+    for count in counts:
+        seconds, peak = _point(entry, of_length(count, TOKENS_A_TEXT))
+        rows.append((f"{count:,}", mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / count:.3f}"))
+    report.say(f"{entry.title}, texts of {TOKENS_A_TEXT} tokens:")
+    report.table(("texts", "peak MiB above the model", "seconds", "ms a text"), rows)
+
+
+def against_length(report: Report, entry: Entry, lengths: Sequence[int], rival: str) -> None:
+    """The same number of tokens in ever fewer, ever longer texts, beside a rival that is shown the same."""
+    total = max(lengths)
+    rows = []
+    for length in lengths:
+        texts = of_length(total // length, length)
+        cells = [f"{len(texts)} × {length:,}"]
+        for side in (entry, replace(entry, name=rival)):
+            try:
+                seconds, peak = _point(side, texts)
+                cells += [mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / (tokens_of(texts) / 1e3):.0f}"]
+            except Failed as failed:
+                cells += [str(failed), "", ""]
+        rows.append(tuple(cells))
+    columns = ("peak MiB above the model", "seconds", "ms per 1,000 tokens")
+    report.say(f"{entry.title}, then {rival}, the same number of tokens in texts of growing length:")
+    report.table(("texts × tokens", *columns, *columns), rows)
+
+
+def _point(entry: Entry, texts: Sequence[str]) -> tuple[float, float | None]:
+    """Seconds of a second, warm run; the peak of both."""
+    with Lane(entry, texts) as lane:
+        _, first = lane.run()
+        seconds, second = lane.run()
+    return seconds, None if first is None or second is None else max(first, second)

@@ -1,0 +1,83 @@
+"""The engine against everybody else, on the same texts, in turns."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.contestant import CONTESTANTS
+from benchmarks.lanes import Entry, Failed, Lane, interleave
+from benchmarks.report import Report, mib
+from benchmarks.study import Statistics
+from benchmarks.texts import tokens_of
+from benchmarks.timing import ratios, spread
+
+PEERS = ("TransformerLens", "nnsight, causal model", "nnsight, base model")
+OURS = tuple(name for name in CONTESTANTS if name not in PEERS)
+# Largest difference that still counts as the same number. In half precision the others subtract residuals
+# that were rounded to 8 bits, and Layerscope does not.
+TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-1, "float16": 2e-2}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Of one lane: how far its numbers are from the first lane's, and the memory that they took."""
+
+    difference: float
+    peak_mib: float | None
+
+
+def race(report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int) -> None:
+    """Checks that all agree, then times them; the first entry is what the others are measured by.
+
+    Raises: RuntimeError where numbers differ.
+    """
+    with ExitStack() as stack:
+        lanes, checks = _loaded(report, stack, entries, texts)
+        seconds = interleave(lanes, rounds)
+    rows = []
+    for lane, check, times in zip(lanes, checks, seconds, strict=True):
+        faster = ratios(seconds[0], times)
+        rows.append(
+            (
+                lane.entry.title,
+                f"{spread(times):.2f}",
+                f"{tokens_of(texts) / spread(times).median:,.0f}",
+                f"{faster:.2f}",
+                f"{faster.least:.2f}",
+                mib(check.peak_mib),
+                f"{check.difference:.1e}",
+            )
+        )
+    head = ("", "seconds", "tokens/s", "times the first", "at best", "peak MiB above the model", "differs by")
+    report.table(head, rows)
+
+
+def difference(found: Statistics, reference: Statistics) -> float:
+    """The largest difference of two (texts, layers − 1, 2) arrays, relative to the reference's mean of |δ|:
+    the mean of δ nearly cancels, so relative to itself it has no digits to compare. nan: not measured."""
+    return float(np.nanmax(np.abs(found - reference) / reference[..., 1:]))
+
+
+def _loaded(
+    report: Report, stack: ExitStack, entries: Sequence[Entry], texts: Sequence[str]
+) -> tuple[list[Lane], list[Checked]]:
+    """The lanes that can run, their numbers checked; those that cannot are said to."""
+    lanes: list[Lane] = []
+    checks: list[Checked] = []
+    reference: Statistics | None = None
+    for entry in entries:
+        try:
+            lane = stack.enter_context(Lane(entry, texts))
+            found, peak = lane.check()
+        except Failed as failed:
+            report.say(f"{entry.title}: could not run here: {failed}")
+            continue
+        reference = found if reference is None else reference
+        apart = difference(found, reference)
+        if not apart <= TOLERANCE[entry.dtype]:
+            raise RuntimeError(f"{entry.title} measures something else: numbers differ by {apart:.1e}")
+        lanes.append(lane)
+        checks.append(Checked(apart, peak))
+    return lanes, checks

@@ -1,0 +1,31 @@
+"""Where the engine's time goes, by PyTorch's profiler."""
+
+from collections.abc import Sequence
+
+from torch.profiler import ProfilerActivity
+from torch.profiler import profile as profiler
+
+from benchmarks.report import Report
+from worker.core import COMPONENTS, Model, profile_texts
+
+ROWS = 14
+
+
+def where(report: Report, model: Model, texts: Sequence[str]) -> None:
+    """The operations that take most of a warm run with all components, by their own time."""
+    cuda = model.device.startswith("cuda")
+    list(profile_texts(model, texts, components=COMPONENTS))
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
+    with profiler(activities=activities) as taken:
+        list(profile_texts(model, texts, components=COMPONENTS))
+    own = {
+        event.key: (event.self_device_time_total if cuda else event.self_cpu_time_total, event.count)
+        for event in taken.key_averages()
+    }
+    total = sum(microseconds for microseconds, _ in own.values())
+    rows = [
+        (f"`{name}`", f"{microseconds / 1e3:.1f}", f"{microseconds / total:.1%}", f"{count:,}")
+        for name, (microseconds, count) in sorted(own.items(), key=lambda item: -item[1][0])[:ROWS]
+    ]
+    report.say(f"Layerscope, all components, {model.dtype}: where the time goes (profiled, so slower).")
+    report.table(("operation", "ms of its own", "share", "calls"), rows)
