@@ -76,6 +76,11 @@ class Browser:
         node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
+    def load_images(self) -> None:
+        """Those too that nobody has scrolled to."""
+        self.evaluate("[...document.images].forEach((image) => (image.loading = 'eager'))")
+        self.wait_for("[...document.images].every((image) => image.complete)")
+
     def text(self) -> str:
         return str(self.evaluate("document.body.innerText"))
 

@@ -5,7 +5,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote
@@ -302,7 +302,7 @@ def test_a_job_deleted_while_its_file_is_written_leaves_none(
     job_id = finished_job(sessions).id
     service = make_service(settings, CollectorRegistry())
 
-    def deleting(*_: object) -> Iterator[str]:
+    def deleting(*_: object) -> Generator[str, None, None]:
         with sessions.begin() as session:
             jobs.delete_job(session, job_id)
         if piece:

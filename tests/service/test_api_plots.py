@@ -63,6 +63,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
     assert answer.json()["type"].endswith("file-not-found")
     assert all(name in answer.json()["detail"] for name in PICTURES)
     assert api.get(path(ABSENT, "relative.png")).json()["type"].endswith("job-not-found")
+    assert api.get(path(job.id, "variance.png"), headers={"If-None-Match": "*"}).status_code == 404
 
 
 @pytest.mark.parametrize(

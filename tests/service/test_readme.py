@@ -1,0 +1,40 @@
+"""The README's lines are run as they stand, by bash and the real curl, against the whole product."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from app.settings import ROOT
+from tests.processes import RunningStack
+from worker.core import ensure_demo_model
+
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+def test_the_curl_lines_work(stack: RunningStack, tmp_path: Path) -> None:
+    (block,) = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    lines = block.replace("http://127.0.0.1:8000", stack.base_url).replace(
+        "curl -s", "curl --fail-with-body -s"
+    )
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {path.name for path in tmp_path.iterdir()} - {"job.json"}
+    assert files == {
+        f"first-{name}" for name in ("results.csv", "results.json", "texts.csv", "transitions.csv")
+    }
+    results = json.loads((tmp_path / "first-results.json").read_text())
+    assert results["job"]["status"] == "succeeded"
+    assert results["job"]["progress"]["done"] == 4
+
+
+def test_the_library_lines_work(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    lines = block.replace("/data/models/my-llama", str(ensure_demo_model(tmp_path / "demo")))
+    exec(compile(lines, "README.md", "exec"), {})
