@@ -8,26 +8,28 @@ from app.errors import Fault, InvalidRequest
 
 REPORTED_FAULTS = 20
 LONGEST_MEMBER = 80
+LONGEST_NUMBER = 80
 
 
 class Faults:
     """What is wrong with an input: the first places, and how many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: str = "") -> None:
+        self._root = root
         self._first: list[Fault] = []
-        self._count = 0
+        self.count = 0
 
     def add(self, detail: str, *path: str | int) -> None:
-        self._count += 1
+        self.count += 1
         if len(self._first) < REPORTED_FAULTS:
-            self._first.append(Fault(pointer_to(*path), detail))
+            self._first.append(Fault(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail))
 
     def check(self) -> None:
         """Raises: InvalidRequest if there is any."""
-        if not self._count:
+        if not self.count:
             return
-        places = "a place" if self._count == 1 else f"{self._count} places"
-        more = self._count - len(self._first)
+        places = "a place" if self.count == 1 else f"{self.count} places"
+        more = self.count - len(self._first)
         rest = f"; the first {REPORTED_FAULTS} are listed, {more} more are not" if more else ""
         raise InvalidRequest(f"The request is wrong in {places}{rest}.", self._first)
 
@@ -41,11 +43,13 @@ class _Repeating(dict[str, Any]):
 def parse(body: bytes, depth_limit: int) -> Any:
     """Raises: InvalidRequest where the body is not JSON in UTF-8, nests too deep or repeats a name."""
     try:
-        value = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse)
+        value = json.loads(
+            body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer
+        )
     except RecursionError as error:
         raise _too_deep((), depth_limit) from error
     except ValueError as error:
-        raise InvalidRequest(f"The body is not JSON in UTF-8: {error}.") from error
+        raise InvalidRequest("The body is not JSON in UTF-8.", [Fault("", f"{error}")]) from error
     for path, container in _containers(value):
         if len(path) >= depth_limit:
             raise _too_deep(path, depth_limit)
@@ -84,6 +88,12 @@ def _first_repeated(names: list[str]) -> str:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON value")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits means nothing here")
+    return int(digits)
 
 
 def _too_deep(path: tuple[str | int, ...], limit: int) -> InvalidRequest:

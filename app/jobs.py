@@ -23,6 +23,7 @@ class Draft:
     name: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
+    configured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
             name=draft.name,
             options=draft.options,
             idempotency_key=draft.idempotency_key,
+            configured=draft.configured,
             texts=0,
             request_sha256=b"",
         )
@@ -78,7 +80,10 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
 def _first_of_the_key(
     session: Session, draft: Draft, texts: Iterable[tuple[str, str]], plan: ShardPlan
 ) -> Job:
-    job = session.scalars(select(Job).where(Job.idempotency_key == draft.idempotency_key)).one()
+    key = draft.idempotency_key
+    job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
+    if job is None:  # deleted between our insert and our look
+        raise JobFinished("The job of this Idempotency-Key has just been deleted: send the request again.")
     for domain, text in texts:
         plan.add(domain, text)
     if job.request_sha256 != plan.request_sha256:
@@ -103,7 +108,13 @@ def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:
         for number, s in enumerate(plan.shards)
     ]
     domains = [
-        {"job_id": job_id, "number": number, "domain": domain, "texts": texts}
+        {
+            "job_id": job_id,
+            "number": number,
+            "domain": domain,
+            "first_ordinal": s.first_of[domain],
+            "texts": texts,
+        }
         for number, s in enumerate(plan.shards)
         for domain, texts in s.texts.items()
     ]
@@ -156,7 +167,7 @@ def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[Domai
         select(ShardDomain.job_id, ShardDomain.domain, *sums)
         .where(ShardDomain.job_id.in_(list(job_ids)))
         .group_by(ShardDomain.job_id, ShardDomain.domain)
-        .order_by(ShardDomain.job_id, func.min(ShardDomain.number), ShardDomain.domain)
+        .order_by(ShardDomain.job_id, func.min(ShardDomain.first_ordinal))
     )
     domains: dict[UUID, list[DomainProgress]] = {}
     for job_id, domain, *counts in session.execute(statement):
@@ -199,7 +210,7 @@ def cancel(session: Session, job_id: UUID) -> Job:
     if job is None:
         raise JobNotFound(f"There is no job {job_id}.")
     if job.outcome is not None:
-        raise JobFinished(f"The job has {job.outcome} and can't be cancelled.")
+        raise JobFinished(f"The job is finished ({job.outcome}): there is nothing to cancel.")
     job.cancel_requested_at = job.cancel_requested_at or now(session)
     if job.started_at is None:
         job.outcome, job.finished_at = "cancelled", job.cancel_requested_at

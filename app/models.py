@@ -31,7 +31,11 @@ def read_models(path: Path) -> dict[str, ModelConfig]:
     """
     try:
         tables = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} can't be read ({error.strerror}): set LAYERSCOPE_MODELS."
+        ) from error
+    except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     if not tables:
         raise ConfigurationError(f"{path}: lists no model")

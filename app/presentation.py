@@ -37,10 +37,16 @@ def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -
 def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
     """What is known of each configured model: by the last worker that loaded it, else by the file."""
     loaded = {model.name: model.measured_with for model in session.scalars(select(Model))}
-    return {name: loaded.get(name) or _configured(config) for name, config in models.items()}
+    return {name: _facts(loaded.get(name), config) for name, config in models.items()}
 
 
-def _configured(config: ModelConfig) -> dict[str, Any]:
+def _facts(loaded: dict[str, Any] | None, config: ModelConfig) -> dict[str, Any]:
+    if loaded is not None and loaded["source"] == config.source:
+        return loaded
+    return configured(config)
+
+
+def configured(config: ModelConfig) -> dict[str, Any]:
     return {"source": config.source, "revision": config.revision, "max_tokens": config.max_tokens}
 
 
@@ -67,7 +73,7 @@ def _cut(text: str | None, longest: int) -> str | None:
 
 def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: datetime) -> JobOut:
     # What is said of a finished job never changes again: its files hold it.
-    facts = job.measured_with or ({} if job.outcome else known.get(job.model, {}))
+    facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
     return JobOut(
         id=job.id,
         name=job.name,

@@ -31,8 +31,8 @@ TEXTS_SCHEMA = {
 def _printable(name: str) -> str:
     if not name.strip():
         raise ValueError("must not be blank")
-    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-        raise ValueError("must not hold control characters")
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name):
+        raise ValueError("must not hold control or format characters")
     return name
 
 

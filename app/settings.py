@@ -22,7 +22,7 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="folder of the embedded servers' data, caches and logs")
     database_url: str | None = Field(None, description="PostgreSQL 18 or newer; unset: the embedded server")
     redis_url: str | None = Field(None, description="Redis or Valkey; unset: the embedded server")
-    models: Path = Field(Path("models.toml"), description="the file that lists the models to be asked for")
+    models: Path = Field(ROOT / "models.toml", description="the file that lists the models to be asked for")
 
     lease_seconds: float = Field(60, gt=0, description="a shard not renewed for so long is given to another")
     sweep_seconds: float = Field(10, gt=0, description="how often forgotten work is looked for")
@@ -32,6 +32,10 @@ class Settings(BaseSettings):
     shard_texts: int = Field(512, gt=0, description="texts after which a shard is closed")
 
     body_limit_bytes: int = Field(32 * MIB, gt=0, description="largest JSON body")
+    ndjson_limit_bytes: int = Field(4096 * MIB, gt=0, description="largest NDJSON body, unpacked")
+    gzip_expansion_limit: int = Field(
+        100, gt=0, description="how many times its size a gzip body may unpack to"
+    )
     text_limit_bytes: int = Field(1 * MIB, gt=0, description="largest text, in UTF-8")
     texts_per_job_limit: int = Field(1_000_000, gt=0, description="most texts in a job")
     domains_per_job_limit: int = Field(

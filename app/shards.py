@@ -31,6 +31,7 @@ class _Shard:
     first_ordinal: int
     characters: int = 0
     texts: dict[str, int] = field(default_factory=dict)
+    first_of: dict[str, int] = field(default_factory=dict)  # each domain's first ordinal here
 
     @property
     def end_ordinal(self) -> int:
@@ -64,6 +65,7 @@ class ShardPlan:
             self.shards.append(_Shard(self.texts))
         shard = self.shards[-1]
         shard.characters += len(text)
+        shard.first_of.setdefault(domain, self.texts)
         shard.texts[domain] = shard.texts.get(domain, 0) + 1
 
     def _is_full(self, shard: _Shard) -> bool:
@@ -115,6 +117,12 @@ def claim(session: Session, model: str, lease_seconds: float, measured_with: dic
     free = select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE)
     job_ids = select(Job.id).where(Job.model == model, WANTED, exists(free)).order_by(func.random())
     for job_id in session.scalars(job_ids).all():
+        # The job's row before the shard's, as whoever deletes or commits: else two would wait for each other.
+        session.execute(
+            update(Job)
+            .where(Job.id == job_id, Job.started_at.is_(None), WANTED)
+            .values(started_at=CLOCK, measured_with=measured_with)
+        )
         shard = session.scalars(
             select(Shard)
             .where(Shard.job_id == job_id, OPEN, FREE)
@@ -123,11 +131,11 @@ def claim(session: Session, model: str, lease_seconds: float, measured_with: dic
             .with_for_update(skip_locked=True)
         ).one_or_none()
         if shard is not None:
-            return _lease(session, shard, lease_seconds, measured_with)
+            return _lease(session, shard, lease_seconds)
     return None
 
 
-def _lease(session: Session, shard: Shard, lease_seconds: float, measured_with: dict[str, Any]) -> Claim:
+def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
     session.execute(
         update(Shard)
         .where(Shard.job_id == shard.job_id, Shard.number == shard.number)
@@ -138,11 +146,6 @@ def _lease(session: Session, shard: Shard, lease_seconds: float, measured_with: 
             crashes=func.array_remove(func.array_append(Shard.crashes, Shard.suspect), None),
             suspect=None,
         )
-    )
-    session.execute(
-        update(Job)
-        .where(Job.id == shard.job_id, Job.started_at.is_(None))
-        .values(started_at=CLOCK, measured_with=measured_with)
     )
     session.refresh(shard)
     options = session.scalars(select(Job.options).where(Job.id == shard.job_id)).one()

@@ -50,6 +50,24 @@ def read_submission(
     return draft, [(domain.name, text) for domain in domains for text in domain.texts]
 
 
+def read_head(query: Mapping[str, str], key: str | None, models: Mapping[str, int | None]) -> Draft:
+    """The draft of a submission whose texts come as a stream: its model and name stand in the query.
+
+    Raises: InvalidRequest.
+    """
+    faults = Faults("?")
+    for name in query.keys() - {"model", "name"}:
+        faults.add("unknown; known are model, name", name)
+    request = _read_request(
+        {"texts": [], **{k: v for k, v in query.items() if k in ("model", "name")}}, faults
+    )
+    model = _choose_model(request, models, faults) if request else None
+    faults.check()
+    assert request is not None
+    assert model is not None
+    return Draft(model, request.name, request.options.model_dump(), key)
+
+
 def _read_request(value: dict[str, Any], faults: Faults) -> JobRequest | None:
     value = _without_unknown(value, JobRequest, faults)
     if isinstance(value.get("options"), dict):
@@ -110,7 +128,7 @@ def _check_texts(domain: Domain, limit_bytes: int, faults: Faults) -> None:
     if not domain.texts:
         faults.add("holds no text", *domain.path)
     for index, text in enumerate(domain.texts):
-        wrong = _wrong_with(text)
+        wrong = wrong_with(text)
         if wrong is not None:
             faults.add(wrong, *domain.path, index)
         elif len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes:
@@ -118,7 +136,7 @@ def _check_texts(domain: Domain, limit_bytes: int, faults: Faults) -> None:
             raise over_limit("A text", limit, "text_limit_bytes", *domain.path, index)
 
 
-def _wrong_with(text: Any) -> str | None:
+def wrong_with(text: Any) -> str | None:
     if not isinstance(text, str):
         return "must be a string"
     if not text or text.isspace():

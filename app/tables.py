@@ -57,6 +57,7 @@ class Job(Base):
     texts: Mapped[int]
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_sha256: Mapped[bytes]
+    configured: Mapped[dict[str, Any]]  # the model's source and revision when the job was accepted
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     started_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
@@ -123,6 +124,7 @@ class ShardDomain(Base):
     job_id: Mapped[UUID] = mapped_column(primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     domain: Mapped[str] = mapped_column(primary_key=True)
+    first_ordinal: Mapped[int]
     texts: Mapped[int]
     done: Mapped[int] = mapped_column(server_default="0")
     failed: Mapped[int] = mapped_column(server_default="0")

@@ -11,6 +11,7 @@ from app.shards import Claim, Fenced
 from worker.station import Station
 
 TICK_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 2.0  # a renewal also learns that the job was cancelled
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ class Stopped(Exception):
 
 
 class Lease:
-    """Renews the claim every third of its lease while entered; ends the process where stopping drags on."""
+    """Renews the claim in time while entered; ends the process where stopping drags on."""
 
     def __init__(self, station: Station, claim: Claim) -> None:
         self._station, self._claim = station, claim
@@ -43,7 +44,7 @@ class Lease:
             raise Stopped
 
     def _keep(self) -> None:
-        every = self._station.lease_seconds / 3
+        every = min(self._station.lease_seconds / 3, LONGEST_PAUSE_SECONDS)
         renew_at, leave_at = time.monotonic() + every, float("inf")
         while not self._ended.wait(min(TICK_SECONDS, every)):
             now = time.monotonic()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -13,44 +14,19 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from app import files, jobs, queue
+from app.api.intake import Body, submitted_body
 from app.api.middleware import HEAD
 from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
 from app.api.spec import JOB_REQUEST_BODY, problems
-from app.errors import JobNotFound, UnsupportedMediaType
-from app.presentation import known_models, path_of, present
+from app.errors import JobNotFound
+from app.presentation import configured, known_models, path_of, present
 from app.schemas import JobOut, JobPage, Status
 from app.shards import ShardSize
-from app.submission import over_limit, read_submission
 
 LONGEST_WAIT_SECONDS = 60
 FIRST_LOOK_SECONDS, LATER_LOOK_SECONDS = 0.1, 1.0
-UNPACKED = ("", "identity")
 
 router = APIRouter(tags=["jobs"])
-
-
-async def json_body(request: Request, service: ServiceDep) -> bytes:
-    """Raises: UnsupportedMediaType, LimitExceeded."""
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise UnsupportedMediaType(
-            f"The body must be JSON, not {media_type or 'of an unnamed type'}: "
-            "send the header 'Content-Type: application/json' (curl: -H 'Content-Type: application/json').",
-            headers={"Accept-Post": "application/json"},
-        )
-    if request.headers.get("content-encoding", "").strip().lower() not in UNPACKED:
-        raise UnsupportedMediaType("A JSON body must come without a Content-Encoding.")
-    limit = service.settings.body_limit_bytes
-    too_large = over_limit("The body", f"{limit} bytes", "body_limit_bytes")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
-        raise too_large
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
 
 
 IdempotencyKey = Annotated[
@@ -75,7 +51,7 @@ IdempotencyKey = Annotated[
     openapi_extra=JOB_REQUEST_BODY,
 )
 def create_job(
-    body: Annotated[bytes, Depends(json_body)],
+    body: Annotated[Body, Depends(submitted_body)],
     service: ServiceDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
@@ -85,7 +61,8 @@ def create_job(
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
     most_tokens = {name: facts.get("max_tokens") for name, facts in known.items()}
-    draft, texts = read_submission(body, idempotency_key, most_tokens, settings)
+    draft, texts = body.read(idempotency_key, most_tokens, service)
+    draft = replace(draft, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     with service.sessions.begin() as session:
         job, is_new = jobs.submit(session, draft, texts, size)

@@ -13,6 +13,7 @@ from app.api.problems import internal_error
 
 SANE_ID = re.compile(r"[!-~]{1,128}")
 HEAD = "layerscope.head"
+METHODS = ("GET", "HEAD", "POST", "DELETE")  # others are as many as a stranger can think of
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +21,10 @@ log = logging.getLogger(__name__)
 class Front:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
-        labels = ("method", "route", "status")
-        self._requests = Counter("layerscope_http_requests", "Requests answered", labels, registry=registry)
+        labels = ("method", "route")
+        self._requests = Counter(
+            "layerscope_http_requests", "Requests answered", (*labels, "status"), registry=registry
+        )
         self._seconds = Histogram(
             "layerscope_http_request_seconds", "From request to the answer's end", labels, registry=registry
         )
@@ -38,9 +41,9 @@ class Front:
         try:
             await self._answer(inner, receive, answer)
         finally:
-            labels = (scope["method"], _route_of(inner), str(answer.status))
-            self._requests.labels(*labels).inc()
-            self._seconds.labels(*labels).observe(time.perf_counter() - started)
+            method, route = scope["method"] if scope["method"] in METHODS else "other", _route_of(inner)
+            self._requests.labels(method, route, str(answer.status)).inc()
+            self._seconds.labels(method, route).observe(time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, answer: "Answer") -> None:
         try:

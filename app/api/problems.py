@@ -123,5 +123,6 @@ def _of_database(request: Request, error: Exception) -> Response:
         return problem_response(NotMigrated("The database has not the tables of this version."))
     if isinstance(error, ProgrammingError):
         raise error
-    log.warning("the database is away: %s", error)
+    reason = error.orig if isinstance(error, DBAPIError) else error
+    log.warning("the database is away: %s", str(reason).partition("\n")[0])
     return problem_response(DatabaseUnavailable("The database can't be reached; nothing was changed."))

@@ -80,7 +80,10 @@ class StableFile(FileResponse):
             ) from error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await super().__call__({**scope, "method": "HEAD"} if HEAD in scope else scope, receive, send)
+        if HEAD in scope:  # a range is asked for by GET alone
+            headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            scope = {**scope, "method": "HEAD", "headers": headers}
+        await super().__call__(scope, receive, send)
 
 
 def _endpoint(file: JobFile) -> Callable[..., Any]:
@@ -131,7 +134,7 @@ def stable_headers(job: Job, name: str) -> dict[str, str]:
         "ETag": f'"{job.id}-{name}-{export.FORMAT}"',
         "Last-Modified": format_datetime(job.finished_at, usegmt=True),
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": content_disposition(f"{job.name or job.id}-{name}"),
+        "Content-Disposition": content_disposition(f"{(job.name or '').strip(' .-') or job.id}-{name}"),
     }
 
 

@@ -13,8 +13,24 @@ REFERENCE = "#/components/schemas/{model}"
 JOB_REQUEST_BODY = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"$ref": REFERENCE.format(model="JobRequest")}}},
-    }
+        "content": {
+            "application/json": {"schema": {"$ref": REFERENCE.format(model="JobRequest")}},
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": '{"domain": "cpp", "text": "int i;"}\n{"domain": "python", "text": "i = 1"}\n',
+            },
+        },
+    },
+    "parameters": [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": f"the job's {name}, where the body is NDJSON",
+        }
+        for name in ("model", "name")
+    ],
 }
 
 

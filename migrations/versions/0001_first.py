@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("texts", sa.Integer(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=True),
         sa.Column("request_sha256", postgresql.BYTEA(), nullable=False),
+        sa.Column("configured", postgresql.JSONB(), nullable=False),
         sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
@@ -123,6 +124,7 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("domain", sa.String(), nullable=False),
+        sa.Column("first_ordinal", sa.Integer(), nullable=False),
         sa.Column("texts", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), server_default="0", nullable=False),
         sa.Column("failed", sa.Integer(), server_default="0", nullable=False),

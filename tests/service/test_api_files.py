@@ -373,3 +373,10 @@ def test_any_name_is_served(api: httpx.Client, sessions: sessionmaker[Session], 
     with sessions.begin() as session:
         session.execute(update(Job).where(Job.id == job_id).values(name=name.replace("\0", "")))
     assert api.get(path(job_id, "results.csv")).status_code == 200
+
+
+def test_head_answers_for_the_whole_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions, [("cpp", "a")])
+    whole = api.get(path(job.id, "results.csv"))
+    head = api.head(path(job.id, "results.csv"), headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(whole.content)))

@@ -357,3 +357,22 @@ def test_the_state_of_the_longest_job_is_at_most_4_kib(
     answer = api.get(f"/v1/jobs/{state['id']}")
     assert answer.json()["progress"]["done"] == 500_000
     assert len(answer.content) + len("m" * 64) - len("demo") <= 4096
+
+
+def test_domains_stand_in_the_order_received(api: httpx.Client) -> None:
+    texts = {"zeta": ["a"], "alpha": ["b"], "mid": ["c"]}
+    job = api.post("/v1/jobs", json={"model": "demo", "texts": texts}).json()
+    assert list(job["domains"]) == list(texts)
+
+
+def test_a_json_submission_has_no_parameters_in_its_address(api: httpx.Client) -> None:
+    answer = api.post("/v1/jobs?model=demo&name=a", json={"model": "demo", "texts": ["a"]})
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["?model", "?name"]
+
+
+def test_a_job_that_never_started_still_names_its_models_source(api: httpx.Client) -> None:
+    job = api.post("/v1/jobs", json={"model": "llama-3.2-3b", "texts": ["a"]}).json()
+    cancelled = api.post(f"/v1/jobs/{job['id']}/cancel").json()
+    assert cancelled["status"] == "cancelled"
+    assert cancelled["model"]["source"] == "meta-llama/Llama-3.2-3B"

@@ -222,7 +222,7 @@ def test_the_description_names_every_answer(api: httpx.Client) -> None:
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     create = spec["paths"]["/v1/jobs"]["post"]
     assert {"200", "202", "413", "415", "422", "500", "503"} == create["responses"].keys()
-    assert list(create["requestBody"]["content"]) == ["application/json"]
+    assert list(create["requestBody"]["content"]) == ["application/json", "application/x-ndjson"]
     for reference in _references(spec):
         assert reference.removeprefix("#/components/schemas/") in spec["components"]["schemas"]
 
@@ -263,3 +263,10 @@ def test_broken_off_requests_leave_no_connection(api: httpx.Client, api_url: str
     )
     with engine.connect() as connection:
         assert connection.exec_driver_sql(busy).scalar() == 0
+
+
+def test_a_stranger_cannot_fill_the_metrics(api: httpx.Client) -> None:
+    api.request("FOO1", "/v1/jobs")
+    metrics = api.get("/metrics").text
+    assert "FOO1" not in metrics
+    assert 'method="other"' in metrics

@@ -75,8 +75,15 @@ def test_nesting_ends_at_the_limit(depth: int, is_read: bool) -> None:
 
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
 def test_constants_of_other_languages_are_no_json(constant: bytes) -> None:
-    with pytest.raises(InvalidRequest, match="no JSON value"):
+    with pytest.raises(InvalidRequest) as refused:
         parse(b'{"a": ' + constant + b"}", depth_limit=16)
+    assert refused.value.errors[0].detail == f"{constant.decode()} is no JSON value"
+
+
+def test_an_endless_number_is_refused_in_our_words() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse(b'{"a": ' + b"9" * 5000 + b"}", depth_limit=16)
+    assert "5000 digits" in refused.value.errors[0].detail
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
