@@ -15,6 +15,7 @@ from benchmarks.lanes import Entry
 from benchmarks.limit import limit
 from benchmarks.peers_install import PINS, NotInstalled, ensure_peers
 from benchmarks.places import BUILT, LOG
+from benchmarks.quiet import Patience
 from benchmarks.race import OURS, PEERS, race
 from benchmarks.report import Report
 from benchmarks.shapes import SHAPES, Shape, ensure_model
@@ -45,8 +46,8 @@ QUICK = {
     "": Size(12, 3, 12, 5, (100, 200), (128, 512, 2_048), 32, 1),
 }
 FULL = {
-    "d64": Size(256, 7, 64, 25, (100, 1_000, 10_000, 100_000), (128, 512, 2_048, 8_192), 2_000, 5),
-    "smollm2-135m": Size(48, 7, 24, 15, (100, 400, 1_600), (128, 512, 2_048, 8_192), 2_000, 1),
+    "d64": Size(128, 9, 64, 25, (100, 1_000, 10_000, 100_000), (128, 512, 2_048, 8_192), 2_000, 5),
+    "smollm2-135m": Size(24, 7, 24, 15, (100, 400, 1_600), (128, 512, 2_048, 8_192), 2_000, 1),
     "": Size(24, 5, 24, 7, (100, 200), (128, 512, 2_048), 200, 1),
 }
 ON_CUDA = Size(512, 5, 2_048, 7, (100, 1_000, 10_000), (128, 512, 2_048, 8_192), 2_000, 3)
@@ -96,6 +97,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="of the comparisons; default: by shape")
     parser.add_argument("--texts", type=Path, help="a folder of JSON lists of texts; default: synthetic ones")
     parser.add_argument("--log", type=Path, default=LOG)
+    parser.add_argument(
+        "--patience",
+        type=lambda value: Patience(float(value)),
+        default=Patience(0),
+        metavar="SECONDS",
+        help="to lose, in all, to waiting for a quiet machine and to repeating disturbed runs",
+    )
     parser.add_argument("--no-log", action="store_true", help="append nothing")
     arguments = parser.parse_args()
     small = ("d64",) if arguments.quick else ("d64", "smollm2-135m")
@@ -125,8 +133,8 @@ def _measure(report: Report, arguments: argparse.Namespace, shape: Shape, dtype:
         _limit(report, arguments, case)
     if "memory" in arguments.only:
         report.heading(f"{shape.name}, {dtype}: memory and time, by number and by length of texts")
-        growth.against_number(report, case.entry(ENGINE), size.counts)
-        growth.against_length(report, case.entry(ENGINE), size.lengths, "study loop")
+        growth.against_number(report, case.entry(ENGINE), size.counts, arguments.patience)
+        growth.against_length(report, case.entry(ENGINE), size.lengths, "study loop", arguments.patience)
     if "service" in arguments.only:
         _service(report, arguments, case)
 
@@ -148,7 +156,7 @@ def _race(report: Report, arguments: argparse.Namespace, case: Case) -> None:
             entries += [case.entry(name, python=python) for name in PEERS]
         except NotInstalled as problem:
             report.say(f"TransformerLens and nnsight could not be installed here: {problem}")
-    race(report, entries, texts, rounds)
+    race(report, entries, texts, rounds, arguments.patience)
     report.say(
         f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds; peers: {', '.join(PINS)}. "
         "`differs by`: the largest difference from the first line, relative to the mean of |δ|."
@@ -159,8 +167,13 @@ def _limit(report: Report, arguments: argparse.Namespace, case: Case) -> None:
     texts = _texts(arguments, case.size.limit_texts)
     model = load_model(case.folder, dtype=case.dtype, device=case.device)
     report.heading(f"{case.shape.name}, {case.dtype}: the cost over the bare forward pass")
+    report.say(
+        f"The engine chose the {model.matmul} matrix product, the {model.attention} attention and the "
+        f"{model.reduction} reduction."
+    )
     if "limit" in arguments.only:
-        limit(report, case.shape, model, texts, arguments.rounds or case.size.limit_rounds)
+        rounds = arguments.rounds or case.size.limit_rounds
+        limit(report, case.shape, model, texts, rounds, arguments.patience)
     if "profile" in arguments.only:
         where(report, model, texts)
 
@@ -171,7 +184,8 @@ def _service(report: Report, arguments: argparse.Namespace, case: Case) -> None:
         report.say(f"Left out: {', '.join(absent)} are not installed here.")
         return
     texts = _texts(arguments, case.size.service_texts)
-    service.service(report, case.entry(ENGINE), texts, arguments.rounds or case.size.service_rounds)
+    rounds = arguments.rounds or case.size.service_rounds
+    service.service(report, case.entry(ENGINE), texts, rounds, arguments.patience)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmarks.lanes import Entry, Failed, Lane
+from benchmarks.quiet import Patience
 from benchmarks.report import Report, mib
 from benchmarks.texts import of_length, tokens_of
 
 TOKENS_A_TEXT = 24  # while their number grows: what grows with it must not hide behind the activations
 
 
-def against_number(report: Report, entry: Entry, counts: Sequence[int]) -> None:
+def against_number(report: Report, entry: Entry, counts: Sequence[int], patience: Patience) -> None:
     """Texts come and go; nothing may stay."""
     rows = []
     for count in counts:
-        seconds, peak = _point(entry, of_length(count, TOKENS_A_TEXT))
+        seconds, peak = _point(entry, of_length(count, TOKENS_A_TEXT), patience)
         rows.append((f"{count:,}", mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / count:.3f}"))
     report.say(f"{entry.title}, texts of {TOKENS_A_TEXT} tokens:")
     report.table(("texts", "peak MiB above the model", "seconds", "ms a text"), rows)
 
 
-def against_length(report: Report, entry: Entry, lengths: Sequence[int], rival: str) -> None:
+def against_length(
+    report: Report, entry: Entry, lengths: Sequence[int], rival: str, patience: Patience
+) -> None:
     """The same number of tokens in ever fewer, ever longer texts, beside a rival that is shown the same."""
     total = max(lengths)
     rows = []
@@ -29,7 +32,7 @@ def against_length(report: Report, entry: Entry, lengths: Sequence[int], rival: 
         cells = [f"{len(texts)} × {length:,}"]
         for side in (entry, replace(entry, name=rival)):
             try:
-                seconds, peak = _point(side, texts)
+                seconds, peak = _point(side, texts, patience)
                 cells += [mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / (tokens_of(texts) / 1e3):.0f}"]
             except Failed as failed:
                 cells += [str(failed), "", ""]
@@ -39,9 +42,10 @@ def against_length(report: Report, entry: Entry, lengths: Sequence[int], rival: 
     report.table(("texts × tokens", *columns, *columns), rows)
 
 
-def _point(entry: Entry, texts: Sequence[str]) -> tuple[float, float | None]:
-    """Seconds of a second, warm run; the peak of both."""
+def _point(entry: Entry, texts: Sequence[str], patience: Patience) -> tuple[float, float | None]:
+    """Seconds of a warm run; the peak of the first and the last."""
     with Lane(entry, texts) as lane:
         _, first = lane.run()
-        seconds, second = lane.run()
-    return seconds, None if first is None or second is None else max(first, second)
+        run = patience.measure(lambda: lane.run()[0])
+        _, last = lane.run()
+    return run.wall, None if first is None or last is None else max(first, last)

@@ -12,11 +12,12 @@ import torch
 from benchmarks.places import ROOT
 
 _SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
+_THREADING = re.compile(r"(OMP|GOMP|MKL|KMP)_")
 _PACKAGES = ("torch", "transformers", "numpy", "scipy")
 
 
 def processor() -> str:
-    """Model, cores and those instruction sets that matter here."""
+    """Model, cores, those instruction sets that matter here, and what the environment says of threads."""
     info = Path("/proc/cpuinfo")
     text = info.read_text() if info.exists() else ""
     name = re.search(r"^model name\s*: (.+)$", text, re.MULTILINE)
@@ -24,7 +25,8 @@ def processor() -> str:
     sets = [flag for flag in _SETS if flags and flag in flags[1].split()]
     model = name[1] if name else platform.processor() or platform.machine()
     threads = f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads"
-    return f"{model}, {threads}, {' '.join(sets) or 'instruction sets not known'}"
+    said = [f"{name}={value}" for name, value in sorted(os.environ.items()) if _THREADING.match(name)]
+    return ", ".join([model, threads, " ".join(sets) or "instruction sets not known", *said])
 
 
 def accelerators() -> str:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.places import ROOT
+from benchmarks.quiet import Patience, Run
 from benchmarks.study import Statistics
 
 REST_SECONDS = 0.3  # threads of the run before spin for a while before they sleep
@@ -95,11 +96,10 @@ class Lane:
         answer = self._ask("check")
         return np.load(self._values), answer["peak_mib"]
 
-    def run(self) -> tuple[float, float | None]:
-        """Seconds, and the peak memory in MiB above the loaded model."""
-        time.sleep(REST_SECONDS)
+    def run(self) -> tuple[Run, float | None]:
+        """How long it took, and the peak memory in MiB above the loaded model."""
         answer = self._ask("run")
-        return answer["seconds"], answer["peak_mib"]
+        return Run(answer["wall"], answer["processor"]), answer["peak_mib"]
 
     def _ask(self, what: str) -> dict[str, Any]:
         if self._process.stdin:
@@ -119,11 +119,12 @@ class Lane:
         return f"ended with exit code {self._process.wait()}: {lines[-1] if lines else 'no word'}"
 
 
-def interleave(lanes: Sequence[Lane], rounds: int) -> list[list[float]]:
-    """Seconds of each lane in each round; every round begins with another lane."""
-    seconds: list[list[float]] = [[] for _ in lanes]
+def interleave(sides: Sequence[Callable[[], Run]], rounds: int, patience: Patience) -> list[list[Run]]:
+    """The runs of each side, one a round; every round begins with another side."""
+    runs: list[list[Run]] = [[] for _ in sides]
     for number in range(rounds):
-        for turn in range(len(lanes)):
-            index = (number + turn) % len(lanes)
-            seconds[index].append(lanes[index].run()[0])
-    return seconds
+        for turn in range(len(sides)):
+            index = (number + turn) % len(sides)
+            time.sleep(REST_SECONDS)
+            runs[index].append(patience.measure(sides[index]))
+    return runs

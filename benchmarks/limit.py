@@ -7,12 +7,13 @@ on the whole model look at the clock.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 import torch
 
+from benchmarks.lanes import interleave
+from benchmarks.quiet import Patience, Run, neighbours
 from benchmarks.rate import product_rate
 from benchmarks.report import Report
 from benchmarks.shapes import Shape
@@ -21,30 +22,18 @@ from benchmarks.timing import Spread, ratios, spread
 from worker.core import COMPONENTS, Model, profile, profile_texts
 
 
-@dataclass(frozen=True)
-class Took:
-    """One run: by the clock on the wall, and by the processor time of all threads, which other programs on
-    the machine take nothing of."""
-
-    wall: float
-    processor: float
-
-
-def limit(report: Report, shape: Shape, model: Model, texts: Sequence[str], rounds: int) -> None:
+def limit(
+    report: Report, shape: Shape, model: Model, texts: Sequence[str], rounds: int, patience: Patience
+) -> None:
     """The engine's whole time (tokenising, packing, hooks, metrics) against its forward passes bare."""
-    runs: dict[str, Callable[[], Took]] = {
+    runs: dict[str, Callable[[], Run]] = {
         "bare forward": lambda: bare(model, texts),
         "block": lambda: whole(model, texts, ("block",)),
         "all components": lambda: whole(model, texts, COMPONENTS),
     }
-    taken: dict[str, list[Took]] = {name: [] for name in runs}
     for run in runs.values():
         run()  # warm
-    for number in range(rounds):
-        names = list(runs)
-        for turn in range(len(names)):
-            name = names[(number + turn) % len(names)]
-            taken[name].append(runs[name]())
+    taken = dict(zip(runs, interleave(list(runs.values()), rounds, patience), strict=True))
     rate = product_rate(model.device, model.dtype)
     work = tokens_of(texts) * shape.flops_a_token
     rows = [
@@ -56,11 +45,12 @@ def limit(report: Report, shape: Shape, model: Model, texts: Sequence[str], roun
     report.say(
         f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds. Product rate: {rate / 1e12:.3g} "
         f"TFLOP/s, the fastest `torch.mm` measured here in {model.dtype}; counted are 2 × the layers' "
-        "parameters a token, without the LM head."
+        "parameters a token, without the LM head. "
+        + neighbours([run for side in taken.values() for run in side])
     )
 
 
-def _cells(took: Sequence[Took], bare: Sequence[Took], ideal: float) -> tuple[str, ...]:
+def _cells(took: Sequence[Run], bare: Sequence[Run], ideal: float) -> tuple[str, ...]:
     """`ideal`: seconds at the product rate."""
     wall = [run.wall for run in took]
     cost = ratios(wall, [run.wall for run in bare])
@@ -79,16 +69,16 @@ def _percent(ratio: Spread) -> str:
     return f"{median:+.1f} [{low:+.1f}–{high:+.1f}]"
 
 
-def whole(model: Model, texts: Sequence[str], components: Sequence[str]) -> Took:
+def whole(model: Model, texts: Sequence[str], components: Sequence[str]) -> Run:
     """The engine as anybody calls it, texts in and numbers out."""
     wall, processor = time.perf_counter(), time.process_time()
     for text in profile_texts(model, texts, components=components):
         if text.error:
             raise RuntimeError(text.error)
-    return Took(time.perf_counter() - wall, time.process_time() - processor)
+    return Run(time.perf_counter() - wall, time.process_time() - processor)
 
 
-def bare(model: Model, texts: Sequence[str]) -> Took:
+def bare(model: Model, texts: Sequence[str]) -> Run:
     """The same forward passes with no hook on any layer, and nothing but them.
 
     The engine runs with its hooks left out; what it then makes of the sums that nobody wrote is thrown away.
@@ -97,23 +87,23 @@ def bare(model: Model, texts: Sequence[str]) -> Took:
     with without, _clock(model) as passes:
         for _ in profile_texts(model, texts):
             pass
-    return Took(sum(took.wall for took in passes), sum(took.processor for took in passes))
+    return Run(sum(took.wall for took in passes), sum(took.processor for took in passes))
 
 
 @contextmanager
-def _clock(model: Model) -> Iterator[list[Took]]:
+def _clock(model: Model) -> Iterator[list[Run]]:
     """What every forward pass of the whole model takes."""
-    passes: list[Took] = []
-    started = Took(0, 0)
+    passes: list[Run] = []
+    started = Run(0, 0)
 
     def start(*_: Any) -> None:
         nonlocal started
         _settle(model)
-        started = Took(time.perf_counter(), time.process_time())
+        started = Run(time.perf_counter(), time.process_time())
 
     def stop(*_: Any) -> None:
         _settle(model)
-        passes.append(Took(time.perf_counter() - started.wall, time.process_time() - started.processor))
+        passes.append(Run(time.perf_counter() - started.wall, time.process_time() - started.processor))
 
     hooks = [model.module.register_forward_pre_hook(start), model.module.register_forward_hook(stop)]
     try:

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.contestant import CONTESTANTS
 from benchmarks.lanes import Entry, Failed, Lane, interleave
+from benchmarks.quiet import Patience, neighbours
 from benchmarks.report import Report, mib
 from benchmarks.study import Statistics
 from benchmarks.texts import tokens_of
@@ -28,30 +29,39 @@ class Checked:
     peak_mib: float | None
 
 
-def race(report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int) -> None:
+def race(
+    report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int, patience: Patience
+) -> None:
     """Checks that all agree, then times them; the first entry is what the others are measured by.
 
     Raises: RuntimeError where numbers differ.
     """
     with ExitStack() as stack:
         lanes, checks = _loaded(report, stack, entries, texts)
-        seconds = interleave(lanes, rounds)
+        runs = interleave([lambda lane=lane: lane.run()[0] for lane in lanes], rounds, patience)  # type: ignore[misc]
     rows = []
-    for lane, check, times in zip(lanes, checks, seconds, strict=True):
-        faster = ratios(seconds[0], times)
+    walls = [[run.wall for run in side] for side in runs]
+    processors = [[run.processor for run in side] for side in runs]
+    for lane, check, wall, processor in zip(lanes, checks, walls, processors, strict=True):
+        faster = ratios(walls[0], wall)
         rows.append(
             (
                 lane.entry.title,
-                f"{spread(times):.2f}",
-                f"{tokens_of(texts) / spread(times).median:,.0f}",
+                f"{spread(wall):.2f}",
+                f"{tokens_of(texts) / spread(wall).median:,.0f}",
                 f"{faster:.2f}",
                 f"{faster.least:.2f}",
+                f"{ratios(processors[0], processor).median:.2f}",
                 mib(check.peak_mib),
                 f"{check.difference:.1e}",
             )
         )
-    head = ("", "seconds", "tokens/s", "times the first", "at best", "peak MiB above the model", "differs by")
+    head = (
+        *("", "seconds", "tokens/s", "times the first", "at best", "by processor time"),
+        *("peak MiB above the model", "differs by"),
+    )
     report.table(head, rows)
+    report.say(neighbours([run for side in runs for run in side]))
 
 
 def difference(found: Statistics, reference: Statistics) -> float:

@@ -14,13 +14,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lanes import Entry, Lane
+from benchmarks.lanes import Entry, Lane, interleave
 from benchmarks.places import BUILT, ROOT
+from benchmarks.processes import family, processor_seconds
+from benchmarks.quiet import Patience, Run, neighbours
 from benchmarks.report import Report
 from benchmarks.texts import tokens_of
 from benchmarks.timing import ratios, spread
@@ -37,22 +39,21 @@ def missing() -> list[str]:
     return [name for name in NEEDS if importlib.util.find_spec(name) is None]
 
 
-def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int) -> None:
+def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int, patience: Patience) -> None:
     """`entry`: the core, all components, which is the service's default too."""
-    core: list[float] = []
-    whole: list[float] = []
     posted: list[float] = []
-    with _running(entry) as url, Lane(entry, texts) as lane:
+    with _running(entry) as (url, processes), Lane(entry, texts) as lane:
+
+        def job() -> Run:
+            before = processor_seconds(processes())
+            seconds, accepted = _job(url, texts)
+            posted.append(accepted)
+            return Run(seconds, processor_seconds(processes()) - before)
+
         _job(url, texts[:WARM_TEXTS])
         lane.run()
-        for number in range(rounds):
-            for turn in range(2):
-                if (number + turn) % 2:
-                    seconds, accepted = _job(url, texts)
-                    whole.append(seconds)
-                    posted.append(accepted)
-                else:
-                    core.append(lane.run()[0])
+        sides = interleave([lambda: lane.run()[0], job], rounds, patience)
+    core, whole = ([run.wall for run in side] for side in sides)
     share = ratios(core, whole)
     report.table(
         ("", "seconds", "tokens/s", "of the core's throughput", "at best"),
@@ -68,7 +69,10 @@ def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int) -> 
             ("of that, until the job was accepted", f"{spread(posted):.2f}", "", "", ""),
         ],
     )
-    report.say(f"{len(texts):,} texts in {DOMAINS} domains, {tokens_of(texts):,} tokens, {rounds} rounds.")
+    report.say(
+        f"{len(texts):,} texts in {DOMAINS} domains, {tokens_of(texts):,} tokens, {rounds} rounds. "
+        + neighbours([run for side in sides for run in side])
+    )
 
 
 def _rate(texts: Sequence[str], seconds: Sequence[float]) -> str:
@@ -97,8 +101,8 @@ def _call(url: str, body: dict[str, Any] | None = None) -> Any:
 
 
 @contextmanager
-def _running(entry: Entry) -> Iterator[str]:
-    """A fresh `layerscope up` with this model; its address."""
+def _running(entry: Entry) -> Iterator[tuple[str, Callable[[], list[int]]]]:
+    """A fresh `layerscope up` with this model: its address, and the processes it consists of."""
     home = BUILT / "service"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -122,7 +126,7 @@ def _running(entry: Entry) -> Iterator[str]:
             stderr=output,
         )
     try:
-        yield _address(process, home / "output")
+        yield _address(process, home / "output"), lambda: family(process.pid)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)

@@ -44,6 +44,19 @@ def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
     job.finished_at = finished_at
 
 
+def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
+    """Fail the unfinished jobs of a model that can't be loaded; what was committed of them is kept."""
+    problem = {
+        "type": "urn:layerscope:problem:model-unavailable",
+        "title": "The model can't be loaded",
+        "status": 503,
+        "detail": detail,
+    }
+    with sessions.begin() as session:
+        for job in shards.unfinished_jobs(session, model):
+            close(session, job, problem)
+
+
 def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
     first = (
         select(TextProfile.error).where(TextProfile.job_id == job.id).order_by(TextProfile.ordinal).limit(1)

@@ -13,9 +13,33 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface
+
+from worker.core.vocabulary import Kernel
 
 _NAME = "layerscope_packed"
+
+
+def loop(query: Tensor, key: Tensor, value: Tensor, lengths: tuple[int, ...], scale: float) -> Tensor:
+    """One call a text: the instructions of the text alone, so its bits. On a CPU the fastest, and what every
+    other kernel is held against.
+
+    Args:
+        query: (N, H, d); N tokens of all texts, one text behind the other.
+        key, value: (N, K, d), H a multiple of K: neighbouring query heads share a key head.
+        lengths: tokens of each text, in the row's order; their sum is N.
+        scale: what the products q·k are multiplied by.
+    Returns: (N, H, d).
+    """
+    groups = query.shape[1] // key.shape[1]
+    # Repeated once a row: with enable_gqa, CUDA's float32 kernels fall back to the quadratic product.
+    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
+    heads = (torch.split(part.transpose(0, 1)[None], list(lengths), 2) for part in (query, key, value))
+    attended = [
+        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale).transpose(1, 2)  # (1, T, H, d)
+        for q, k, v in zip(*heads, strict=True)
+    ]
+    return torch.cat(attended, 1)[0]
 
 
 def packed_attention(
@@ -27,53 +51,43 @@ def packed_attention(
     *,
     scaling: float,
     text_lengths: Sequence[int],
+    kernel: Kernel = loop,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """Causal attention of each text to itself; the signature is the one transformers calls.
 
     Args:
-        module: the attention layer; its `num_key_value_groups` says how many query heads share a key head.
-        query: (1, H, N, d); N tokens of all texts, one text behind the other.
-        key, value: (1, K, N, d), H = K · groups.
-        attention_mask: None; `_no_mask` sees to that.
-        scaling: what the products q·k are multiplied by, 1/√d.
-        text_lengths: tokens of each text, in the row's order; their sum is N.
+        module, attention_mask: the attention layer and None; `packed` sees to that.
+        query, key, value: (1, H, N, d), (1, K, N, d) twice; see `loop`.
     Returns: (1, N, H, d), and None for the weights, which are never formed.
     """
-    groups: Any = module.num_key_value_groups
-    # Repeated once a row: with enable_gqa, CUDA's float32 kernels fall back to the quadratic product.
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    out = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
-    start = 0
-    for length in text_lengths:
-        text = slice(start, start + length)
-        attended = scaled_dot_product_attention(
-            query[:, :, text], key[:, :, text], value[:, :, text], is_causal=True, scale=scaling
-        )
-        out[:, text] = attended.transpose(1, 2)
-        start += length
-    return out, None
+    q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
+    return kernel(q, k, v, tuple(text_lengths), scaling)[None], None
 
 
-def _no_mask(*, attention_mask: Tensor | None, **_: Any) -> None:
-    """Refuses a padding mask: without a registered mask function transformers would drop it silently."""
-    if attention_mask is not None:
-        raise ValueError("packed attention takes no attention mask")
-
-
+# No mask function is registered beside it: transformers then makes no mask, and doesn't look at the positions
+# for packed texts either, which on a GPU would wait for all work before it.
 AttentionInterface.register(_NAME, packed_attention)
-AttentionMaskInterface.register(_NAME, _no_mask)
 
 
 @contextmanager
 def packed(module: Any) -> Iterator[None]:
     """The model attends per text inside, and as it did before afterwards.
 
-    Inside, it must be called with `text_lengths=` and without a mask; forgetting either raises.
+    Inside, it must be called with `text_lengths=` (and `kernel=` for another than the loop) and without a
+    mask; forgetting the lengths or giving a mask raises.
     """
     before = module.config._attn_implementation
     module.set_attn_implementation(_NAME)
+    guard = module.register_forward_pre_hook(_refuse_mask, with_kwargs=True)
     try:
         yield
     finally:
+        guard.remove()
         module.set_attn_implementation(before)
+
+
+def _refuse_mask(_module: nn.Module, _args: Any, named: dict[str, Any]) -> None:
+    """Without a registered mask function transformers would drop a padding mask silently."""
+    if named.get("attention_mask") is not None:
+        raise ValueError("packed attention takes no attention mask")

@@ -4,22 +4,36 @@ Notation: h (T, D) is the residual entering a component, δ (T, D) what the comp
 hidden units. Sums run over the units of one token; ‖·‖ is the Euclidean norm.
 """
 
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from worker.core.transfer import upload
+
 SUMS = 7  # Σδ, Σ|δ|, Σδ², Σh², Σh·δ, Σ(h+δ)², Σ(δ−gh)² with g = (‖h+δ‖ − ‖h‖) / ‖h‖
+
+Sums = Callable[..., Tensor]  # `token_sums` and its equals
+
+log = logging.getLogger(__name__)
 
 # Rows are reduced in pieces of this many elements, so that the float32 temporaries (1 MiB each) stay in a
 # core's cache: at (2048, 3072) that is five times faster than whole-tensor passes. A GPU gets the row whole.
 _PIECE = 2**18
+_COMPILED_TOKENS = 64  # of the probe; the compiled code takes any number but one
 
 
-def token_sums(residual: Tensor, delta: Tensor) -> Tensor:
+def token_sums(residual: Tensor, *parts: Tensor, after: bool = False) -> Tensor:
     """The seven sums of every token, from which all metrics follow.
 
     Args:
         residual: (N, D), any float dtype, activation units; h, what enters the component.
-        delta: (N, D), any float dtype, activation units; δ, what the component adds.
+        parts: (N, D) each, any float dtype, activation units; their sum is δ, what the component adds.
+        after: the one part is h + δ instead, what leaves the component.
     Returns: (7, N) float32 on the same device, in the order of `SUMS`; activation units or their square.
         A token with a nan or an inf, or whose squares leave float32, has a sum that is not finite.
     Source: docs/metrics.md, "Seven sums".
@@ -29,8 +43,16 @@ def token_sums(residual: Tensor, delta: Tensor) -> Tensor:
     rows = tokens if residual.is_cuda else max(1, _PIECE // units)
     for start in range(0, tokens, rows):
         piece = slice(start, start + rows)
-        _sum_piece(residual[piece].float(), delta[piece].float(), sums[:, piece])
+        h = residual[piece].float()
+        _sum_piece(h, _delta(h, [part[piece] for part in parts], after), sums[:, piece])
     return sums
+
+
+def _delta(h: Tensor, parts: Sequence[Tensor], after: bool) -> Tensor:
+    """δ in float32, whatever the model's dtype."""
+    if after:
+        return parts[0].float() - h
+    return parts[0].float() if len(parts) == 1 else parts[0].float() + parts[1].float()
 
 
 def _sum_piece(h: Tensor, d: Tensor, out: Tensor) -> None:
@@ -56,6 +78,58 @@ def _growth(d_square: Tensor, h_square: Tensor, h_dot_d: Tensor, after_square: T
     return ((2 * h_dot_d + d_square) / ((h + after) * h)).where(h > 0, 0.0)
 
 
+def _fused(residual: Tensor, *parts: Tensor, after: bool = False) -> Tensor:
+    """`token_sums` written for a compiler, which makes one pass of it, and one more over the cached piece for
+    the seventh sum."""
+    h = residual.float()
+    d = _delta(h, parts, after)
+    d_square, h_square, h_dot_d = (d * d).sum(-1), (h * h).sum(-1), (h * d).sum(-1)
+    after_square = (h + d).square().sum(-1)
+    turned = d - _growth(d_square, h_square, h_dot_d, after_square)[:, None] * h
+    return torch.stack(
+        [d.sum(-1), d.abs().sum(-1), d_square, h_square, h_dot_d, after_square, turned.square().sum(-1)]
+    )
+
+
+@cache
+def compiled_sums() -> Sums:
+    """`token_sums` compiled; `compile_sums` must have said that it works here."""
+    # In this process: its pool of compilers would outlive a worker that is killed.
+    compiled: Any = torch.compile(_fused, fullgraph=True, options={"compile_threads": 1})
+    return compiled  # type: ignore[no-any-return]
+
+
+@torch.inference_mode()
+def compile_sums(units: int, dtype: torch.dtype, device: str) -> bool:
+    """Compiles the reduction for residuals of a size and dtype, now: seconds, for this process alone.
+
+    Returns: whether `compiled_sums` may be used: False, and no error, where there is no compiler or its
+        numbers are off.
+    """
+    generator = torch.Generator().manual_seed(0)
+    # Three tensors, not parts of one: what the compiled code takes must lie as a layer's outputs lie.
+    h, a, m = (torch.randn(_COMPILED_TOKENS, units, generator=generator).to(device, dtype) for _ in range(3))
+    for part in (h, a, m):
+        torch._dynamo.mark_dynamic(part, 0)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # the compiler's own, which are none of ours
+            _compile_for(h, a)
+            if dtype == torch.float32:  # the two ways in which hooks report a block
+                _compile_for(h, a, after=True)
+            else:
+                _compile_for(h, a, m)
+    except Exception as error:  # no g++, no headers, a cache folder that can't be written: anything
+        log.info("the reduction stays uncompiled: %s", str(error).strip() or type(error).__name__)
+        return False
+    return True
+
+
+def _compile_for(*tensors: Tensor, after: bool = False) -> None:
+    """Raises whatever goes wrong, wrong numbers included."""
+    one, other = compiled_sums()(*tensors, after=after), token_sums(*tensors, after=after)
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6 * tensors[0].shape[1])
+
+
 def finite_layers(sums: Tensor) -> Tensor:
     """Which layers of a text hold finite sums only.
 
@@ -63,39 +137,76 @@ def finite_layers(sums: Tensor) -> Tensor:
         sums: (C, L, 7, T) float32; C components, L layers.
     Returns: (L,) bool.
     """
-    return torch.isfinite(sums).flatten(2).all(-1).all(0)  # (C, L, 7·T) → (C, L) → (L,)
+    return row_finite(sums, [sums.shape[-1]])[0]
+
+
+def row_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
+    """`finite_layers` of every text of a row.
+
+    Args:
+        sums: (C, L, 7, N), `lengths`: the texts' tokens, together N.
+    Returns: (B, L) bool for B texts.
+    """
+    bad = ~torch.isfinite(sums).all(2).all(0)  # (L, N)
+    return _segments(bad.T.double(), lengths) == 0  # (N, L) → (B, L)
 
 
 def text_metrics(sums: Tensor, units: int) -> Tensor:
-    """All metrics of one text in all scopes.
+    """All metrics of one text in all scopes; see `row_metrics`.
 
     Args:
-        sums: (C, L, 7, T) float32 or float64, `token_sums` of the text's T ≥ 1 tokens; finite.
-        units: D, the hidden size.
-    Returns: (C, S, L, M) float64, in the order of SCOPES and METRICS; nan = no value: no token in scope
-    (`rest` of a
-        one-token text), or a token in scope for which the metric is undefined (see `_per_token`).
+        sums: (C, L, 7, T).
+    Returns: (C, S, L, M) float64.
     """
-    table = _per_token(sums.double(), units)  # (C, L, M, T)
-    nothing = torch.full_like(table[..., 0], torch.nan)
-    rest = table[..., 1:].mean(-1) if table.shape[-1] > 1 else nothing
-    scopes = torch.stack([table.mean(-1), rest, table[..., 0]], dim=1)  # (C, S, L, M)
+    return row_metrics(sums, [sums.shape[-1]], units)[0]
+
+
+def row_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
+    """All metrics of all texts of a row in all scopes; nothing waits for the device.
+
+    Args:
+        sums: (C, L, 7, N) float32 or float64, `token_sums` of the row's N tokens; a text's metrics mean
+            something where its sums are finite, and don't touch its neighbours' where they aren't.
+        lengths: tokens of each of the B texts, ≥ 1, together N.
+        units: D, the hidden size.
+    Returns: (B, C, S, L, M) float64, in the order of SCOPES and METRICS; nan = no value: no token in scope
+        (`rest` of a one-token text), or a token in scope for which the metric is undefined (`_per_token`).
+    """
+    return torch.stack([_component_metrics(part, lengths, units) for part in sums], 1)
+
+
+def _component_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
+    """(L, 7, N) → (B, S, L, M)"""
+    table = _per_token(sums.double(), units).permute(2, 0, 1).contiguous()  # (N, L, M)
+    both = [part for length in lengths for part in (1, length - 1)]  # the first token, and the rest
+    parts = _segments(table, both)
+    first, rest = parts[0::2], parts[1::2]
+    scopes = torch.stack([_segments(table, lengths), rest, first], 1)
     scopes[..., [2, 6]] = scopes[..., [2, 6]].sqrt()  # the root of the mean square: delta_rms, residual_rms
     return scopes
+
+
+def _segments(values: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Means over runs of tokens, each in order and by itself: (N, …) → (runs, …); an empty run's is nan.
+
+    `unsafe` leaves out the check that the lengths add up, for which a GPU would have to be waited for.
+    """
+    sizes = upload(list(lengths), values.device)
+    return torch.segment_reduce(values, "mean", lengths=sizes, axis=0, unsafe=True)
 
 
 def _per_token(sums: Tensor, units: int) -> Tensor:
     """What a token contributes to each metric's mean.
 
     Args:
-        sums: (C, L, 7, T) float64.
+        sums: (L, 7, N) float64.
         units: D.
-    Returns: (C, L, M, T) float64, in the order of METRICS; delta_rms and residual_rms still squared.
+    Returns: (L, M, N) float64, in the order of METRICS; delta_rms and residual_rms still squared.
         ‖h‖ = 0 leaves relative_norm, cosine and block_influence undefined (nan); ‖δ‖ = 0 leaves the cosine
         undefined (the other two are 0); h + δ = 0 leaves block_influence undefined.
     Source: ShortGPT (Men et al. 2024) for block_influence, Csordás et al. 2025 for the other ratios.
     """
-    d_sum, d_abs, d_square, h_square, h_dot_d, after_square, turned = sums.unbind(2)  # (C, L, T) each
+    d_sum, d_abs, d_square, h_square, h_dot_d, after_square, turned = sums.unbind(1)  # (L, N) each
     h, d = h_square.sqrt(), d_square.sqrt()
     return torch.stack(
         [
@@ -107,7 +218,7 @@ def _per_token(sums: Tensor, units: int) -> Tensor:
             _one_minus_cosine(h_square, after_square, turned),
             h_square / units,
         ],
-        dim=2,
+        dim=1,
     )
 
 

@@ -1,22 +1,18 @@
 """What each component adds to the residual, as the model computes it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from worker.core.vocabulary import Block
-
-# (layer, component, residual, delta): h and δ, both (N, D); called during the forward pass, on the model's
-# device
-Record = Callable[[int, str, Tensor, Tensor], None]
+from worker.core.vocabulary import Block, Record
 
 
 @contextmanager
 def contributions(blocks: Sequence[Block], components: Sequence[str], record: Record) -> Iterator[None]:
-    """Reports every component's residual and delta while the model runs; always leaves the model without
+    """Reports every component's residual and what it adds while the model runs; always leaves the model without
     hooks.
 
     Only what `components` needs is hooked. Tensors are the model's own, not copies: `record` must not write
@@ -39,45 +35,54 @@ class _Tap:
 
     def attach(self, block: Block, hooks: ExitStack) -> None:
         """Registers the hooks this layer needs; `hooks` removes them."""
+        weight = next(block.layer.parameters())
+        self.device = weight.device
         hooks.enter_context(block.layer.register_forward_pre_hook(self.enter))
         hooks.enter_context(block.layer.register_forward_hook(self.leave))
-        rounded = next(block.layer.parameters()).dtype != torch.float32
-        if self.components & {"attention", "mlp"} or rounded:
+        self.adds = weight.dtype != torch.float32 and "block" in self.components
+        if self.components & {"attention", "mlp"} or self.adds:
             hooks.enter_context(block.attention.register_forward_hook(self.attended))
             hooks.enter_context(block.mlp.register_forward_hook(self.transformed))
         if "mlp" in self.components:
             hooks.enter_context(block.middle.register_forward_pre_hook(self.between))
 
     def enter(self, _module: Any, args: tuple[Tensor, ...]) -> None:
-        self.seen = {"h": _rows(args[0])}
+        # In a model spread over several devices h may still be on the one before.
+        self.seen = {"h": _rows(args[0]).to(self.device)}
 
     def attended(self, _module: Any, _args: Any, output: tuple[Tensor, Any]) -> None:
-        self.seen["a"] = _rows(output[0])
+        added = _rows(output[0])
         if "attention" in self.components:
-            self.record(self.index, "attention", self.seen["h"], self.seen["a"])
+            self.record(self.index, "attention", self.seen["h"], added)
+        self.keep("a", added)
 
     def between(self, _module: Any, args: tuple[Tensor, ...]) -> None:
         self.seen["middle"] = _rows(args[0])
 
     def transformed(self, _module: Any, _args: Any, output: Tensor) -> None:
-        self.seen["m"] = _rows(output)
+        added = _rows(output)
         if "mlp" in self.components:
-            self.record(self.index, "mlp", self.seen["middle"], self.seen["m"])
+            self.record(self.index, "mlp", self.seen.pop("middle"), added)
+        self.keep("m", added)
+
+    def keep(self, name: str, added: Tensor) -> None:
+        """Only where `record_block` will need it: what is held is memory that the model can't use again while
+        the cache still has it."""
+        if self.adds:
+            self.seen[name] = added
 
     def leave(self, _module: Any, _args: Any, output: Tensor) -> None:
         if "block" in self.components:
-            self.record(self.index, "block", self.seen["h"], self.block_delta(_rows(output)))
+            self.record_block(_rows(output))
         self.seen = {}
 
-    def block_delta(self, after: Tensor) -> Tensor:
-        """δ, (N, D) float32.
-
-        A half-precision model rounds the residual it stores (to 2 where it holds 328 in bfloat16), and a
-        difference of two rounded residuals keeps that error; a + m, added in float32, does not have it.
-        """
-        if after.dtype == torch.float32:
-            return after - self.seen["h"]
-        return self.seen["a"].float() + self.seen["m"].float()
+    def record_block(self, after: Tensor) -> None:
+        """A half-precision model rounds the residual it stores (to 2 where it holds 328 in bfloat16), and a
+        difference of two rounded residuals keeps that error; a + m, added in float32, does not have it."""
+        if self.adds:
+            self.record(self.index, "block", self.seen["h"], self.seen["a"], self.seen["m"])
+        else:
+            self.record(self.index, "block", self.seen["h"], after, after=True)
 
 
 def _rows(activations: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # What a model is made of. Pickled weights (*.bin, *.pth) and code (*.py) are neither downloaded nor read.
 _FILES = ["*.safetensors", "*.json", "tokenizer.model"]
+_SHARE = 0.85  # of a GPU's free memory that weights may take
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,13 @@ class Model:
     max_tokens: int  # max_position_embeddings: beyond it transformers gives numbers without a word of warning
     module: LlamaModel
     tokenizer: Any
+    # What this machine measures with; changes speed, and numbers by rounding alone
+    matmul: str = "default"  # float32 products on a CPU: "default" (PyTorch's own) or "onednn"
+    reduction: str = "eager"  # the seven sums: "eager" or "compiled"
+    attention: str = "loop"  # "loop", or the name of a kernel in kernels.py
 
 
-def load_model(
+def read_model(
     source: str | Path, revision: str | None = None, dtype: str = "auto", device: str = "auto"
 ) -> Model:
     """Loads a Llama from a folder or the hub; safetensors only, and never code that comes with it.
@@ -49,9 +54,9 @@ def load_model(
         source: a local folder, or a hub id such as "meta-llama/Llama-3.2-3B".
         revision: branch, tag or commit on the hub; a local folder has none, and ignores it.
         dtype: "float32", "bfloat16", "float16"; "auto": float32 on a CPU, on CUDA bfloat16 unless the model
-        was
-            saved in float32.
-        device: "cpu", "cuda:N"; "auto": cuda:0 where there is one.
+            was saved in float32.
+        device: "cpu", "cuda:N"; "auto": cuda:0 where there is one; a model too large for it is spread over
+            all that there are (which needs the accelerate package).
     Raises: ModelError, one sentence naming what is wrong and the setting that cures it.
     """
     place = _device(device)
@@ -62,7 +67,8 @@ def load_model(
     folder, commit = _locate(str(source), revision)
     config = _config(folder, str(source))
     number = _dtype(dtype, config, place)
-    module = _weights(folder, str(source), config, DTYPES[number], place)
+    spread = device == "auto" and _outgrows(folder, DTYPES[number], place)
+    module = _weights(folder, str(source), config, DTYPES[number], place, spread)
     return Model(
         source=str(source),
         revision=commit or _fingerprint(folder),
@@ -97,6 +103,15 @@ def _device(wanted: str) -> str:
             f"device = {wanted!r}, but this machine has {found} CUDA devices: use auto in models.toml."
         )
     return wanted
+
+
+def _outgrows(folder: Path, dtype: torch.dtype, device: str) -> bool:
+    """Whether a model leaves too little of the first of several GPUs for activations."""
+    if device == "cpu" or torch.cuda.device_count() < 2:
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2  # of two bytes, usually
+    return weights * dtype.itemsize > _SHARE * free
 
 
 def _dtype(wanted: str, config: Any, device: str) -> str:
@@ -156,7 +171,9 @@ def _config(folder: Path, source: str) -> Any:
     return config
 
 
-def _weights(folder: Path, source: str, config: Any, dtype: torch.dtype, device: str) -> LlamaModel:
+def _weights(
+    folder: Path, source: str, config: Any, dtype: torch.dtype, device: str, spread: bool
+) -> LlamaModel:
     if not any(folder.glob("*.safetensors")):
         raise ModelError(
             f"{source} has no *.safetensors weights, and pickled ones are not read, since they can run code: "
@@ -172,8 +189,9 @@ def _weights(folder: Path, source: str, config: Any, dtype: torch.dtype, device:
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,
+                **({"device_map": "auto"} if spread else {}),
             )
-        model: LlamaModel = module.to(device).eval()
+        model: LlamaModel = (module if spread else module.to(device)).eval()
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{source} does not fit in the memory of {device}: set another `device`.") from error
     except Exception as error:  # damaged files raise anything from OSError to SafetensorError

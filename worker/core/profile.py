@@ -1,23 +1,34 @@
 """`profile_texts()`: texts in, numbers a text out; the straight line through the rooms."""
 
+import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from worker.core.attention import packed
+from worker.core.attention import loop, packed
 from worker.core.batching import Encoded, encode, pack, windows
-from worker.core.contribution import SUMS, finite_layers, text_metrics, token_sums
+from worker.core.contribution import SUMS, compiled_sums, row_finite, row_metrics, token_sums
 from worker.core.hooks import contributions
+from worker.core.kernels import KERNELS
 from worker.core.model import Model, blocks
+from worker.core.process import HEAP_BLOCK
+from worker.core.transfer import Arrival, download, upload
 from worker.core.vocabulary import COMPONENTS, METRICS, SCOPES
 
-# Tokens a row. On a CPU speed is flat from 512 to 2,048, so the least memory that is safely flat; a GPU needs
-# more to hide its launches.
-_CPU_BUDGET, _CUDA_BUDGET = 2_048, 16_384
+# Tokens a row, at least and at most. On a CPU speed is flat from 512 to 2,048 tokens while a row's largest
+# activation fits the heap; a GPU needs rows whose layers take longer than their launches.
+_CPU_BUDGET, _CUDA_BUDGET = (512, 2_048), (16_384, 65_536)
+_CUDA_LAYER = 10**12  # multiplications a layer
+_CUDA_AHEAD = 1  # rows launched before the numbers of the one before are read
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ def profile_texts(
         max_tokens: the most tokens a text may have, 1 to the model's limit; None: the model's limit.
         overflow: what happens to a longer text: "truncate" (its first tokens count) or "fail".
         components: which of COMPONENTS to measure; measured in that order whatever the order here.
-        token_budget: tokens a forward pass; None: by device. Changes speed and memory, not the numbers.
+        token_budget: tokens a forward pass; None: `default_budget`. Changes speed and memory, no numbers.
     Yields: one TextProfile a text, in ordinal order.
     Raises: ValueError, at once, for an argument out of range.
     """
@@ -65,49 +76,100 @@ def profile_texts(
         raise ValueError(f"overflow must be 'truncate' or 'fail', not {overflow!r}")
     if not components or set(components) - set(COMPONENTS):
         raise ValueError(f"components must be some of {', '.join(COMPONENTS)}, not {components!r}")
-    budget = token_budget or (_CUDA_BUDGET if model.device.startswith("cuda") else _CPU_BUDGET)
+    budget = token_budget or default_budget(model)
     chosen = tuple(name for name in COMPONENTS if name in components)
     vocabulary = model.module.config.vocab_size
     encoded = (encode(model.tokenizer, i, text, limit, overflow, vocabulary) for i, text in enumerate(texts))
     return _profiles(model, encoded, chosen, budget)
 
 
+def default_budget(model: Model) -> int:
+    """Tokens a forward pass: docs/scaling.md, "The token budget"."""
+    config = model.module.config
+    if model.device == "cpu":
+        least, most = _CPU_BUDGET
+        widest = 4 * config.intermediate_size  # bytes a token, at most
+        return min(most, max(least, HEAP_BLOCK // widest))
+    least, most = _CUDA_BUDGET
+    weights = sum(part.numel() for part in blocks(model.module)[0].layer.parameters())
+    return min(most, max(least, _CUDA_LAYER // weights))
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A row that was launched; or texts that failed, which have no numbers."""
+
+    texts: Sequence[Encoded]
+    numbers: Arrival | None  # (B, C · S · L · M + L) float64: its values, and whether a layer's are finite
+
+
 def _profiles(
     model: Model, texts: Iterable[Encoded], components: tuple[str, ...], budget: int
 ) -> Iterator[TextProfile]:
+    """In ordinal order, though rows are filled in another."""
+    done: dict[int, TextProfile] = {}
+    following = 0
+    rows_ahead = 0 if model.device == "cpu" else _CUDA_AHEAD
+    for flight in ahead(_flights(model, texts, components, budget), rows_ahead):
+        done.update((text.ordinal, text) for text in _land(model, flight, components))
+        while following in done:
+            yield done.pop(following)
+            following += 1
+
+
+def ahead(flights: Iterable[_Flight], count: int) -> Iterator[_Flight]:
+    """The same in the same order, each after `count` more were launched: while a GPU works on one row, the
+    next is tokenised, uploaded and launched."""
+    launched: deque[_Flight] = deque()
+    for flight in flights:
+        launched.append(flight)
+        if len(launched) > count:
+            yield launched.popleft()
+    yield from launched
+
+
+def _flights(
+    model: Model, texts: Iterable[Encoded], components: tuple[str, ...], budget: int
+) -> Iterator[_Flight]:
     for window in windows(texts, budget):
-        measured: dict[int, TextProfile] = {}
+        if failed := [text for text in window if text.error is not None]:
+            yield _Flight(failed, None)
         for row in pack(window, budget):
-            measured.update((text.ordinal, text) for text in _measure(model, row, components))
-        for text in window:
-            if text.error is None:
-                yield measured[text.ordinal]
-            else:
-                yield _failed(model, text, components, text.error)
+            yield from _launch(model, row, components)
 
 
-def _measure(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> list[TextProfile]:
-    """A row's profiles; where memory runs out, its texts one at a time: only the one too long fails."""
+def _launch(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> list[_Flight]:
+    """A row; where memory runs out its halves, down to one text: only the one too long fails."""
     try:
-        return _measure_row(model, row, components)
+        return [_launch_row(model, row, components)]
     except torch.OutOfMemoryError:
         if len(row) == 1:
             size = f"the text's {row[0].tokens} tokens do not fit in the memory of {model.device}"
-            return [_failed(model, row[0], components, f"{size}; set max_tokens")]
-    return [profile for text in row for profile in _measure(model, [text], components)]
+            return [_Flight([replace(row[0], error=f"{size}; set max_tokens")], None)]
+    tokens, half = sum(text.tokens for text in row), len(row) // 2
+    log.warning("a row of %d tokens does not fit in the memory of %s: halved", tokens, model.device)
+    return [flight for part in (row[:half], row[half:]) for flight in _launch(model, part, components)]
 
 
 @torch.inference_mode()
-def _measure_row(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> list[TextProfile]:
+def _launch_row(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> _Flight:
     lengths = [text.tokens for text in row]
-    parts = torch.split(_row_sums(model, row, components), lengths, dim=-1)  # (C, L, 7, T) a text
-    values = torch.stack([text_metrics(part, model.hidden_size) for part in parts]).cpu().numpy()
-    finite = torch.stack([finite_layers(part) for part in parts]).cpu().numpy()
+    sums = _row_sums(model, row, components)
+    values = row_metrics(sums, lengths, model.hidden_size).flatten(1)
+    return _Flight(row, download(torch.cat([values, row_finite(sums, lengths)], 1)))
+
+
+def _land(model: Model, flight: _Flight, components: tuple[str, ...]) -> list[TextProfile]:
+    """The profiles of a row, as soon as its numbers are there."""
+    if flight.numbers is None:
+        return [_failed(model, text, components, text.error or "") for text in flight.texts]
+    values, finite = np.split(flight.numbers.wait().numpy(), [-model.layers], axis=1)
+    shape = len(components), len(SCOPES), model.layers, len(METRICS)
     return [
-        TextProfile(text.ordinal, text.tokens, text.truncated, None, values[i].copy())
+        TextProfile(text.ordinal, text.tokens, text.truncated, None, values[i].reshape(shape).copy())
         if finite[i].all()
         else _failed(model, text, components, _non_finite(model, int(finite[i].argmin())))
-        for i, text in enumerate(row)
+        for i, text in enumerate(flight.texts)
     ]
 
 
@@ -116,19 +178,32 @@ def _row_sums(model: Model, row: Sequence[Encoded], components: tuple[str, ...])
 
     Returns: (C, L, 7, N) float32, `token_sums` of the row's N tokens.
     """
-    ids = torch.tensor([[token for text in row for token in text.ids]], device=model.device)  # (1, N)
+    lengths = tuple(text.tokens for text in row)
+    ids = upload([token for text in row for token in text.ids], model.device)[None]  # (1, N)
     # Positions start anew in every text. Rotary attention sees only their differences, but large angles are
     # inexact: without this a text's last digits would depend on where in the row it lies.
-    positions = torch.cat([torch.arange(text.tokens) for text in row]).unsqueeze(0).to(model.device)  # (1, N)
+    positions = upload([place for length in lengths for place in range(length)], model.device)[None]  # (1, N)
     sums = torch.empty(len(components), model.layers, SUMS, ids.shape[1], device=model.device)
+    reduce = compiled_sums() if model.reduction == "compiled" else token_sums
 
-    def record(layer: int, component: str, residual: Tensor, delta: Tensor) -> None:
-        sums[components.index(component), layer] = token_sums(residual, delta)
+    def record(layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False) -> None:
+        found = reduce(residual, *parts, after=after)  # (7, N)
+        sums[components.index(component), layer].copy_(found, non_blocking=True)
 
-    with packed(model.module), contributions(blocks(model.module), components, record):
-        lengths = [text.tokens for text in row]
-        model.module(input_ids=ids, position_ids=positions, use_cache=False, text_lengths=lengths)
+    with _uncompiled(model), packed(model.module), contributions(blocks(model.module), components, record):
+        kernel = KERNELS.get(model.attention, loop)
+        model.module(
+            input_ids=ids, position_ids=positions, use_cache=False, text_lengths=lengths, kernel=kernel
+        )
     return sums
+
+
+def _uncompiled(model: Model) -> AbstractContextManager[Any]:
+    """Inside, nothing is compiled any more: a shape that was not foreseen is reduced eagerly."""
+    if model.reduction == "eager":
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("eager_on_recompile")
+    return stance
 
 
 def _non_finite(model: Model, layer: int) -> str:

@@ -1,8 +1,10 @@
-"""The words and the order of every array of the core, in one place: nothing else is shared by its rooms."""
+"""The words and the order of every array of the core, in one place."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 COMPONENTS = ("block", "attention", "mlp")
 SCOPES = ("all", "rest", "first")
@@ -15,6 +17,23 @@ METRICS = (
     "block_influence",
     "residual_rms",
 )
+
+# Attention over a packed row: query (N, H, d), key and value (N, K, d), the texts' lengths, the scale of the
+# products → (N, H, d)
+Kernel = Callable[[Tensor, Tensor, Tensor, tuple[int, ...], float], Tensor]
+
+
+class Record(Protocol):
+    """What a hook tells: h, the residual that entered a component, and what δ follows from.
+
+    δ is the sum of `parts`; where `after`, the one part is h + δ, what leaves the component. All (N, D), on the
+    layer's device. δ itself is left to whoever reduces it, piece by piece: as a whole it would be written to
+    memory and read again.
+    """
+
+    def __call__(
+        self, layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False
+    ) -> None: ...
 
 
 @dataclass(frozen=True)

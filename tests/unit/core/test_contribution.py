@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from worker.core import METRICS, contribution
-from worker.core.contribution import finite_layers, text_metrics, token_sums
+from worker.core.contribution import finite_layers, row_finite, row_metrics, text_metrics, token_sums
 
 
 def measure(h: Tensor, delta: Tensor) -> dict[str, list[float]]:
@@ -111,3 +111,91 @@ def test_finite_layers_names_the_layer(value: float) -> None:
     delta[1, 2] = value
     sums = torch.stack([fine, token_sums(h, delta), fine])[None]  # (1, 3, 7, 3)
     assert finite_layers(sums).tolist() == [True, False, True]
+
+
+def test_a_row_is_its_texts_whatever_stands_beside_them() -> None:
+    lengths = [3, 1, 5, 2]
+    sums = torch.stack([token_sums(*torch.randn(2, 11, 8).unbind()) for _ in range(4)]).view(2, 2, 7, 11)
+    sums[0, 1, 4, 5] = torch.nan  # in the third text
+    row = row_metrics(sums, lengths, 8)
+    for found, text in zip(row, torch.split(sums, lengths, -1), strict=True):
+        torch.testing.assert_close(found, text_metrics(text, 8), rtol=0, atol=0, equal_nan=True)
+    assert torch.isfinite(row[[0, 3]]).all()
+    assert row_finite(sums, lengths).tolist() == [[True] * 2, [True] * 2, [True, False], [True] * 2]
+
+
+CASES = {
+    "plain": (1.0, 1.0, 0.0),
+    "small steps": (1.0, 1e-3, 0.0),
+    "giant": (1.0, 1.0, 300.0),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled() -> contribution.Sums:
+    if not contribution.compile_sums(96, torch.float32, "cpu"):
+        pytest.skip("no compiler here")
+    return contribution.compiled_sums()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("tokens", [2, 5, 64, 300])
+def test_compiled_sums_are_the_eager_ones(compiled: contribution.Sums, case: str, tokens: int) -> None:
+    size, step, giant = CASES[case]
+    torch.manual_seed(0)
+    with torch.inference_mode(), torch.compiler.set_stance("fail_on_recompile"):
+        h, delta = torch.randn(tokens, 96) * size, torch.randn(tokens, 96) * step
+        h[:, 5] += giant
+        delta[::2, 5] -= giant * 0.7
+        one = compiled(h, delta)
+    exact = token_sums(h, delta)
+    scale = torch.stack([delta.abs().sum(-1), *[exact[i] for i in (1, 2, 3)], (h * delta).abs().sum(-1)])
+    scale = torch.cat([scale, exact[5:]])
+    worst = ((one - exact).abs() / scale).amax(-1)
+    print(case, [f"{error:.1e}" for error in worst])
+    assert worst.max() < 2e-6
+    torch.testing.assert_close(
+        text_metrics(one[None, None], 96), text_metrics(exact[None, None], 96), rtol=2e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, 1e30])
+def test_compiled_sums_keep_what_is_not_finite(compiled: contribution.Sums, value: float) -> None:
+    with torch.inference_mode():
+        h, delta = torch.ones(3, 96), torch.ones(3, 96)
+        delta[1, 2] = value
+        sums = compiled(h, delta)
+    assert torch.isfinite(sums).all(0).tolist() == [True, False, True]
+
+
+def test_without_a_compiler_there_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> contribution.Sums:
+        raise RuntimeError("No working C++ compiler found")
+
+    monkeypatch.setattr(contribution, "compiled_sums", broken)
+    assert not contribution.compile_sums(8, torch.float32, "cpu")
+
+
+def test_a_compiler_that_miscalculates_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        contribution, "compiled_sums", lambda: lambda *parts, after: token_sums(*parts, after=after) * 1.01
+    )
+    assert not contribution.compile_sums(8, torch.float32, "cpu")
+    monkeypatch.setattr(contribution, "compiled_sums", lambda: token_sums)
+    assert contribution.compile_sums(8, torch.bfloat16, "cpu")
+
+
+def test_the_function_that_is_compiled_is_the_eager_one() -> None:
+    torch.manual_seed(0)
+    h, delta = torch.randn(2, 40, 96).unbind()
+    torch.testing.assert_close(contribution._fused(h, delta), token_sums(h, delta), rtol=2e-6, atol=2e-5)
+
+
+def test_ways_to_say_delta() -> None:
+    torch.manual_seed(0)
+    h, a, m = torch.randn(3, 40, 96).unbind()
+    assert torch.equal(token_sums(h, a, m), token_sums(h, a + m))
+    assert torch.equal(token_sums(h, a, after=True), token_sums(h, a - h))
+    rounded = [part.bfloat16() for part in (h, a, m)]
+    assert torch.equal(token_sums(*rounded), token_sums(rounded[0], rounded[1].float() + rounded[2].float()))

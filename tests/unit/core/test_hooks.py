@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.tiny import causal_model
+from worker.core.contribution import _delta
 from worker.core.hooks import contributions
 from worker.core.model import blocks
 
@@ -22,8 +23,12 @@ def observe(
     module = causal_model(dtype=dtype).model
     seen: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
 
-    def record(layer: int, component: str, residual: Tensor, delta: Tensor) -> None:
-        seen[layer, component] = residual, delta
+    def record(layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False) -> None:
+        assert component == "block" or (len(parts), after) == (1, False)
+        seen[layer, component] = (
+            residual,
+            _delta(residual, parts, after) if component == "block" else parts[0],
+        )
 
     with torch.inference_mode():
         states = module(input_ids=IDS, output_hidden_states=True).hidden_states
@@ -64,7 +69,7 @@ def test_half_precision_adds_the_parts_in_float32() -> None:
 
 def test_block_alone_in_float32_hooks_nothing_else() -> None:
     module = causal_model().model
-    with contributions(blocks(module), ("block",), lambda *_: None):
+    with contributions(blocks(module), ("block",), lambda *_, **__: None):
         assert hooks_on(module) == 2 * 4
     assert hooks_on(module) == 0
 
@@ -72,7 +77,7 @@ def test_block_alone_in_float32_hooks_nothing_else() -> None:
 def test_hooks_are_removed_after_an_exception() -> None:
     module = causal_model().model
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise RuntimeError("in the middle of a pass")
 
     with (

@@ -205,3 +205,15 @@ def test_a_hub_model_has_its_commit(copy: Path, monkeypatch: pytest.MonkeyPatch)
     snapshot = copy.rename(copy.parent / ("c0ffee" * 7)[:40])
     monkeypatch.setattr(room, "snapshot_download", lambda *_, **__: str(snapshot))
     assert load_model("meta-llama/Llama-3.2-3B").revision == snapshot.name
+
+
+@pytest.mark.parametrize(
+    ("gpus", "free", "outgrown"), [(2, 10**4, True), (2, 10**9, False), (1, 10**4, False)]
+)
+def test_a_model_too_large_for_one_gpu_is_spread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, free: int, outgrown: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free, free))
+    assert room._outgrows(folder, torch.bfloat16, "cuda:0") == outgrown
+    assert not room._outgrows(folder, torch.bfloat16, "cpu")

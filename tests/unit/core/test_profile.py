@@ -207,18 +207,72 @@ def test_texts_are_read_as_they_are_needed(model: Model) -> None:
 def test_a_row_too_large_for_memory_is_tried_text_by_text(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = profile._measure_row
+    measure = profile._launch_row
 
-    def small_memory(model: Model, row: Any, components: tuple[str, ...]) -> list[TextProfile]:
+    def small_memory(model: Model, row: Any, components: tuple[str, ...]) -> profile._Flight:
         if sum(text.tokens for text in row) > 30:
             raise torch.OutOfMemoryError
         return measure(model, row, components)
 
-    monkeypatch.setattr(profile, "_measure_row", small_memory)
+    monkeypatch.setattr(profile, "_launch_row", small_memory)
     found = list(profile_texts(model, TEXTS))
     errors = [text.error for text in found]
     assert errors[1] == "the text's 40 tokens do not fit in the memory of cpu; set max_tokens"
     assert [errors[0], errors[4], errors[5]] == [None, None, None]
+
+
+def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
+    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch, tried = profile._launch_row, []
+
+    def small_memory(model: Model, row: Any, components: tuple[str, ...]) -> profile._Flight:
+        tried.append([text.ordinal for text in row])
+        if len(row) > 1 and sum(text.tokens for text in row) > 30:
+            raise torch.OutOfMemoryError
+        return launch(model, row, components)
+
+    texts = ["twenty-five letters......"] + ["five."] * 3
+    monkeypatch.setattr(profile, "_launch_row", small_memory)
+    found = list(profile_texts(model, texts))
+    assert tried == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
+    assert [text.error for text in found] == [None] * 4
+    assert caplog.messages == [
+        f"a row of {tokens} tokens does not fit in the memory of cpu: halved" for tokens in (44, 32)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_rows_are_launched_ahead_and_land_in_order(count: int) -> None:
+    launched: list[int] = []
+
+    def flights() -> Iterator[Any]:
+        for row in range(5):
+            launched.append(row)
+            yield row
+
+    landed: Iterator[Any] = profile.ahead(flights(), count)
+    assert launched == []
+    assert next(landed) == 0
+    assert launched == list(range(min(count + 1, 5)))
+    assert list(landed) == [1, 2, 3, 4]
+
+
+def test_rows_ahead_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = list(profile_texts(model, TEXTS, token_budget=20))
+    ahead = profile.ahead
+    monkeypatch.setattr(profile, "ahead", lambda flights, _: ahead(flights, 2))
+    for one, other in zip(profile_texts(model, TEXTS, token_budget=20), straight, strict=True):
+        assert (one.ordinal, one.error) == (other.ordinal, other.error)
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no bfloat16 instructions")
+def test_packed_bfloat16_has_the_bits_of_one_text_at_a_time(folder: Path) -> None:
+    model = load_model(folder, dtype="bfloat16")
+    for text in profile_texts(model, TEXTS):
+        (alone,) = profile_texts(model, [TEXTS[text.ordinal]])
+        np.testing.assert_array_equal(text.values, alone.values)
 
 
 def test_the_model_is_left_as_it_was(model: Model) -> None:

@@ -10,8 +10,8 @@ import pytest
 import worker.core
 
 CORE = Path(worker.core.__file__).parent
-SHARED = {"vocabulary", "quiet"}
-COMPOSERS = {"profile", "__init__"}
+SHARED = {"vocabulary", "quiet", "transfer"}
+COMPOSERS = {"profile", "engine", "__init__"}
 # Importing any of these raises, at whatever depth: transformers, too, must get along without them.
 BLOCKER = """
 import sys

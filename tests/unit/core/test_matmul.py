@@ -1,0 +1,94 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from worker.core import Model, load_model, matmul
+from worker.core.matmul import DEFAULT, ONEDNN, OneDnnLinear, choose_product
+
+HERE = matmul._right(8, 8)
+needs_onednn = pytest.mark.skipif(not HERE, reason="this PyTorch has no oneDNN product")
+
+
+def two_layers(bias: bool = True) -> nn.Sequential:
+    torch.manual_seed(0)
+    layers = nn.Linear(48, 96, bias=bias), nn.SiLU(), nn.Linear(96, 48, bias=bias)
+    return nn.Sequential(*layers).requires_grad_(False)
+
+
+@needs_onednn
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("tokens", [1, 3, 512, 700])
+def test_both_products_are_equal_within_rounding(bias: bool, tokens: int) -> None:
+    module, x = two_layers(bias), torch.randn(1, tokens, 48)
+    exact = module.double()(x.double())
+    module.float()
+    default = module(x)
+    assert choose_product(module, ONEDNN) == ONEDNN
+    assert all(isinstance(part, OneDnnLinear) for part in (module[0], module[2]))
+    onednn = module(x)
+    for found in (default, onednn):
+        error = ((found - exact).norm() / exact.norm()).item()
+        print(f"{tokens} tokens: {error:.1e}")
+        assert error < 5e-7
+
+
+@needs_onednn
+def test_the_weights_are_kept_as_they_were() -> None:
+    module = two_layers()
+    (layer, *_) = module.parameters()
+    before = layer.clone()
+    choose_product(module, ONEDNN)
+    (layer, *_) = module.parameters()
+    assert torch.equal(layer.to_dense(), before)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("onednn_seconds", "chosen"), [(1.0, ONEDNN), (2.0, DEFAULT), (1.99, DEFAULT)])
+def test_the_faster_one_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, onednn_seconds: float, chosen: str
+) -> None:
+    monkeypatch.setattr(matmul, "_least_seconds", lambda *_: [2.0, onednn_seconds])
+    assert choose_product(two_layers()) == chosen
+
+
+def test_least_seconds_measures_each() -> None:
+    big, small = torch.randn(700, 700), torch.randn(7, 7)
+    slow, fast = matmul._least_seconds(lambda: big @ big, lambda: small @ small)
+    assert slow > fast > 0
+
+
+def missing(*_: object) -> Tensor:
+    raise AttributeError("no such operation")
+
+
+def wrong(x: Tensor, weight: Tensor, _bias: Tensor | None) -> Tensor:
+    return x @ weight.to_dense().T * 1.001 if weight.is_mkldnn else x @ weight.T * 1.001
+
+
+@pytest.mark.parametrize(
+    ("name", "product"), [("_product", missing), ("_product", wrong), ("_ordered", missing)]
+)
+def test_a_product_that_is_missing_or_wrong_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, name: str, product: Callable[..., Tensor]
+) -> None:
+    monkeypatch.setattr(matmul, name, product)
+    module = two_layers()
+    assert choose_product(module, ONEDNN) == DEFAULT
+    assert type(module[0]) is nn.Linear
+
+
+def test_half_precision_keeps_the_default() -> None:
+    assert choose_product(two_layers().bfloat16(), ONEDNN) == DEFAULT
+
+
+def test_a_module_without_products_keeps_the_default() -> None:
+    assert choose_product(nn.Sequential(nn.SiLU()), ONEDNN) == DEFAULT
+
+
+def test_a_model_says_what_was_chosen(folder: Path, model: Model) -> None:
+    assert model.matmul in (DEFAULT, ONEDNN)
+    assert load_model(folder, matmul=DEFAULT).matmul == DEFAULT
+    assert load_model(folder, matmul=ONEDNN).matmul == (ONEDNN if HERE else DEFAULT)

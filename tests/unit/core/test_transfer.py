@@ -1,0 +1,11 @@
+import torch
+
+from worker.core.transfer import download, upload
+
+
+def test_there_and_back() -> None:
+    there = upload([3, 1, 2], "cpu")
+    assert (there.dtype, there.tolist()) == (torch.int64, [3, 1, 2])
+    assert download(there).wait() is there
+    if torch.cuda.is_available():
+        assert download(upload([3, 1, 2], "cuda:0") * 2).wait().tolist() == [6, 2, 4]

@@ -1,0 +1,63 @@
+"""`load_model()`: a model, and what this machine measures it fastest with, found once by trying."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from worker.core.attention import loop
+from worker.core.contribution import compile_sums
+from worker.core.kernels import choose_kernel
+from worker.core.matmul import choose_product
+from worker.core.model import DTYPES, Model, blocks, read_model
+from worker.core.process import keep_heap
+
+# Compiling the reduction takes seconds and saves a twentieth of the time that measuring takes on a CPU.
+_WORTH_COMPILING = 50_000_000  # weights of the layers
+
+
+def load_model(
+    source: str | Path,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    *,
+    matmul: str = "auto",
+    reduction: str = "auto",
+) -> Model:
+    """Loads a Llama from a folder or the hub; safetensors only, and never code that comes with it.
+
+    Args:
+        source, revision, dtype, device: see `read_model`.
+        matmul: float32 products on a CPU: "auto" (the faster one, by measuring), "default" or "onednn".
+        reduction: "auto" (compiled on a GPU and for models of 50 million weights and more), "eager" or
+            "compiled".
+    Returns: the model; its `matmul`, `reduction` and `attention` say what was chosen. A wish that this
+        machine can't grant is no error.
+    Raises: ModelError, one sentence naming what is wrong and the setting that cures it.
+    """
+    model = read_model(source, revision, dtype, device)
+    if model.device == "cpu":
+        keep_heap()
+    return replace(
+        model,
+        matmul=choose_product(model.module, matmul),
+        attention=_attention(model),
+        reduction=_reduction(model, reduction),
+    )
+
+
+def _attention(model: Model) -> str:
+    if model.device == "cpu":
+        return "loop"
+    config: Any = model.module.config
+    heads = config.num_attention_heads, config.num_key_value_heads, config.head_dim
+    return choose_kernel(loop, model.device, DTYPES[model.dtype], heads) or "loop"
+
+
+def _reduction(model: Model, wanted: str) -> str:
+    weights = sum(part.numel() for block in blocks(model.module) for part in block.layer.parameters())
+    worth = model.device != "cpu" or weights >= _WORTH_COMPILING
+    if wanted == "eager" or (wanted == "auto" and not worth):
+        return "eager"
+    done = compile_sums(model.hidden_size, DTYPES[model.dtype], model.device)
+    return "compiled" if done else "eager"

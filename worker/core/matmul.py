@@ -1,0 +1,104 @@
+"""The matrix product, where nearly all the time goes: PyTorch's own, or oneDNN's true float32 one.
+
+PyTorch multiplies float32 matrices on a CPU through MKL, which leaves part of some processors' arithmetic
+unused. oneDNN, which PyTorch brings along, is faster there. No public call reaches its plain float32 product
+without copying activations to and fro. So the two private operations that torch.compile itself emits are
+used, here and nowhere else, and only after they have shown on this machine that they exist, that their
+numbers are right and that they are faster.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+DEFAULT, ONEDNN = "default", "onednn"
+
+_TOKENS = 512  # of the probe; what is chosen here holds from 64 to 2,048
+_ROUNDS, _SECONDS = (
+    (5, 40),
+    0.5,
+)  # of the race, a shape: at least and at most, and until so much time has passed
+_GAIN = 1.03  # a smaller one is noise, and not worth a private operation
+_TOLERANCE = 1e-5  # of the largest element; float32 products differ by 10⁻⁶ between libraries
+
+
+class OneDnnLinear(nn.Linear):
+    """A Linear whose weight lies in the order oneDNN likes best; `weight.to_dense()` gives it back."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return _product(input, self.weight, self.bias)
+
+
+def choose_product(module: nn.Module, wanted: str = "auto") -> str:
+    """Measures both products on the shapes of the model and leaves it with the faster one.
+
+    Args:
+        module: its Linear layers are changed in place where oneDNN wins; numbers change by rounding alone.
+        wanted: "auto"; DEFAULT or ONEDNN to do without measuring (ONEDNN still has to be there and be right).
+    Returns: DEFAULT or ONEDNN, what was chosen.
+    """
+    linears = [part for part in module.modules() if type(part) is nn.Linear]
+    counts = Counter(tuple(part.weight.shape) for part in linears)
+    plain = all(part.weight.dtype == torch.float32 and part.weight.device.type == "cpu" for part in linears)
+    if wanted == DEFAULT or not (linears and plain and all(_right(*shape) for shape in counts)):
+        return DEFAULT
+    if wanted == "auto" and sum(counts[shape] * _saved(*shape) for shape in counts) <= 0:
+        return DEFAULT
+    for part in linears:
+        part.__class__ = OneDnnLinear
+        # One at a time: no more than one weight is in memory twice.
+        part.weight = nn.Parameter(_ordered(part.weight.detach()), requires_grad=False)
+    return ONEDNN
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return product
+
+
+def _ordered(weight: Tensor) -> Tensor:
+    ordered: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, _TOKENS)
+    return ordered
+
+
+def _right(out: int, units: int) -> bool:
+    """Whether oneDNN's product is there, and is the product."""
+    try:
+        with torch.inference_mode():
+            x, weight = _operands(out, units)
+            exact = x.double() @ weight.double().T
+            error = (_product(x, _ordered(weight), None) - exact).abs().max() / exact.abs().max()
+    except Exception:  # a private operation may be missing, or take other arguments, in any other torch
+        return False
+    return bool(error < _TOLERANCE)
+
+
+@torch.inference_mode()
+def _saved(out: int, units: int) -> float:
+    """Seconds that oneDNN saves over the default for one product, less the gain that is asked of it."""
+    x, weight = _operands(out, units)
+    ordered = _ordered(weight)
+    default, onednn = _least_seconds(lambda: linear(x, weight), lambda: _product(x, ordered, None))
+    return default - _GAIN * onednn
+
+
+def _operands(out: int, units: int) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(_TOKENS, units, generator=generator), torch.randn(out, units, generator=generator)
+
+
+def _least_seconds(*runs: Callable[[], Tensor]) -> list[float]:
+    """The best of some rounds each, taken in turns: other processes can only make a round slower."""
+    taken: list[list[float]] = [[] for _ in runs]
+    least, most = _ROUNDS
+    begun = time.perf_counter()
+    while len(taken[0]) < least or (len(taken[0]) < most and time.perf_counter() - begun < _SECONDS):
+        for run, times in zip(runs, taken, strict=True):
+            start = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - start)
+    return [min(times) for times in taken]
