@@ -12,8 +12,8 @@ from worker.core.vocabulary import Block, Record
 
 @contextmanager
 def contributions(blocks: Sequence[Block], components: Sequence[str], record: Record) -> Iterator[None]:
-    """Reports every component's residual and what it adds while the model runs; always leaves the model without
-    hooks.
+    """Reports every component's residual and what it adds while the model runs; always leaves the model
+    without hooks.
 
     Only what `components` needs is hooked. Tensors are the model's own, not copies: `record` must not write
     to them.

@@ -26,9 +26,9 @@ Kernel = Callable[[Tensor, Tensor, Tensor, tuple[int, ...], float], Tensor]
 class Record(Protocol):
     """What a hook tells: h, the residual that entered a component, and what δ follows from.
 
-    δ is the sum of `parts`; where `after`, the one part is h + δ, what leaves the component. All (N, D), on the
-    layer's device. δ itself is left to whoever reduces it, piece by piece: as a whole it would be written to
-    memory and read again.
+    δ is the sum of `parts`; where `after`, the one part is h + δ, what leaves the component. All (N, D), on
+    the layer's device. δ itself is left to whoever reduces it, piece by piece: as a whole it would be written
+    to memory and read again.
     """
 
     def __call__(
