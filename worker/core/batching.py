@@ -40,6 +40,10 @@ def encode(
     if not text:
         return _failed(ordinal, 0, "the text is empty")
     try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _failed(ordinal, 0, "the text holds half of a surrogate pair, which is no character")
+    try:
         ids = tokenizer(text, verbose=False)["input_ids"]
     except Exception as error:  # whatever the tokenizer raises, the other texts go on
         return _failed(ordinal, 0, f"the text could not be tokenised: {error or type(error).__name__}")

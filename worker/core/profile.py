@@ -68,14 +68,18 @@ def profile_texts(
     Raises: ValueError, at once, for an argument out of range.
     """
     limit = model.max_tokens if max_tokens is None else max_tokens
-    if not 1 <= limit <= model.max_tokens:
+    if isinstance(texts, str):
+        raise ValueError("texts must be a list of texts or another iterable, not one string")
+    if type(limit) is not int or not 1 <= limit <= model.max_tokens:
         raise ValueError(
-            f"max_tokens must be between 1 and the model's limit of {model.max_tokens}, not {limit}"
+            f"max_tokens must be a whole number from 1 to the model's {model.max_tokens}, not {limit!r}"
         )
     if overflow not in ("truncate", "fail"):
         raise ValueError(f"overflow must be 'truncate' or 'fail', not {overflow!r}")
     if not components or set(components) - set(COMPONENTS):
         raise ValueError(f"components must be some of {', '.join(COMPONENTS)}, not {components!r}")
+    if token_budget is not None and token_budget < 1:
+        raise ValueError(f"token_budget must be at least 1, not {token_budget}")
     budget = token_budget or default_budget(model)
     chosen = tuple(name for name in COMPONENTS if name in components)
     vocabulary = model.module.config.vocab_size

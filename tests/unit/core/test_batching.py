@@ -39,7 +39,7 @@ def test_fail_names_length_and_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("", "empty"), (None, "NoneType"), (7, "int"), ("\ud800", "could not be tokenised")]
+    ("text", "reason"), [("", "empty"), (None, "NoneType"), (7, "int"), ("\ud800", "surrogate")]
 )
 def test_what_is_no_text_fails_with_a_reason(text: object, reason: str) -> None:
     error = encoded(text).error

@@ -57,8 +57,11 @@ def test_one_token_texts_have_no_rest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"max_tokens": 257}, "model's limit of 256, not 257"),
-        ({"max_tokens": 0}, "between 1 and"),
+        ({"max_tokens": 257}, "model's 256, not 257"),
+        ({"max_tokens": 0}, "whole number from 1 to"),
+        ({"max_tokens": 2.5}, "whole number from 1 to"),
+        ({"max_tokens": True}, "whole number from 1 to"),
+        ({"token_budget": 0}, "at least 1"),
         ({"overflow": "drop"}, "'truncate' or 'fail'"),
         ({"components": ()}, "components must be some of block, attention, mlp"),
         ({"components": ("heads",)}, "components must be some of"),
@@ -279,3 +282,8 @@ def test_the_model_is_left_as_it_was(model: Model) -> None:
     list(profile_texts(model, ["a text"]))
     assert model.module.config._attn_implementation == "sdpa"
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.module.modules())
+
+
+def test_one_string_is_not_a_list_of_texts(model: Model) -> None:
+    with pytest.raises(ValueError, match="not one string"):
+        profile_texts(model, "abc")
