@@ -1,4 +1,4 @@
-"""What a message makes a worker do. Beside `closing`, the only file of the worker that knows SQL.
+"""What a message makes a worker do.
 
 A forward pass never runs inside a transaction: a shard is claimed in one, read in another, measured,
 and committed in a third that checks the claim.
