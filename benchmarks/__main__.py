@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Case:
 
 def main() -> None:
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     report = Report(f"{stamp}, commit {hardware.commit()}")
     command = " ".join(["python -m benchmarks", *sys.argv[1:]])
