@@ -160,7 +160,8 @@ def _race(report: Report, arguments: argparse.Namespace, case: Case) -> None:
             report.say(f"TransformerLens and nnsight could not be installed here: {problem}")
     race(report, entries, texts, rounds, arguments.patience)
     report.say(
-        f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds; peers: {', '.join(PINS)}. "
+        f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds. "
+        f"Peers, where they ran: {', '.join(PINS)}. "
         "`differs by`: the largest difference from the first line, relative to the mean of |δ|."
     )
 
