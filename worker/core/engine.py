@@ -9,7 +9,7 @@ from worker.core.contribution import compile_sums
 from worker.core.kernels import choose_kernel
 from worker.core.matmul import choose_product
 from worker.core.model import DTYPES, Model, blocks, read_model
-from worker.core.process import keep_heap
+from worker.core.process import keep_caches_small, keep_heap
 
 # Compiling the reduction takes seconds and saves a twentieth of the time that measuring takes on a CPU.
 _WORTH_COMPILING = 50_000_000  # weights of the layers
@@ -35,6 +35,7 @@ def load_model(
         machine can't grant is no error.
     Raises: ModelError, one sentence naming what is wrong and the setting that cures it.
     """
+    keep_caches_small()
     model = read_model(source, revision, dtype, device)
     if model.device == "cpu":
         keep_heap()

@@ -10,6 +10,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 # The names of malloc.h. 32 MiB is the most that glibc accepts for the first.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 HEAP_BLOCK = 32 * 2**20
+# oneDNN's cache of compiled products, and PyTorch's before it; both read them at their first product.
+_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+_CACHED = "8"  # a layer has four shapes
 
 
 def settle_threads(processes: int = 1, cgroup: Path = _CGROUP) -> int:
@@ -59,3 +62,13 @@ def keep_heap() -> bool:
         return False
     taken = mallopt(_M_MMAP_THRESHOLD, HEAP_BLOCK), mallopt(_M_TRIM_THRESHOLD, 2**30)
     return taken == (1, 1)
+
+
+def keep_caches_small() -> None:
+    """Limits what oneDNN remembers, unless the environment says otherwise; before the first product.
+
+    It compiles each product for the exact number of tokens, and remembers 1,024 of them: with rows of ever
+    new lengths 200 MiB and more. A row needs its own few, once a layer, and no others.
+    """
+    for name in _CACHES:
+        os.environ.setdefault(name, _CACHED)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from worker.core.process import keep_heap, settle_threads, usable_processors
+from worker.core.process import keep_caches_small, keep_heap, settle_threads, usable_processors
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +55,11 @@ def test_a_c_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPat
     assert keep_heap() in (True, False)
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
     assert not keep_heap()
+
+
+def test_caches_are_small_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    keep_caches_small()
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "8"
