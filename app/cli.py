@@ -87,12 +87,12 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
 @cli.command()
 def worker(model: Annotated[str, typer.Option(help="A table of models.toml.")]) -> None:
     """Run one worker: one process, one model, one device."""
-    from app.stack import chosen_models, connected, is_embedded, worker_command
+    from app.stack import SPIN_BRIEFLY, chosen_models, connected, is_embedded, worker_command
 
     settings = read_settings()
     (name,) = chosen_models(settings, [model])
     with until_stopped(0), connected(settings) as (reachable, _):
-        command = worker_command(reachable, name)
+        command = worker_command(reachable, name, SPIN_BRIEFLY)
         if not is_embedded(settings):
             os.execve(command.arguments[0], command.arguments, dict(command.environment or {}))
         raise typer.Exit(run_to_end(command))

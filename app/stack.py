@@ -24,9 +24,12 @@ from app.supervisor import Child, Command, Supervisor, ignore_stop_signals
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 
-# By default OpenMP's threads spin while they wait for each other. On a machine shared with servers and other
-# workers the one waited for may not be running: the sample texts then took four times as long.
-IDLE_THREADS_SLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
+# OpenMP's threads spin while they wait for each other, by default for milliseconds. On a machine shared with
+# others the one waited for may not be running: the sample texts then took four times as long. Threads that
+# sleep at once have to be woken for every product: up to twice the time where nothing else runs. A thousand
+# turns bridge the gap between two products and no more; workers that share a machine don't spin at all.
+SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "1000"}
+SLEEP_AT_ONCE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def running_stack(
     with listen(host, port) as listener, connected(settings) as (reachable, embedded):
         bring_up_to_date(reachable)
         commands = [api_command(reachable, listener)]
-        commands += [worker_command(reachable, name) for name in names for _ in range(workers)]
+        waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
+        commands += [worker_command(reachable, name, waiting) for name in names for _ in range(workers)]
         with Supervisor(commands, watched=embedded) as supervisor:
             try:
                 yield Stack(address_of(listener), supervisor)
@@ -161,11 +165,11 @@ def api_command(settings: Settings, listener: socket.socket) -> Command:
     )
 
 
-def worker_command(settings: Settings, model: str) -> Command:
+def worker_command(settings: Settings, model: str, waiting: dict[str, str]) -> Command:
     return Command(
         name=f"worker of {model}",
         arguments=(*module("worker"), "--model", model),
-        environment={**IDLE_THREADS_SLEEP, **environment(settings)},
+        environment={**waiting, **environment(settings)},
     )
 
 
