@@ -1,15 +1,17 @@
-"""Pictures from layer rows: the original study's four, and two that the first token can't distort.
+"""Pictures from layer rows: the original study's four, and three that the first token can't distort.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
 - `abs_mean_std`: `delta_abs_mean` ± the standard deviation over texts of `delta_mean`;
 - `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
 - `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
-- `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`.
+- `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
+- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`.
 
 The study published its pictures without their definitions, and measured all tokens: the first four
 are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
-Lines differ in marker and dashes as well as in colour. Where there is no value, nothing is drawn.
+Lines differ in marker and dashes as well as in colour, shades in lightness. Where there is no value,
+nothing is drawn.
 """
 
 import threading
@@ -20,11 +22,12 @@ from matplotlib.figure import Figure
 from app.errors import FileNotFound
 from app.plots.canvas import Format as Format
 from app.plots.canvas import encode
+from app.plots.heatmap import HEATMAP
 from app.plots.layers import Picture, Row, by_layer
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 
-PICTURES: dict[str, Picture] = {**PROFILES, "variance_ranking": RANKING}
+PICTURES: dict[str, Picture] = {**PROFILES, "variance_ranking": RANKING, "heatmap": HEATMAP}
 
 _one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety
 

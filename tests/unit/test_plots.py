@@ -14,6 +14,7 @@ from matplotlib.image import imread
 from app.errors import FileNotFound
 from app.plots import PICTURES, draw
 from app.plots.canvas import LOOKS, Format
+from app.plots.heatmap import HEATMAP
 from app.plots.layers import Picture, by_layer
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
@@ -165,6 +166,27 @@ def test_the_ranking_names_all_layers_by_falling_variance() -> None:
         assert [bar.get_height() for bar in axes.patches] == sorted(variances, reverse=True)
 
 
+def test_the_heatmap_has_a_cell_and_a_figure_for_each_domain_and_layer() -> None:
+    rows = layer_rows(layers=6)
+    axes = axes_of(HEATMAP, rows)[0]
+    expected = [
+        values_of(rows, "relative_norm", domain=domain, scope="rest", component="block") for domain in DOMAINS
+    ]
+    assert axes.images[0].get_array().tolist() == expected
+    written = [float(text.get_text()) for text in axes.texts]
+    assert written == pytest.approx([value for row in expected for value in row], rel=0.05)
+
+
+def test_a_heatmap_leaves_out_what_has_no_value() -> None:
+    rows = layer_rows(["cpp"])
+    for row in rows:
+        if row["layer"] == 2:
+            row["relative_norm"] = None
+    axes = axes_of(HEATMAP, rows)[0]
+    assert axes.images[0].get_array().mask.tolist() == [[False, False, True, False]]
+    assert len(axes.texts) == 3
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     rows = layer_rows(texts=45)
@@ -172,7 +194,7 @@ def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     assert CAPTION in text
     assert "layer" in text
     assert text.count("(n = 45)") == len(DOMAINS)
-    assert "ddof = 1" in text
+    assert ("ddof = 1" in text) == (name != "heatmap")  # which shows means alone
     scope = PICTURES[name].scope
     assert f"scope {scope}" in text
     assert re.search(r"\((activation|activation²|activation, log scale|no unit, log scale)\)", text)

@@ -1,0 +1,71 @@
+"""Layers along x, domains along y, and how much a layer contributes as a shade."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from app.plots.canvas import frame, panels
+from app.plots.layers import SCOPE_WORDS, Line
+
+SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
+LIGHT = 0.55  # of the scale: from here on figures are black
+NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
+LAYER_TICKS = 40
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    title: str
+    metric: str
+    unit: str
+    scope: str
+    components: tuple[str, ...] = ("block",)
+
+    def draw(self, figure: Figure, lines: list[Line], caption: str) -> None:
+        values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
+        (axes,) = panels(figure, 1, 1, 1.2 + 0.45 * len(lines))
+        scale = _scale(values)
+        shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
+        axes.grid(visible=False)
+        axes.set_yticks(range(len(lines)), [line.title for line in lines])
+        axes.xaxis.set_major_locator(MaxNLocator(LAYER_TICKS, integer=True, steps=[1, 2, 5, 10]))
+        axes.set_xlabel("layer")
+        if values.shape[1] <= NUMBERED_LAYERS:
+            _write_values(axes, values, scale)
+        bar = figure.colorbar(shades, ax=axes, pad=0.01, fraction=0.03)
+        if isinstance(scale, LogNorm):
+            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.yaxis.set_minor_locator(NullLocator())
+        bar.set_label(f"{self.metric} ({self.unit})")
+        frame(figure, self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"])
+
+
+HEATMAP = Heatmap(
+    "Contribution of each layer relative to the residual that enters it, by domain",
+    "relative_norm",
+    "no unit, log scale",
+    "rest",
+)
+
+
+def _scale(values: NDArray[np.float64]) -> Normalize:
+    """Logarithmic, as early layers may write ten times what late ones do; nothing to scale: from 0 to 1."""
+    positive = values[values > 0]
+    if not positive.size:
+        return Normalize(0, 1)
+    return LogNorm(positive.min(), max(positive.max(), positive.min() * 1.01))
+
+
+def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> None:
+    for (domain, layer), value in np.ndenumerate(values):
+        if not math.isnan(value):
+            colour = "white" if value <= 0 or scale(value) < LIGHT else "black"
+            figure = f"{value:.2g}".removeprefix("0")  # .078: a cell has no room for the zero
+            axes.text(layer, domain, figure, ha="center", va="center", fontsize=7.5, color=colour)
