@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -29,6 +30,12 @@ def write(path: Path, pieces: Iterable[str | bytes]) -> None:
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
+
+
+def jobs_with_files(home: Path) -> Iterator[UUID]:
+    for folder in (home / "files").glob("*"):
+        with suppress(ValueError):  # it is none of ours
+            yield UUID(folder.name)
 
 
 def remove(home: Path, job_id: UUID) -> None:

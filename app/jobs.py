@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
 from app.shards import ShardPlan, ShardSize
 from app.tables import CLOCK, Job, Shard, ShardDomain
+
+VISIBLE = Job.erase_requested_at.is_(None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def _first_of_the_key(
     job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
     if job is None:  # deleted between our insert and our look
         raise JobFinished("The job of this Idempotency-Key has just been deleted: send the request again.")
+    # They may take longer to arrive than a transaction may be idle.
+    session.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
     for domain, text in texts:
         plan.add(domain, text)
     if job.request_sha256 != plan.request_sha256:
@@ -122,10 +126,10 @@ def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:
     session.execute(insert(ShardDomain), domains)
 
 
-def get(session: Session, job_id: UUID) -> Job:
+def get(session: Session, job_id: UUID, *, locked: bool = False) -> Job:
     """Raises: JobNotFound."""
-    job = session.get(Job, job_id)
-    if job is None:
+    job = session.get(Job, job_id, with_for_update=locked)
+    if job is None or job.erase_requested_at is not None:
         raise JobNotFound(f"There is no job {job_id}.")
     return job
 
@@ -142,7 +146,7 @@ def page(
     session: Session, *, status: str | None, model: str | None, limit: int, before: UUID | None
 ) -> Sequence[Job]:
     """The newest `limit` jobs older than `before`; ids are UUIDv7, so they sort by age."""
-    statement = select(Job).order_by(Job.id.desc()).limit(limit)
+    statement = select(Job).where(VISIBLE).order_by(Job.id.desc()).limit(limit)
     if status is not None:
         statement = statement.where(_has_status(status))
     if model is not None:
@@ -189,7 +193,7 @@ def queued_by_model(session: Session) -> dict[str, int]:
 def count_by_status(session: Session) -> dict[str, int]:
     statuses = ("queued", "running", "succeeded", "failed", "cancelled")
     counts = (func.count().filter(_has_status(status)) for status in statuses)
-    return dict(zip(statuses, session.execute(select(*counts).select_from(Job)).one(), strict=True))
+    return dict(zip(statuses, session.execute(select(*counts).where(VISIBLE)).one(), strict=True))
 
 
 def count_texts_by_state(session: Session) -> dict[str, int]:
@@ -197,7 +201,7 @@ def count_texts_by_state(session: Session) -> dict[str, int]:
     unfinished = Job.outcome.is_(None)
     waiting = ShardDomain.texts - ShardDomain.done - ShardDomain.failed
     sums = (func.sum(ShardDomain.done), func.sum(ShardDomain.failed), func.sum(waiting).filter(unfinished))
-    row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id)).one()
+    row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id).where(VISIBLE)).one()
     return {state: int(count or 0) for state, count in zip(("done", "failed", "waiting"), row, strict=True)}
 
 
@@ -206,9 +210,7 @@ def cancel(session: Session, job_id: UUID) -> Job:
 
     Raises: JobNotFound, JobFinished.
     """
-    job = session.get(Job, job_id, with_for_update=True)
-    if job is None:
-        raise JobNotFound(f"There is no job {job_id}.")
+    job = get(session, job_id, locked=True)
     if job.outcome is not None:
         raise JobFinished(f"The job is finished ({job.outcome}): there is nothing to cancel.")
     job.cancel_requested_at = job.cancel_requested_at or now(session)
@@ -218,10 +220,25 @@ def cancel(session: Session, job_id: UUID) -> Job:
 
 
 def delete_job(session: Session, job_id: UUID) -> None:
-    """Remove a job and all its rows; a worker that holds a shard of it finds nothing to commit to.
+    """Take a job away for all who ask for it, its workers too; `erasing.erase` takes away its rows.
 
     Raises: JobNotFound.
     """
-    deleted = session.scalar(delete(Job).where(Job.id == job_id).returning(Job.id))
-    if deleted is None:
+    if not hide(session, Job.id == job_id):
         raise JobNotFound(f"There is no job {job_id}.")
+
+
+def hide(session: Session, which: ColumnElement[bool]) -> int:
+    """End the jobs, take them out of sight and free their keys; how many there were."""
+    hidden = session.scalars(
+        update(Job)
+        .where(which, VISIBLE)
+        .values(
+            erase_requested_at=CLOCK,
+            idempotency_key=None,
+            outcome=func.coalesce(Job.outcome, "cancelled"),
+            finished_at=func.coalesce(Job.finished_at, CLOCK),
+        )
+        .returning(Job.id)
+    )
+    return len(hidden.all())

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from app import queue
+from app import erasing, queue
 from app.api import jobs, models, pages, plots, results, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
@@ -16,6 +17,7 @@ from app.api.service import Service
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.models import read_models
+from app.periodic import Periodic
 from app.settings import Settings
 
 
@@ -23,10 +25,14 @@ def create_app(settings: Settings) -> FastAPI:
     """Raises: ConfigurationError."""
     registry = CollectorRegistry()
     service = make_service(settings, registry)
+    tidying = partial(erasing.tidy, service.sessions, settings.home, settings.retention_days)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        with queue.Sweeper(service.sessions, service.redis, settings.sweep_seconds):
+        with (
+            queue.sweeper(service.sessions, service.redis, settings.sweep_seconds),
+            Periodic("eraser", tidying, settings.sweep_seconds),
+        ):
             yield
         service.redis.close()
         service.engine.dispose()

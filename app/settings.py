@@ -41,4 +41,7 @@ class Settings(BaseSettings):
     domains_per_job_limit: int = Field(
         16, gt=0, description="most domains in a job: its state stays under 4 KiB"
     )
+    retention_days: float | None = Field(
+        None, gt=0, description="finished jobs are erased after so many days; unset: kept until DELETE"
+    )
     json_depth_limit: int = Field(16, gt=0, description="deepest nesting of a JSON body")

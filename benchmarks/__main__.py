@@ -24,7 +24,9 @@ from benchmarks.texts import real, synthetic, tokens_of
 from benchmarks.where import where
 from worker.core import load_model
 
-SECTIONS = ("engine", "peers", "limit", "memory", "service", "profile")
+OF_A_SHAPE = ("engine", "peers", "limit", "memory", "service", "profile")
+OF_THE_TABLES = ("intake", "size")
+SECTIONS = (*OF_A_SHAPE, *OF_THE_TABLES)
 ENGINE = "Layerscope, all components"
 
 
@@ -79,9 +81,11 @@ def main() -> None:
         f"- {hardware.versions()}\n- before: {hardware.load()}"
     )
     try:
-        for shape in arguments.shape:
+        for shape in arguments.shape if set(OF_A_SHAPE) & set(arguments.only) else ():
             for dtype in arguments.dtype:
                 _measure(report, arguments, SHAPES[shape], dtype)
+        if set(OF_THE_TABLES) & set(arguments.only):
+            _tables(report, arguments)
     finally:  # what was measured before something broke stays measured
         report.say(f"After: {hardware.load()}.")
         if not arguments.no_log:
@@ -189,6 +193,18 @@ def _service(report: Report, arguments: argparse.Namespace, case: Case) -> None:
     texts = _texts(arguments, case.size.service_texts)
     rounds = arguments.rounds or case.size.service_rounds
     service.service(report, case.entry(ENGINE), texts, rounds, arguments.patience)
+
+
+def _tables(report: Report, arguments: argparse.Namespace) -> None:
+    try:
+        from benchmarks import intake, size
+    except ModuleNotFoundError as absent:
+        report.say(f"Left out intake and size: {absent.name} is not installed here.")
+        return
+    if "intake" in arguments.only:
+        intake.intake(report, *((50_000, 1_000) if arguments.quick else (1_000_000, 20_000)))
+    if "size" in arguments.only:
+        size.size(report, *((200, 1_000, 1_000) if arguments.quick else (1_000, 10_000, 20_000)))
 
 
 if __name__ == "__main__":

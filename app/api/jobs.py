@@ -13,7 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from app import files, jobs, queue
+from app import erasing, files, jobs, queue
 from app.api.intake import Body, submitted_body
 from app.api.middleware import HEAD
 from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
@@ -192,3 +192,4 @@ def delete_job(job_id: UUID, service: ServiceDep) -> None:
     with service.sessions.begin() as session:
         jobs.delete_job(session, job_id)
     files.remove(service.settings.home, job_id)
+    erasing.erase(service.sessions, job_id)

@@ -13,7 +13,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import jobs
+from app.db import make_engine
+from app.jobs import Draft
 from app.settings import Settings
+from app.shards import ShardSize
 from app.tables import Job, Text
 from tests.service.serving import serving
 
@@ -138,6 +142,21 @@ def test_a_request_that_breaks_off_leaves_nothing(
     time.sleep(0.5)
     assert jobs_kept(sessions) == 0
     assert post(api, lines(TEXTS)).status_code == 202
+
+
+def test_a_stream_may_come_slowly_also_when_it_is_sent_again(database_url: str) -> None:
+    engine = make_engine(database_url, idle_in_transaction_seconds=0.2)
+
+    def slowly() -> Iterator[tuple[str, str]]:
+        yield from TEXTS[:2]
+        time.sleep(0.6)
+        yield from TEXTS[2:]
+
+    for is_new in (True, False):
+        with Session(engine) as session, session.begin():
+            draft = Draft("demo", options={}, idempotency_key="k")
+            assert jobs.submit(session, draft, slowly(), ShardSize(100, 100))[1] == is_new
+    engine.dispose()
 
 
 def test_limits_are_named(api_settings: Settings, sessions: Sessions, redis_url: str) -> None:

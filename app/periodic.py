@@ -1,0 +1,37 @@
+"""Something done again and again in a thread of its own, whatever happens."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+log = logging.getLogger(__name__)
+
+
+class Periodic:
+    """Calls `work` every so many seconds while entered; at once again where it says that there is more."""
+
+    def __init__(self, name: str, work: Callable[[], bool], seconds: float) -> None:
+        self._work, self._seconds = work, seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        more = False
+        while not self._stopped.wait(0 if more else self._seconds):
+            try:
+                more = self._work()
+            except SQLAlchemyError as error:
+                more = False
+                log.warning("the %s could not work: %s", self._thread.name, error)
+            except Exception:  # a disk that is full, say: it must not end the thread
+                more = False
+                log.exception("the %s could not work", self._thread.name)

@@ -1,0 +1,61 @@
+"""Many texts in and out through a process of its own, which does not grow with them."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import psutil
+import psycopg
+import pytest
+
+from app.embedded import Servers
+from app.settings import Settings
+from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
+from benchmarks.filling import fill, values_of
+from benchmarks.intake import Bench, broken_off, download, lines, post, refused
+
+TEXTS = 100_000  # 24 MB on the way, 45 MB as a list of strings
+WIDE_TEXTS = 3_000  # with 42 MB of values: 130 MB of CSV
+
+
+@pytest.fixture(scope="module")
+def alone(api_settings: Settings, embedded_servers: Servers) -> Iterator[Bench]:
+    with api_process(api_settings) as (url, process):
+        post(url, lines(100))  # what is loaded at the first request is no growth
+        yield Bench(url, process, embedded_servers)
+
+
+@pytest.fixture
+def bench(alone: Bench, database_url: str, redis_url: str) -> Bench:
+    return alone
+
+
+def test_a_stream_is_never_held(bench: Bench) -> None:
+    with Most(resident(bench.api)) as memory:
+        answer = post(bench.url, lines(TEXTS))
+    assert (answer.status_code, answer.json()["progress"]["texts"]) == (202, TEXTS)
+    assert memory.growth < 10 * MEGABYTE
+
+
+def test_nothing_is_kept_of_one_that_breaks_off(bench: Bench) -> None:
+    assert broken_off(bench, TEXTS) == "0 rows kept"
+
+
+def test_nothing_is_kept_of_one_that_fails_on_its_last_line(bench: Bench) -> None:
+    assert refused(bench, TEXTS) == f"422, /{TEXTS}/text; 0 rows kept"
+
+
+def test_a_file_is_never_held(bench: Bench, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        (job_id,) = fill(connection, 1, WIDE_TEXTS, values_of(28))
+    backend = own_memory_of_sessions(psutil.Process(bench.running.children[0].process.pid))
+    with Most(resident(bench.api)) as api, Most(backend) as session:
+        came = read(bench, job_id)
+    assert came == WIDE_TEXTS * 28 * 9 + 1
+    assert api.growth < 25 * MEGABYTE
+    assert session.growth < 25 * MEGABYTE
+
+
+def read(bench: Bench, job_id: UUID) -> int:
+    status, _, ends = download(bench.url, job_id, "texts.csv")
+    assert status == 200
+    return ends
