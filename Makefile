@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: profile up test lint bench install
+.PHONY: profile up test faults lint bench install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -13,6 +13,9 @@ up: .venv/installed
 
 test: .venv/installed
 	exec $(BIN)/pytest
+
+faults: .venv/installed
+	FAULTS=whole exec $(BIN)/pytest --timeout 1800 tests/faults
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

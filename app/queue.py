@@ -4,8 +4,6 @@ Whatever becomes of Redis and its messages, the work stands in Postgres and the 
 """
 
 import logging
-import threading
-from datetime import UTC, datetime, timedelta
 
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
@@ -13,22 +11,21 @@ from redis.retry import Retry
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import shards
+from app.periodic import Periodic
 
 DRAIN = "worker.tasks.drain"
 SWEEP_LOCK = 0x53574550
-ALIVE = timedelta(seconds=40)  # a worker beats at least every 15 seconds
 
 log = logging.getLogger(__name__)
 
 
-def connect(redis_url: str, *, retries: int = 10) -> Redis:
-    """A connection that gives up after seconds; with few retries, soon enough for a request to wait."""
+def connect(redis_url: str, *, retries: int = 0) -> Redis:
+    """A connection that gives up soon: no request and no shard waits long for a Redis that is away."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), retries)
-    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=5, retry=retry)
+    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=2, retry=retry)
 
 
 def queue_of(redis: Redis, model: str) -> Queue:
@@ -51,10 +48,11 @@ def ring(redis: Redis, model: str) -> bool:
 
 
 def workers_alive(redis: Redis, model: str) -> int:
-    """Raises: RedisError."""
-    oldest = datetime.now(UTC) - ALIVE
-    workers = Worker.all(queue=queue_of(redis, model))
-    return sum(w.last_heartbeat is not None and w.last_heartbeat > oldest for w in workers)
+    """Those whose key Redis has not let expire: no clock but its own is asked.
+
+    Raises: RedisError.
+    """
+    return len(Worker.all(queue=queue_of(redis, model)))
 
 
 def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
@@ -63,29 +61,14 @@ def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
         if not session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
             return []
         models = list(shards.models_with_work(session))
-        for model in models:
-            ring(redis, model)
-        return models
+    for model in models:  # outside the transaction: Redis may take its time
+        ring(redis, model)
+    return models
 
 
-class Sweeper:
-    """Sweeps in a thread of its own while entered, whatever happens to Postgres or Redis."""
+def sweeper(sessions: sessionmaker[Session], redis: Redis, seconds: float) -> Periodic:
+    def work() -> bool:
+        sweep(sessions, redis)
+        return False
 
-    def __init__(self, sessions: sessionmaker[Session], redis: Redis, seconds: float) -> None:
-        self._sessions, self._redis, self._seconds = sessions, redis, seconds
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._seconds):
-            try:
-                sweep(self._sessions, self._redis)
-            except SQLAlchemyError as error:
-                log.warning("could not sweep: %s", error)
+    return Periodic("sweeper", work, seconds)

@@ -103,9 +103,12 @@ class Fenced(Exception):
     """The shard is no longer this worker's, or its job is finished or gone."""
 
 
+CLOSING_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
+
 OPEN = Shard.done_at.is_(None)
 FREE = or_(Shard.lease_until.is_(None), Shard.lease_until < CLOCK)
 WANTED = and_(Job.outcome.is_(None), Job.cancel_requested_at.is_(None))
+HAS_OPEN = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN))
 
 
 def claim(session: Session, model: str, lease_seconds: float, measured_with: dict[str, Any]) -> Claim | None:
@@ -268,11 +271,11 @@ def next_to_close(session: Session, model: str) -> Job | None:
 
     One that another worker is closing or committing to is passed over: that worker looks again.
     """
-    open_shard = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN))
+    _allow_to_compute(session)
     return session.scalars(
         select(Job)
         .where(Job.model == model, Job.outcome.is_(None))
-        .where(or_(Job.cancel_requested_at.is_not(None), ~open_shard))
+        .where(or_(Job.cancel_requested_at.is_not(None), ~HAS_OPEN))
         .order_by(Job.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -281,13 +284,17 @@ def next_to_close(session: Session, model: str) -> Job | None:
 
 def models_with_work(session: Session) -> Sequence[str]:
     """The models with a free shard or a job to be closed."""
-    open_shard = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN))
     free_shard = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE))
-    to_do = or_(Job.cancel_requested_at.is_not(None), ~open_shard, free_shard)
+    to_do = or_(Job.cancel_requested_at.is_not(None), ~HAS_OPEN, free_shard)
     return session.scalars(select(Job.model).where(Job.outcome.is_(None), to_do).distinct()).all()
 
 
 def unfinished_jobs(session: Session, model: str) -> Sequence[Job]:
     """All unfinished jobs of a model, locked for the caller."""
+    _allow_to_compute(session)
     unfinished = select(Job).where(Job.model == model, Job.outcome.is_(None)).order_by(Job.id)
     return session.scalars(unfinished.with_for_update(skip_locked=True)).all()
+
+
+def _allow_to_compute(session: Session) -> None:
+    session.execute(select(func.set_config("idle_in_transaction_session_timeout", CLOSING_LIMIT, True)))

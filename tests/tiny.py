@@ -65,6 +65,35 @@ def add_giants(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> N
 
 
 @torch.no_grad()
+def plant(model: LlamaForCausalLM, written: int, erased: int, peaks: dict[int, float]) -> None:
+    """Makes the MLP of layer `written` write `peaks` (unit → value) on the BOS token alone, and that of layer
+    `erased` take them away; no other layer writes anything.
+
+    The BOS embedding points along unit 0, which no other token has; peaks need a first one above 0.
+    """
+    embeddings = model.model.embed_tokens.weight
+    embeddings[:, [0, *peaks]] = 0.0
+    embeddings[0] = 0.0
+    embeddings[0, 0] = 1.0
+    for layer in range(model.config.num_hidden_layers):
+        silence(model, layer)
+    bos, planted = embeddings[0].double(), torch.zeros(len(embeddings[0]), dtype=torch.float64)
+    planted[list(peaks)] = torch.tensor(list(peaks.values()), dtype=torch.float64)
+    _write(model.model.layers[written].mlp, bos, 0, planted)
+    _write(model.model.layers[erased].mlp, bos + planted, next(iter(peaks)), -planted)
+
+
+def _write(mlp: Any, token: torch.Tensor, unit: int, written: torch.Tensor) -> None:
+    """The MLP's first hidden unit reads one unit of the normed residual: at `token` it fires by a known
+    amount, and not at all where that unit is 0."""
+    read = token[unit] / (token.square().mean() + 1e-6).sqrt()  # rms_norm_eps
+    for projection in (mlp.gate_proj, mlp.up_proj):
+        projection.weight[0] = 0.0
+        projection.weight[0, unit] = 1.0
+    mlp.down_proj.weight[:, 0] = written / (read * torch.nn.functional.silu(read))
+
+
+@torch.no_grad()
 def silence(model: LlamaForCausalLM, layer: int) -> None:
     """Makes `layer` write exactly nothing: both of its writing projections are zero."""
     model.model.layers[layer].self_attn.o_proj.weight.zero_()

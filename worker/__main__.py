@@ -16,7 +16,7 @@ from app.settings import Settings
 from worker.closing import fail_jobs
 from worker.core import ModelError, settle_threads
 from worker.loading import load
-from worker.resident import ResidentWorker
+from worker.resident import stay
 from worker.station import Station
 from worker.tasks import occupy
 
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def run(name: str, settings: Settings) -> int:
-    """Work until a signal: 0; 1 where the model can't be loaded or Redis fails for good."""
+    """Work until a signal: 0; 1 where the model can't be loaded."""
     settle_threads()
     models = read_models(settings.models)
     if name not in models:
@@ -66,11 +66,11 @@ def run(name: str, settings: Settings) -> int:
         stop_seconds=settings.stop_seconds,
     )
     occupy(station)
-    worker = ResidentWorker(queue.queue_of(redis, name), station.stopping)
-    with queue.Sweeper(sessions, redis, settings.sweep_seconds):
+    patient = queue.connect(settings.redis_url, retries=10)
+    with queue.sweeper(sessions, redis, settings.sweep_seconds):
         queue.ring(redis, name)
-        worker.work(logging_level="WARNING")
-    return 0 if station.stopping.is_set() else 1
+        stay(queue.queue_of(patient, name), station.stopping)
+    return 0
 
 
 def _fail_jobs(name: str, sessions: sessionmaker[Session], redis: Redis, reason: str) -> None:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
+
 from app import shards
 from app.shards import Claim, Measured
 from worker.core import TextProfile, profile_texts
@@ -20,6 +22,9 @@ from worker.station import Station
 TRY_FROM_ATTEMPT = 3
 ALONE_FROM_ATTEMPT = 9  # every text lives alone, and the shard still dies: what kills it is the batch
 FATAL_CRASHES = 3
+DEVICE_LOST = (
+    torch.AcceleratorError
+)  # after one, all that this process asks of its GPU fails: as good as dead
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ def _options(station: Station, claim: Claim) -> dict[str, Any]:
         "max_tokens": min(claim.options["max_tokens"] or limit, limit),
         "overflow": claim.options["overflow"],
         "components": claim.options["components"],
+        "window": claim.options.get("window"),
     }
 
 
@@ -72,6 +78,8 @@ def _try_each(
             shards.suspect(session, claim, ordinal)
         try:
             list(profile_texts(station.model, [text], **_options(station, claim)))
+        except DEVICE_LOST:
+            raise
         except Exception as error:
             log.exception("text %d of job %s can't be measured", ordinal, claim.job_id)
             errors[index] = f"worker_crash: {type(error).__name__}"

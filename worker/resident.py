@@ -3,11 +3,12 @@
 import logging
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from redis import RedisError
-from rq import SimpleWorker
+from rq import SimpleWorker, worker_registration
 from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.queue import Queue
@@ -15,10 +16,23 @@ from rq.worker import WorkerStatus
 
 from app.queue import DRAIN
 
-TTL_SECONDS = 30  # RQ waits for a message for TTL - 15 seconds between two heartbeats
 BEAT_SECONDS = 5
+TTL_SECONDS = BEAT_SECONDS + 15  # between two heartbeats RQ waits 15 seconds less for a message
+ALIVE_SECONDS = 3 * BEAT_SECONDS  # without a heartbeat for so long a worker counts as gone
+PAUSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
+
+
+def stay(queue: Queue, stopping: threading.Event) -> None:
+    """Work a queue until a signal. Where Redis goes away the process waits for it, and keeps its model."""
+    with suppress(StopRequested):
+        while not stopping.is_set():
+            try:
+                ResidentWorker(queue, stopping).work(logging_level="WARNING")
+            except RedisError as error:
+                log.warning("Redis is away: %s", error)
+            stopping.wait(PAUSE_SECONDS)
 
 
 class DrainJob(Job):
@@ -34,6 +48,7 @@ class ResidentWorker(SimpleWorker):
     """Runs messages in its own process, beats while they run, and stops warm at the first signal."""
 
     job_class = DrainJob
+    max_connection_wait_time = PAUSE_SECONDS
 
     def __init__(self, queue: Queue, stopping: threading.Event, **kwargs: Any) -> None:
         super().__init__(
@@ -46,6 +61,16 @@ class ResidentWorker(SimpleWorker):
             **kwargs,
         )
         self._stopping = stopping
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """With the registration again: Redis may have been emptied since the birth."""
+        super().heartbeat(ALIVE_SECONDS, pipeline)
+        connection = self.connection if pipeline is None else pipeline
+        connection.hset(self.key, mapping=self.serialize())
+        worker_registration.register(self, pipeline)
+
+    def subscribe(self) -> None:
+        """Commands over Redis are not listened to: whoever writes to it could end the worker."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         done = threading.Event()

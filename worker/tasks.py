@@ -5,6 +5,7 @@ and committed in a third that checks the claim.
 """
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from app.db import AWAY
 from app.shards import Claim, Fenced, Measured
 from worker.closing import close_jobs
 from worker.lease import Lease, Stopped
-from worker.measuring import measure
+from worker.measuring import DEVICE_LOST, measure
 from worker.station import Station
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
@@ -47,7 +48,6 @@ def _drain(station: Station, until: float) -> None:
         claim = _claim(station)
         if claim is None:
             return
-        queue.ring(station.redis, station.name)  # another worker may be free
         _work(station, claim)
     close_jobs(station.sessions, station.name)
     queue.ring(station.redis, station.name)
@@ -63,6 +63,7 @@ def _work(station: Station, claim: Claim) -> None:
         texts = shards.texts(session, claim)
     try:
         with Lease(station, claim) as lease:
+            queue.ring(station.redis, station.name)  # another worker may be free
             measured = measure(station, claim, texts, lease)
         _commit(station, claim, measured)
     except Stopped:
@@ -72,6 +73,9 @@ def _work(station: Station, claim: Claim) -> None:
         log.warning("shard %s/%d is no longer ours, its result is thrown away", claim.job_id, claim.number)
     except AWAY:
         raise
+    except DEVICE_LOST:
+        log.exception("the device is lost to this process, with shard %s/%d", claim.job_id, claim.number)
+        os._exit(1)  # RQ would catch a SystemExit
     except Exception:
         log.exception("shard %s/%d failed at attempt %d", claim.job_id, claim.number, claim.attempt)
         with station.sessions.begin() as session:

@@ -70,6 +70,15 @@ def test_parallel_claims_never_meet(sessions: Sessions) -> None:
     assert sorted(numbers) == list(range(100))
 
 
+def test_a_claim_in_the_making_holds_nobody_up(sessions: Sessions) -> None:
+    submit(sessions, TEXTS)
+    must_claim(sessions)
+    with sessions.begin() as one, sessions.begin() as other:
+        other.execute(select(func.set_config("lock_timeout", "2s", True)))
+        claims = [shards.claim(session, MODEL, LEASE_SECONDS, {}) for session in (one, other)]
+    assert [c.number for c in claims if c] == [1, 2]
+
+
 def test_a_claim_starts_the_job_and_counts_the_attempt(sessions: Sessions) -> None:
     job_id = submit(sessions, TEXTS)
     assert job_of(sessions, job_id).status == "queued"

@@ -1,0 +1,206 @@
+"""Faults from outside: imported by every Python process that has this folder on its PYTHONPATH.
+
+It wraps functions of the worker as they are imported. At a named point the process writes a line to
+`events`, and kills or stops itself, or cuts its connection, if it finds a token for that point in the folder
+of the faults: `kill.committing.1`, `cut.before.2`. A token is used once, whoever finds it first.
+"""
+
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+FOLDER = Path(os.environ["FAULTS_FOLDER"])
+KILLING = "this text kills the process"
+TOO_MUCH, LOSING = "\x07", "\x06"  # characters of texts that do not fit in memory, or lose the device
+OFFSET = float((FOLDER / "clock").read_text())
+DEEDS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+def note(point: str, **facts: Any) -> None:
+    line = json.dumps({"at": time.monotonic(), "pid": os.getpid(), "point": point, **facts})
+    with (FOLDER / "events").open("a") as events:
+        events.write(line + "\n")
+
+
+def note_claim(point: str, claim: Any) -> None:
+    note(point, job=str(claim.job_id), shard=claim.number, epoch=claim.epoch, attempt=claim.attempt)
+
+
+def is_armed(deed: str, point: str) -> bool:
+    """Whether there was a token; it is used up now."""
+    for token in FOLDER.glob(f"{deed}.{point}.*"):
+        try:
+            token.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+        note(deed, where=point)
+        return True
+    return False
+
+
+def reach(point: str) -> None:
+    for deed, number in DEEDS.items():
+        if is_armed(deed, point):
+            os.kill(os.getpid(), number)
+
+
+def wrap_shards(shards: ModuleType) -> None:
+    original = shards.commit
+
+    def commit(session: Any, claim: Any, measured: Any) -> None:
+        try:
+            original(session, claim, measured)
+        except shards.Fenced:
+            note_claim("fenced", claim)
+            raise
+        reach("committing")
+        lose_connection(session)
+
+    shards.commit = commit  # type: ignore[attr-defined]
+
+
+def lose_connection(session: Any) -> None:
+    """In a commit: before the server has heard of it, or after it has committed, but before its answer."""
+    import sqlalchemy
+
+    def lose(_: Any) -> None:
+        raise sqlalchemy.exc.OperationalError("commit", None, ConnectionError("injected"))
+
+    if is_armed("cut", "before"):
+        session.execute(sqlalchemy.text("select pg_terminate_backend(pg_backend_pid())"))
+    if is_armed("cut", "after"):
+        sqlalchemy.event.listen(session, "after_commit", lose, once=True)
+
+
+def wrap_tasks(tasks: ModuleType) -> None:
+    claim_one, measure, commit, ring = tasks._claim, tasks.measure, tasks._commit, tasks.queue.ring
+
+    def claim(station: Any) -> Any:
+        claimed = claim_one(station)
+        if claimed is not None:
+            note_claim("claimed", claimed)
+            reach("claimed")
+        return claimed
+
+    def measured(station: Any, claim: Any, texts: Any, lease: Any) -> Any:
+        rows = measure(station, claim, texts, lease)
+        time.sleep(float((FOLDER / "slow").read_text()))
+        note_claim("measured", claim)
+        reach("measured")
+        return rows
+
+    def committed(station: Any, claim: Any, rows: Any) -> None:
+        commit(station, claim, rows)
+        note_claim("committed", claim)
+        reach("committed")
+
+    def rung(redis: Any, model: str) -> bool:
+        reach("ringing")
+        return bool(ring(redis, model))
+
+    for name, wrapper in {"_claim": claim, "measure": measured, "_commit": committed}.items():
+        setattr(tasks, name, wrapper)
+    tasks.queue = SimpleNamespace(ring=rung)  # type: ignore[attr-defined]
+
+
+def wrap_closing(closing: ModuleType) -> None:
+    original = closing.close
+
+    def close(session: Any, job: Any, problem: Any) -> None:
+        original(session, job, problem)
+        if is_armed("long", "closing"):
+            time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
+        note("closed", job=str(job.id))
+        reach("closing")
+
+    closing.close = close  # type: ignore[attr-defined]
+
+
+def wrap_measuring(measuring: ModuleType) -> None:
+    original = measuring.profile_texts
+
+    def profile_texts(model: Any, texts: list[str], **options: Any) -> Any:
+        if any(KILLING in text for text in texts):
+            note("poisoned")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(model, texts, **options)
+
+    measuring.profile_texts = profile_texts  # type: ignore[attr-defined]
+
+
+def wrap_profile(profile: ModuleType) -> None:
+    original = profile._row_sums
+
+    def row_sums(model: Any, row: Any, components: Any) -> Any:
+        too_much, losing = model.tokenizer(TOO_MUCH + LOSING, add_special_tokens=False)["input_ids"]
+        if any(too_much in text.ids for text in row):
+            note("out of memory", texts=len(row))
+            raise profile.torch.OutOfMemoryError("injected")
+        if any(losing in text.ids for text in row):
+            note("device lost")
+            raise profile.torch.AcceleratorError("injected")
+        return original(model, row, components)
+
+    profile._row_sums = row_sums  # type: ignore[attr-defined]
+
+
+def wrap_resident(resident: ModuleType) -> None:
+    original = resident.ResidentWorker._install_signal_handlers
+
+    def install(worker: Any) -> None:
+        original(worker)
+        note("ready")
+
+    resident.ResidentWorker._install_signal_handlers = install
+
+
+def wrap_rq_utils(utils: ModuleType) -> None:
+    """RQ's clock, by which it stamps heartbeats and messages; our own code reads no wall clock at all."""
+    original = utils.now
+    utils.now = lambda: original() + timedelta(seconds=OFFSET)  # type: ignore[attr-defined]
+
+
+WRAPPERS: dict[str, Callable[[ModuleType], None]] = {
+    "app.shards": wrap_shards,
+    "worker.tasks": wrap_tasks,
+    "worker.closing": wrap_closing,
+    "worker.measuring": wrap_measuring,
+    "worker.core.profile": wrap_profile,
+    "worker.resident": wrap_resident,
+    "rq.utils": wrap_rq_utils,
+}
+
+
+class Wrapping(importlib.abc.MetaPathFinder):
+    """Finds the modules of WRAPPERS as ever, and wraps them when they have been executed."""
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> Any:
+        if name not in WRAPPERS:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        execute = spec.loader.exec_module
+
+        def execute_and_wrap(module: ModuleType) -> None:
+            execute(module)
+            WRAPPERS[name](module)
+
+        spec.loader.exec_module = execute_and_wrap  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, Wrapping())
+if OFFSET:
+    true_time = time.time
+    time.time = lambda: true_time() + OFFSET
+    note("clock", offset=OFFSET)

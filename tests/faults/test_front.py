@@ -1,0 +1,157 @@
+"""Faults 13 to 16: the API killed in mid-submission, one key many times, cancels, broken connections."""
+
+import random
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from uuid import uuid4
+
+import httpx
+import psutil
+
+from tests.faults.house import House, headers_of, random_texts, request_of
+from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD
+from tests.faults.trial import Reference, report
+from tests.faults.watch import Rows, nothing_left_behind, ports_of
+from tests.processes import wait_for
+
+BIG = 4_000  # texts: long enough in the making to be killed in the middle
+
+
+def post(house: House, texts: list[tuple[str, str]], key: str) -> httpx.Response:
+    with httpx.Client(base_url=house.base_url, timeout=60, trust_env=False) as client:
+        return client.post("/v1/jobs", json=request_of(texts), headers=headers_of(key))
+
+
+def jobs_of_key(house: House, key: str) -> list[tuple[object, ...]]:
+    query = (
+        "select id, texts, (select count(*) from text where job_id = id) from job where idempotency_key = %s"
+    )
+    with house.database() as connection:
+        return connection.execute(query, (key,)).fetchall()
+
+
+def test_13_the_api_is_killed_in_mid_submission(house: House, reference: Reference) -> None:
+    draw, count, texts = random.Random(SEED), SCALE.numbers[13], random_texts(BIG)
+    begun = time.monotonic()
+    undisturbed = post(house, texts, uuid4().hex).json()["id"]
+    seconds, there = time.monotonic() - begun, 0
+    house.client.delete(f"/v1/jobs/{undisturbed}")
+    for _ in range(count):
+        key = uuid4().hex
+        killed_while_posting(house, texts, key, draw.uniform(0, seconds))
+        left = jobs_of_key(house, key)
+        there += len(left)
+        assert len(left) <= 1
+        answer = post(house, texts, key)
+        assert answer.status_code == (200 if left else 202), answer.text
+        ((job_id, stated, stored),) = jobs_of_key(house, key)
+        assert (str(job_id), stated, stored) == (answer.json()["id"], BIG, BIG)
+        assert house.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    report(13, f"API killed in mid-submission ({there} were in time)", count, Rows())
+
+
+def killed_while_posting(house: House, texts: list[tuple[str, str]], key: str, seconds: float) -> None:
+    def broken() -> None:
+        with suppress(httpx.TransportError):
+            post(house, texts, key)
+
+    posting = threading.Thread(target=broken)
+    posting.start()
+    time.sleep(seconds)
+    killed = house.api.process
+    killed.kill()
+    killed.wait()
+    posting.join()
+    wait_for(lambda: is_live(house), 60)
+
+
+def is_live(house: House) -> bool:
+    with suppress(httpx.TransportError):
+        return house.client.get("/health/ready", timeout=2).status_code == 200
+    return False
+
+
+def test_14_one_key_many_times_at_once(house: House, reference: Reference) -> None:
+    count, key = SCALE.numbers[14], uuid4().hex
+    texts = reference.texts[: 2 * TEXTS_PER_SHARD]
+    with ThreadPoolExecutor(count) as pool:
+        answers = list(pool.map(lambda _: post(house, texts, key), range(count)))
+    assert sorted(answer.status_code for answer in answers) == [200] * (count - 1) + [202]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    ((_, stated, stored),) = jobs_of_key(house, key)
+    assert stated == stored == len(texts)
+    report(14, "parallel requests with one key", count, Rows())
+
+
+def test_15_cancel_races_the_finish(house: House, reference: Reference) -> None:
+    draw, count, outcomes = random.Random(SEED), SCALE.numbers[15], []
+    texts = reference.texts[: 2 * TEXTS_PER_SHARD]
+    house.injection.slow(0.3)  # so that most cancels come while a shard is measured
+    begun = time.monotonic()
+    ended(house, house.submit(texts))
+    seconds = time.monotonic() - begun
+    for _ in range(count):
+        job_id = house.submit(texts)
+        time.sleep(draw.uniform(0, 0.8 * seconds))
+        asked = house.client.post(f"/v1/jobs/{job_id}/cancel").status_code
+        status, rows = ended(house, job_id)
+        outcomes.append(status)
+        assert (asked, status) in {(202, "cancelled"), (409, "succeeded")}
+        time.sleep(0.2)
+        assert ended(house, job_id) == (status, rows)
+        assert len(house.file(job_id, "texts.csv")) > 0
+        nothing_open(house, job_id)
+    assert SCALE.name == "short" or set(outcomes) == {"cancelled", "succeeded"}  # it was a race
+    said = f"cancel racing the finish ({outcomes.count('cancelled')} cancelled)"
+    report(15, said, count, Rows())
+
+
+def ended(house: House, job_id: str) -> tuple[str, int]:
+    """A job's terminal state, and how many rows its texts have."""
+    state = house.client.get(f"/v1/jobs/{job_id}", params={"wait": 30}).json()
+    assert state["finished_at"] is not None, state
+    with house.database() as connection:
+        query = "select count(*) from text_profile where job_id = %s"
+        ((rows,),) = connection.execute(query, (job_id,)).fetchall()
+    assert rows == state["progress"]["done"] + state["progress"]["failed"]
+    return state["status"], int(str(rows))
+
+
+def nothing_open(house: House, job_id: str) -> None:
+    """No lease outlives its job for longer than a worker needs to notice."""
+
+    def leases() -> object:
+        with house.database() as connection:
+            query = "select count(*) from shard where job_id = %s and lease_until > clock_timestamp()"
+            return connection.execute(query, (job_id,)).fetchone()
+
+    wait_for(lambda: leases() == (0,), SCALE.recovery_seconds)
+
+
+def test_16_downloads_and_streams_are_broken_off(house: House, reference: Reference) -> None:
+    count = SCALE.numbers[16]
+    finished = house.submit(reference.texts)
+    ended(house, finished)
+    house.file(finished, "texts.csv")
+    running = house.submit(reference.texts[:1])
+    api = psutil.Process(house.api.process.pid)
+    wait_for(lambda: len(ports_of([api.pid])) < 40)
+    base = api.num_fds()
+    house.injection.slow(2)
+    for turn in range(count):
+        path = f"/v1/jobs/{running}/events" if turn % 2 else f"/v1/jobs/{finished}/texts.csv"
+        break_off(house, path)
+    wait_for(lambda: api.num_fds() <= base + 2, 30)
+    house.injection.slow(0)
+    nothing_left_behind(house, finished)
+    report(16, "downloads and event streams broken off", count, Rows())
+
+
+def break_off(house: House, path: str) -> None:
+    host, port = house.base_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as link:
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert link.recv(200).startswith(b"HTTP/1.1 200")

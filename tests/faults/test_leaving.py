@@ -1,0 +1,62 @@
+"""A stop that a forward pass holds up: the shard is given back unmeasured, and the process goes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.settings import Settings
+from app.tables import Shard
+from tests.faults.injection import INJECTED, Injection
+from tests.processes import wait_for
+from tests.service.jobs_by_hand import submit
+from tests.tiny import causal_model, save
+
+MODEL = "tiny"
+STOP_SECONDS = 1
+
+
+@pytest.fixture
+def injection(tmp_path: Path) -> Injection:
+    return Injection(tmp_path / "faults")
+
+
+@pytest.fixture
+def worker(settings: Settings, injection: Injection, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    folder = save(causal_model(num_hidden_layers=2), tmp_path / "model")
+    models = tmp_path / "models.toml"
+    models.write_text(f'[{MODEL}]\nsource = "{folder}"\ndevice = "cpu"\n')
+    variables = {
+        "PYTHONPATH": INJECTED,
+        "FAULTS_FOLDER": injection.folder,
+        "LAYERSCOPE_HOME": settings.home,
+        "LAYERSCOPE_MODELS": models,
+        "LAYERSCOPE_DATABASE_URL": settings.database_url,
+        "LAYERSCOPE_REDIS_URL": settings.redis_url,
+        "LAYERSCOPE_SWEEP_SECONDS": settings.sweep_seconds,
+        "LAYERSCOPE_STOP_SECONDS": STOP_SECONDS,
+    }
+    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
+    process = subprocess.Popen([sys.executable, "-m", "worker", "--model", MODEL], env=environment)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_worker_in_a_long_forward_pass_leaves_and_wastes_no_attempt(
+    sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
+) -> None:
+    injection.slow(60)
+    submit(sessions, [("cpp", "int x;")], model=MODEL)
+    wait_for(lambda: injection.events("claimed"), 60)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    with sessions() as session:
+        shard = session.scalars(select(Shard)).one()
+    assert (shard.attempt, shard.lease_until, shard.done_at) == (0, None, None)

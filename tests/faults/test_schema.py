@@ -1,0 +1,48 @@
+"""Fault 17: the schema goes down and up again under a filled database."""
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, func, make_url, select
+
+from app.db import alembic_config, make_engine, make_sessions, migrate
+from app.tables import Base, Job
+from tests.faults.trial import report
+from tests.faults.watch import Rows
+from tests.service.finished_job import finished_job
+
+
+def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    fill(empty_database_url)
+    step_down(empty_database_url)
+    migrate(empty_database_url)
+    assert differences(empty_database_url) == []
+    migrate(empty_database_url, "base")
+    migrate(empty_database_url)
+    assert differences(empty_database_url) == []
+    fill(empty_database_url)
+    report(17, "upgrade, downgrade, upgrade on a filled database", 1, Rows())
+
+
+def fill(url: str) -> None:
+    engine = make_engine(url)
+    sessions = make_sessions(engine)
+    finished_job(sessions)
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Job))
+    engine.dispose()
+
+
+def step_down(url: str) -> None:
+    config = alembic_config()
+    config.attributes["database_url"] = url
+    command.downgrade(config, "-1")
+
+
+def differences(url: str) -> list[object]:
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    engine.dispose()
+    return list(found)

@@ -1,0 +1,128 @@
+"""Faults 1 to 4 and 12: workers that die, stop, are restarted, or have the wrong time."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from app.supervisor import Child
+from tests.faults.house import House
+from tests.faults.injection import Event
+from tests.faults.scale import SCALE, SEED
+from tests.faults.trial import Reference, recoveries_of, report, trial
+from tests.processes import wait_for
+from worker.resident import ALIVE_SECONDS
+
+SLOW = 1.0 if SCALE.name == "short" else 3.0
+POINTS = ("claimed", "measured", "committing", "committed", "ringing", "closing")
+HOUR = 3600.0
+
+
+def busy_workers(house: House) -> list[Child]:
+    now = time.monotonic()
+    return [child for child in house.ready_workers() if house.injection.held_by(child.process.pid, now)]
+
+
+def kill_a_busy_worker(house: House, draw: random.Random) -> Event:
+    """One of at least two, so that somebody is left to go on."""
+    wait_for(lambda: len(busy_workers(house)) >= 2, 60)
+    time.sleep(draw.uniform(0, SLOW / 2))
+    victim = draw.choice(busy_workers(house) or house.ready_workers()).process
+    died = Event(time.monotonic(), victim.pid, "kill", {})
+    victim.kill()
+    victim.wait()
+    return died
+
+
+def test_1_random_workers_are_killed(house: House, reference: Reference) -> None:
+    draw, count = random.Random(SEED), SCALE.numbers[1]
+    with trial(house, reference, slow=SLOW, disturbances=count) as job:
+        deaths = [kill_a_busy_worker(house, draw) for _ in range(count)]
+    report(1, "SIGKILL of a random worker", count, job.rows, recoveries_of(house, deaths))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_2_workers_are_killed_at_a_named_point(house: House, reference: Reference, point: str) -> None:
+    count, slow = SCALE.numbers[2], 0 if point == "closing" else SLOW
+    with trial(house, reference, slow=slow, disturbances=2 * count) as job:
+        deaths = []
+        for _ in range(count):
+            deaths.append(house.kill_at(point))
+            wait_for(lambda: len(house.ready_workers()) >= 2, 60)
+    number = 2 + (1 + POINTS.index(point)) / 10
+    report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries_of(house, deaths))
+
+
+def test_3_a_worker_stopped_for_three_leases_comes_too_late(house: House, reference: Reference) -> None:
+    count = SCALE.numbers[3]
+    with trial(house, reference, slow=SLOW, disturbances=3 * count) as job:
+        stops = []
+        for point in (("measured", "committing") * count)[:count]:
+            stopped = house.injection.inflict("stop", point)
+            stops.append(stopped)
+            time.sleep(3 * SCALE.lease_seconds)
+            os.kill(stopped.pid, signal.SIGCONT)
+            wait_for(lambda: fenced(house, stops[-1]), SCALE.recovery_seconds)
+            assert house.recovery(stopped) is not None
+    report(3, "SIGSTOP for three leases, then SIGCONT", count, job.rows, recoveries_of(house, stops))
+
+
+def fenced(house: House, stopped: Event) -> bool:
+    """Whether the late commit of just that shard was refused."""
+    shard = house.injection.held_by(stopped.pid, stopped.at)
+    late = house.injection.events("fenced", since=stopped.at)
+    return any(event.pid == stopped.pid and event.shard == shard for event in late)
+
+
+def test_4_workers_are_restarted_in_turn(house: House, reference: Reference) -> None:
+    count = SCALE.numbers[4]
+    with trial(house, reference, slow=1.5 * SCALE.lease_seconds) as job:  # longer than a lease not renewed
+        for turn in range(count):
+            child = house.workers[turn % len(house.workers)]
+            wait_for(lambda child=child: child in busy_workers(house), 60)  # type: ignore[misc]
+            leaving = child.process
+            leaving.terminate()
+            assert leaving.wait(25) == 0
+            wait_for(lambda child=child: child in house.ready_workers(), 60)  # type: ignore[misc]
+    assert job.most_attempts() == 1
+    report(4, "SIGTERM, workers restarted in turn", count, job.rows)
+
+
+@pytest.mark.parametrize("offset", [-HOUR, HOUR][: SCALE.numbers[12]])
+def test_12_a_workers_clock_is_off(house: House, reference: Reference, offset: float) -> None:
+    odd, other, *_ = house.workers
+    house.injection.clock(offset)
+    odd.process.kill()
+    wait_for(lambda: odd in house.ready_workers() and has_odd_clock(house, odd), 60)
+    house.injection.clock(0)
+    wait_for(lambda: alive_by_the_api(house) == len(house.workers), 3 * ALIVE_SECONDS)
+    with trial(house, reference, slow=SLOW, disturbances=2) as job:
+        deaths = []
+        for child in (other, odd):
+            wait_for(lambda child=child: child in busy_workers(house), 60)  # type: ignore[misc]
+            deaths.append(Event(time.monotonic(), child.process.pid, "kill", {}))
+            child.process.kill()
+            wait_for(lambda: len(house.ready_workers()) == len(house.workers), 60)
+    sign = "ahead" if offset > 0 else "behind"
+    number = 12.1 if offset > 0 else 12.2
+    report(number, f"a worker's clock an hour {sign}", 1, job.rows, recoveries_of(house, deaths))
+
+
+def has_odd_clock(house: House, child: Child) -> bool:
+    return any(event.pid == child.process.pid for event in house.injection.events("clock"))
+
+
+def alive_by_the_api(house: House) -> int:
+    (model,) = house.client.get("/v1/models").json()["data"]
+    return int(model["workers_alive"])
+
+
+def test_a_job_that_takes_longer_than_a_lease_to_close_is_closed_once(
+    house: House, reference: Reference
+) -> None:
+    begun = time.monotonic()
+    with trial(house, reference, disturbances=1):
+        house.injection.arm("long", "closing")
+    assert len(house.injection.events("closed", since=begun)) == 1
