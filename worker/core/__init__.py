@@ -3,25 +3,37 @@
 Needs torch, transformers, numpy and scipy, and nothing of the service.
 """
 
+from worker.core.analysis import Activations, TextAnalysis, analyse_texts
 from worker.core.demo import ensure_demo_model
-from worker.core.engine import load_model
+from worker.core.engine import load_head, load_model
+from worker.core.first_token import FirstTokenShare, first_token_share
 from worker.core.model import Model
 from worker.core.process import settle_threads
 from worker.core.profile import TextProfile, profile_texts
+from worker.core.sampling import sample
 from worker.core.statistics import Moments, Summary
-from worker.core.vocabulary import COMPONENTS, METRICS, SCOPES, ModelError
+from worker.core.vocabulary import ANALYSES, ANALYSIS_METRICS, COMPONENTS, METRICS, SCOPES, ModelError
 
 __all__ = [
+    "ANALYSES",
+    "ANALYSIS_METRICS",
     "COMPONENTS",
     "METRICS",
     "SCOPES",
+    "Activations",
+    "FirstTokenShare",
     "Model",
     "ModelError",
     "Moments",
     "Summary",
+    "TextAnalysis",
     "TextProfile",
+    "analyse_texts",
     "ensure_demo_model",
+    "first_token_share",
+    "load_head",
     "load_model",
     "profile_texts",
+    "sample",
     "settle_threads",
 ]

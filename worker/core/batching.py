@@ -23,7 +23,13 @@ class Encoded:
 
 
 def encode(
-    tokenizer: Any, ordinal: int, text: object, limit: int, overflow: str, vocabulary_size: int
+    tokenizer: Any,
+    ordinal: int,
+    text: object,
+    limit: int,
+    overflow: str,
+    vocabulary_size: int,
+    window: int | None = None,
 ) -> Encoded:
     """Tokenises one text; whatever is wrong with it becomes its `error` and nobody else's.
 
@@ -34,6 +40,7 @@ def encode(
         limit: the most tokens that count, ≥ 1.
         overflow: "truncate" (the first `limit` tokens count) or "fail".
         vocabulary_size: rows of the model's embedding; an id beyond it would kill a CUDA process.
+        window: tokens that count of every text, which fails if it has fewer (or fewer within the limit).
     """
     if not isinstance(text, str):
         return _failed(ordinal, 0, f"the text is not a string but {type(text).__name__}")
@@ -51,11 +58,15 @@ def encode(
         return _failed(ordinal, 0, "the text has no tokens")
     if len(ids) > limit and overflow == "fail":
         return _failed(ordinal, len(ids), f"the text has {len(ids)} tokens, more than the limit of {limit}")
-    kept = tuple(ids[:limit])
+    kept = tuple(ids[: min(limit, window or limit)])
+    if len(kept) < (window or 0):
+        return _failed(
+            ordinal, len(ids), f"the text has {len(kept)} tokens, fewer than the window of {window}"
+        )
     if max(kept) >= vocabulary_size:
         reason = f"token id {max(kept)} is outside the model's vocabulary of {vocabulary_size}"
         return _failed(ordinal, len(ids), f"the text cannot be embedded: {reason}")
-    return Encoded(ordinal, kept, len(kept), len(ids) > limit, None)
+    return Encoded(ordinal, kept, len(kept), len(kept) < len(ids), None)
 
 
 def _failed(ordinal: int, tokens: int, error: str) -> Encoded:

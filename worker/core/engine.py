@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from worker.core.attention import loop
 from worker.core.contribution import compile_sums
 from worker.core.kernels import choose_kernel
-from worker.core.matmul import choose_product
-from worker.core.model import DTYPES, Model, blocks, read_model
+from worker.core.matmul import ONEDNN, choose_product, use_onednn
+from worker.core.model import DTYPES, Model, blocks, read_head, read_model
 from worker.core.process import keep_caches_small, keep_heap
 
 # Compiling the reduction takes seconds and saves a twentieth of the time that measuring takes on a CPU.
@@ -45,6 +47,22 @@ def load_model(
         attention=_attention(model),
         reduction=_reduction(model, reduction),
     )
+
+
+def load_head(model: Model) -> nn.Linear:
+    """The language model head, which turns a normed residual (…, D) into the logits of the next token (…, V).
+
+    Only analyses need it, so it is loaded when asked for. It takes V · D numbers of memory, unless it is tied
+    to the embedding and PyTorch multiplies; oneDNN needs an order of its own.
+
+    Raises: ModelError if it is neither tied nor in the model's files.
+    """
+    weight = read_head(model)
+    head = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+    head.weight = nn.Parameter(weight, requires_grad=False)
+    if model.matmul == ONEDNN:
+        use_onednn(head)
+    return head
 
 
 def _attention(model: Model) -> str:

@@ -49,10 +49,14 @@ def choose_product(module: nn.Module, wanted: str = "auto") -> str:
     if wanted == "auto" and sum(counts[shape] * _saved(*shape) for shape in counts) <= 0:
         return DEFAULT
     for part in linears:
-        part.__class__ = OneDnnLinear
-        # One at a time: no more than one weight is in memory twice.
-        part.weight = nn.Parameter(_ordered(part.weight.detach()), requires_grad=False)
+        use_onednn(part)  # one at a time: no more than one weight is in memory twice
     return ONEDNN
+
+
+def use_onednn(linear: nn.Linear) -> None:
+    """Changes a Linear in place to a product that `choose_product` has proved on this machine."""
+    linear.__class__ = OneDnnLinear
+    linear.weight = nn.Parameter(_ordered(linear.weight.detach()), requires_grad=False)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from safetensors import safe_open
+from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer, LlamaModel
 
 from worker.core.quiet import quiet
@@ -19,18 +21,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # What a model is made of. Pickled weights (*.bin, *.pth) and code (*.py) are neither downloaded nor read.
 _FILES = ["*.safetensors", "*.json", "tokenizer.model"]
+_HEAD = "lm_head.weight"
 _SHARE = 0.85  # of a GPU's free memory that weights may take
 
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model; `module` has no language model head, which nothing here needs.
+    """A loaded model; `module` has no language model head, which only analyses need: `load_head`.
 
     `revision`: of a hub model the commit; of a local folder "sha256:" and 32 hexadecimal digits over the
     names and contents of its configuration, weights and tokenizer, so that it changes when any of them does.
     """
 
     source: str
+    folder: Path  # where the files of this revision lie
     revision: str
     layers: int
     hidden_size: int
@@ -71,6 +75,7 @@ def read_model(
     module = _weights(folder, str(source), config, DTYPES[number], place, spread)
     return Model(
         source=str(source),
+        folder=folder,
         revision=commit or _fingerprint(folder),
         layers=config.num_hidden_layers,
         hidden_size=config.hidden_size,
@@ -86,6 +91,35 @@ def blocks(module: LlamaModel) -> list[Block]:
     """The decoder layers, in order. `post_attention_layernorm` is called with h + a, bit for bit."""
     layers: Any = module.layers
     return [Block(layer, layer.self_attn, layer.post_attention_layernorm, layer.mlp) for layer in layers]
+
+
+def read_head(model: Model) -> Tensor:
+    """The language model head, (V, D) in the model's dtype and on its device, V the size of the vocabulary.
+
+    A tied head is the embedding itself; another is read from the model's files now.
+
+    Raises: ModelError if it is neither tied nor there, or has not the embedding's shape.
+    """
+    embedding: Tensor = model.module.embed_tokens.weight.detach()
+    for path in sorted(model.folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            stored = file.keys()  # it has no `in` of its own
+            if _HEAD in stored:
+                head = file.get_tensor(_HEAD).to(model.device, embedding.dtype)
+                return _same_shape(head, embedding, model.source)
+    if not model.module.config.tie_word_embeddings:
+        raise ModelError(
+            f"The weights of {model.source} are incomplete ({_HEAD} is missing): fetch them again."
+        )
+    return embedding
+
+
+def _same_shape(head: Tensor, embedding: Tensor, source: str) -> Tensor:
+    """A token id beyond the head's rows would kill a CUDA process."""
+    if head.shape != embedding.shape:
+        found, wanted = tuple(head.shape), tuple(embedding.shape)
+        raise ModelError(f"{_HEAD} of {source} has the shape {found} instead of {wanted}: fetch it again.")
+    return head
 
 
 def _device(wanted: str) -> str:

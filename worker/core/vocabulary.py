@@ -17,7 +17,11 @@ METRICS = (
     "block_influence",
     "residual_rms",
 )
+ANALYSES = ("ablation", "logit_lens")
+ANALYSIS_METRICS = ("ablation_nll", "ablation_kl", "lens_entropy", "lens_kl", "lens_agreement")
 
+# A decoder layer's number and the residual that enters it → the residual that leaves it; (1, N, D) both
+RunLayer = Callable[[int, Tensor], Tensor]
 # Attention over a packed row: query (N, H, d), key and value (N, K, d), the texts' lengths, the scale of the
 # products → (N, H, d)
 Kernel = Callable[[Tensor, Tensor, Tensor, tuple[int, ...], float], Tensor]

@@ -210,12 +210,12 @@ def test_texts_are_read_as_they_are_needed(model: Model) -> None:
 def test_a_row_too_large_for_memory_is_tried_text_by_text(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = profile._launch_row
+    launch = profile._launch_row
 
-    def small_memory(model: Model, row: Any, components: tuple[str, ...]) -> profile._Flight:
+    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
         if sum(text.tokens for text in row) > 30:
             raise torch.OutOfMemoryError
-        return measure(model, row, components)
+        return launch(row, measure)
 
     monkeypatch.setattr(profile, "_launch_row", small_memory)
     found = list(profile_texts(model, TEXTS))
@@ -229,11 +229,11 @@ def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
 ) -> None:
     launch, tried = profile._launch_row, []
 
-    def small_memory(model: Model, row: Any, components: tuple[str, ...]) -> profile._Flight:
+    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
         tried.append([text.ordinal for text in row])
         if len(row) > 1 and sum(text.tokens for text in row) > 30:
             raise torch.OutOfMemoryError
-        return launch(model, row, components)
+        return launch(row, measure)
 
     texts = ["twenty-five letters......"] + ["five."] * 3
     monkeypatch.setattr(profile, "_launch_row", small_memory)

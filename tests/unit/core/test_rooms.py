@@ -11,7 +11,7 @@ import worker.core
 
 CORE = Path(worker.core.__file__).parent
 SHARED = {"vocabulary", "quiet", "transfer"}
-COMPOSERS = {"profile", "engine", "__init__"}
+COMPOSERS = {"profile", "analysis", "engine", "__init__"}
 # Importing any of these raises, at whatever depth: transformers, too, must get along without them.
 BLOCKER = """
 import sys
