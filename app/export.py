@@ -13,6 +13,7 @@ from sqlalchemy import case, collate, select
 from sqlalchemy.orm import Session
 
 from app.errors import FileNotFound
+from app.provenance import provenance
 from app.schemas import JobOut
 from app.tables import Job, Text, TextProfile, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
@@ -44,7 +45,7 @@ def results_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
     for row in layer_rows(session, job):
         yield separator + json_object(row)
         separator = ",\n"
-    yield "\n]}\n"
+    yield f'\n], "provenance": {json.dumps(provenance(job))}}}\n'
 
 
 def transitions_csv(session: Session, job: Job) -> Iterator[str]:
@@ -120,7 +121,7 @@ def _text_pieces(
     """One piece for each text: all its rows."""
     components = job.options["components"]
     places: Places = []
-    for text in _text_rows(session, job):
+    for text in text_rows(session, job):
         if text.values is None:
             yield failed(text)
             continue
@@ -133,7 +134,7 @@ def _text_pieces(
         yield measured(text, places, in_order.tolist())
 
 
-def _text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
+def text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
     profile = TextProfile
     statement = (
         select(

@@ -61,6 +61,15 @@ class Options(Input):
         Field(min_length=1, json_schema_extra={"uniqueItems": True}),
         AfterValidator(_in_canonical_order),
     ] = Field(["block", "attention", "mlp"], description="what is measured in each layer")
+    window: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="only so many first tokens of a text count, and a text with fewer fails; null: all",
+    )
+    paired: bool = Field(
+        False, description="the k-th texts of the domains belong together and are compared as pairs"
+    )
 
 
 class JobRequest(Input):

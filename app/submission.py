@@ -43,6 +43,8 @@ def read_submission(
     for domain in domains:
         _check_texts(domain, settings.text_limit_bytes, faults)
     model = _choose_model(request, models, faults) if request else None
+    if request and request.options.paired and len({len(domain.texts) for domain in domains}) > 1:
+        faults.add("needs domains of equally many texts", "options", "paired")
     faults.check()
     assert request is not None
     assert model is not None
@@ -157,6 +159,14 @@ def _choose_model(request: JobRequest, models: Mapping[str, int | None], faults:
         faults.add(f"must be named, as there is more than one: {names}", "model")
     elif name not in models:
         faults.add(f"is not configured; there are: {names}", "model")
-    elif (request.options.max_tokens or 0) > (most := models[name] or 2**31):
-        faults.add(f"the model reads at most {most} tokens", "options", "max_tokens")
+    else:
+        _check_tokens(request.options, models[name] or 2**31, faults)
     return name
+
+
+def _check_tokens(options: Options, most: int, faults: Faults) -> None:
+    limit = options.max_tokens or most
+    if limit > most:
+        faults.add(f"the model reads at most {most} tokens", "options", "max_tokens")
+    if (options.window or 0) > min(limit, most):
+        faults.add(f"at most {min(limit, most)} tokens of a text count", "options", "window")

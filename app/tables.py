@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.vocabulary import STATISTIC_COLUMNS
+from app.vocabulary import COMPARISON_COUNTS, COMPARISON_STATISTICS, RANK_COLUMNS, STATISTIC_COLUMNS
 
 CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
 
@@ -62,14 +62,20 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    erase_requested_at: Mapped[datetime | None]  # out of sight from then on; `texts` are those still there
     outcome: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it
+    estimators: Mapped[dict[str, Any] | None]  # how the worker that closed it came from texts to statistics
 
     __table_args__ = (
         CheckConstraint("outcome in ('succeeded', 'failed', 'cancelled')", name="outcome"),
         CheckConstraint("(outcome is null) = (finished_at is null)", name="finished"),
         Index("job_unfinished_idx", "model", "id", postgresql_where=text("outcome is null")),
+        Index("job_finished_idx", "finished_at"),
+        Index(
+            "job_erasing_idx", "erase_requested_at", postgresql_where=text("erase_requested_at is not null")
+        ),
     )
 
     @property
@@ -188,4 +194,19 @@ layer_profile = Table(
     Column("texts", Shard.__table__.c.number.type, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     *(Column(name, Double) for name in STATISTIC_COLUMNS),
+    *(Column(name, Integer) for name in RANK_COLUMNS),
+)
+
+comparison = Table(
+    "comparison",
+    Base.metadata,
+    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("metric", Text.__table__.c.domain.type, primary_key=True),
+    Column("scope", Text.__table__.c.domain.type, primary_key=True),
+    Column("component", Text.__table__.c.domain.type, primary_key=True),
+    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
+    Column("domain_a", Text.__table__.c.domain.type, primary_key=True),
+    Column("domain_b", Text.__table__.c.domain.type, primary_key=True),
+    *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
+    *(Column(name, Double) for name in COMPARISON_STATISTICS),
 )

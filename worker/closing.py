@@ -1,6 +1,6 @@
 """The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app import jobs, shards
 from app.tables import Job, Text, TextProfile, layer_profile
-from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
+from app.vocabulary import METRICS, POOLED_DOMAIN, RANK_COLUMNS, RANKED_METRICS, SCOPES, STATISTIC_COLUMNS
+from worker.analysis import BEYOND, ESTIMATORS, Ranks, TextGroups, bca_interval
+from worker.comparing import compare_domains
 from worker.core import Moments, Summary
 
 Values = NDArray[np.float64]
 ROWS_AT_A_TIME = 256
+RANKED = [METRICS.index(metric) for metric in RANKED_METRICS]
 
 
 def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
@@ -30,8 +33,11 @@ def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
 def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
     """Write the statistics of what was measured, and the job's outcome, in the caller's transaction."""
     domains = _pool(session, job)
-    for domain, pool in sorted(domains.items()):
-        session.execute(insert(layer_profile), list(pool.rows(job, domain)))
+    summaries = {domain: pool.moments.summary() for domain, pool in sorted(domains.items())}
+    for domain, summary in summaries.items():
+        session.execute(insert(layer_profile), list(domains[domain].rows(job, domain, summary)))
+    compare_domains(session, job, summaries)
+    job.estimators = {**ESTIMATORS}
     if problem is None and not domains:
         problem = _nothing_succeeded(session, job)
     finished_at = jobs.now(session)
@@ -74,18 +80,24 @@ class Pool:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.moments = Moments(shape)
+        self.groups = TextGroups((*shape[:-1], len(RANKED_METRICS)))
+        self.few: list[Values] = []  # all texts' values while they are fewer than BEYOND
         self.texts = dict.fromkeys(SCOPES, 0)
         self.tokens = dict.fromkeys(SCOPES, 0)
 
     def add(self, values: Values, tokens: int) -> None:
         self.moments.add(values)
+        self.groups.add(values[..., RANKED])
+        if len(self.few) < BEYOND:
+            self.few.append(values)
         for scope, in_scope in zip(SCOPES, (tokens, tokens - 1, 1), strict=True):
             self.texts[scope] += in_scope > 0
             self.tokens[scope] += in_scope
 
-    def rows(self, job: Job, domain: str) -> Iterator[dict[str, Any]]:
+    def rows(self, job: Job, domain: str, summary: Summary) -> Iterator[dict[str, Any]]:
         """A row of `layer_profile` for each component, scope and layer."""
-        statistics = _statistics(self.moments.summary())
+        statistics = self._statistics(summary)
+        ranks = _ranks(self.groups.ranks())
         for c, component in enumerate(job.options["components"]):
             for s, scope in enumerate(SCOPES):
                 for layer in range(statistics.shape[2]):
@@ -97,19 +109,29 @@ class Pool:
                         "layer": layer,
                         "texts": self.texts[scope],
                         "tokens": self.tokens[scope],
-                        **_columns(statistics[c, s, layer]),
+                        **_columns(STATISTIC_COLUMNS, statistics[c, s, layer]),
+                        **_columns(RANK_COLUMNS, ranks[c, s, layer]),
                     }
 
+    def _statistics(self, summary: Summary) -> Values:
+        """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; nan where there is none."""
+        low, high = summary.ci_low, summary.ci_high
+        if len(self.few) < BEYOND:
+            resampled_low, resampled_high = bca_interval(np.stack(self.few))
+            low = np.where(np.isnan(resampled_low), low, resampled_low)
+            high = np.where(np.isnan(resampled_high), high, resampled_high)
+        return np.stack([summary.mean, summary.var, summary.std, low, high], axis=-1)
 
-def _statistics(summary: Summary) -> Values:
-    """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; nan where there is no value."""
-    return np.stack([summary.mean, summary.var, summary.std, summary.ci_low, summary.ci_high], axis=-1)
+
+def _ranks(ranks: Ranks) -> Values:
+    """(C, S, L, M, 3): rank and its interval, of each ranked metric."""
+    return np.stack([ranks.rank, ranks.ci_low, ranks.ci_high], axis=-1)
 
 
-def _columns(statistics: Values) -> dict[str, float | None]:
-    """The statistics of one row by column: (M, 5), nan becomes null."""
+def _columns(names: Sequence[str], statistics: Values) -> dict[str, float | None]:
+    """The statistics of one row by column, nan becomes null."""
     values = (None if np.isnan(value) else float(value) for value in statistics.flat)
-    return dict(zip(STATISTIC_COLUMNS, values, strict=True))
+    return dict(zip(names, values, strict=True))
 
 
 def _pool(session: Session, job: Job) -> dict[str, Pool]:

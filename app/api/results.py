@@ -19,7 +19,7 @@ from starlette.responses import MalformedRangeHeader
 from starlette.responses import RangeNotSatisfiable as NoSuchRange
 from starlette.types import Receive, Scope, Send
 
-from app import export, files, jobs
+from app import comparisons, export, files, jobs, parquet
 from app.api.middleware import HEAD
 from app.api.service import Service, ServiceDep
 from app.api.spec import problems
@@ -28,6 +28,7 @@ from app.tables import Job
 
 CSV = "text/csv; charset=utf-8; header=present"
 NDJSON = "application/x-ndjson"
+PARQUET = "application/vnd.apache.parquet"
 
 router = APIRouter(tags=["files"])
 writing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -41,7 +42,7 @@ class JobFile:
 
 
 def _streamed(
-    name: str, media_type: str, of_job: Callable[[Service, Session, Job], Iterator[str]]
+    name: str, media_type: str, of_job: Callable[[Service, Session, Job], Iterator[str | bytes]]
 ) -> JobFile:
     """A file that is written while its rows are read."""
 
@@ -56,12 +57,23 @@ def _results_json(service: Service, session: Session, job: Job) -> Iterator[str]
     return export.results_json(session, job, service.present(session, job))
 
 
+def _comparison_json(service: Service, session: Session, job: Job) -> Iterator[str]:
+    return comparisons.comparison_json(session, job, service.present(session, job))
+
+
 FILES = (
     _streamed("results.csv", CSV, lambda _, session, job: export.results_csv(session, job)),
     _streamed("results.json", "application/json", _results_json),
     _streamed("texts.csv", CSV, lambda _, session, job: export.texts_csv(session, job)),
     _streamed("texts.ndjson", NDJSON, lambda _, session, job: export.texts_ndjson(session, job)),
     _streamed("transitions.csv", CSV, lambda _, session, job: export.transitions_csv(session, job)),
+    _streamed("comparison.csv", CSV, lambda _, session, job: comparisons.comparison_csv(session, job)),
+    _streamed("comparison.json", "application/json", _comparison_json),
+    _streamed("results.parquet", PARQUET, lambda _, session, job: parquet.results_parquet(session, job)),
+    _streamed("texts.parquet", PARQUET, lambda _, session, job: parquet.texts_parquet(session, job)),
+    _streamed(
+        "comparison.parquet", PARQUET, lambda _, session, job: parquet.comparison_parquet(session, job)
+    ),
 )
 
 

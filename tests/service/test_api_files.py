@@ -36,7 +36,11 @@ from tests.service.finished_job import ERROR, LAYERS, MEASURED_WITH, finished_jo
 from tests.service.jobs_by_hand import must_claim, submit
 from tests.service.serving import serving
 
-NAMES = ("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv")
+NAMES = (
+    *("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv"),
+    *("comparison.csv", "comparison.json"),
+    *("results.parquet", "texts.parquet", "comparison.parquet"),
+)
 
 
 def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
@@ -85,6 +89,7 @@ def test_results_json_holds_the_job_and_the_same_rows(
 ) -> None:
     job = finished_job(sessions)
     results = api.get(path(job.id, "results.json")).json()
+    assert results["provenance"]["measured_with"] == MEASURED_WITH
     assert results["job"] == api.get(f"/v1/jobs/{job.id}").json()
     from_csv = rows_of(api.get(path(job.id, "results.csv")))
     assert [list(row) for row in results["layers"]] == [list(row) for row in from_csv]
@@ -196,7 +201,7 @@ def test_a_cancelled_job_has_the_files_of_what_was_measured(
     assert len(rows_of(api.get(path(job.id, "results.csv")))) == 3 * 3 * 3 * LAYERS
 
 
-@pytest.mark.parametrize("name", ["results.parquet", "comparison.json", "comparison.csv", "results.xlsx"])
+@pytest.mark.parametrize("name", ["transitions.parquet", "comparison.xlsx"])
 def test_files_that_are_not_offered_are_not_found(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:

@@ -63,7 +63,10 @@ def test_a_submitted_job_is_stored_rung_for_and_described(
         "name": "first",
         "status": "queued",
         "model": {"name": "demo", "source": "demo", **nothing},
-        "options": {"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
+        "options": {
+            **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
+            **{"window": None, "paired": False},
+        },
         "started_at": None,
         "finished_at": None,
         "progress": {
@@ -97,7 +100,10 @@ def test_a_bare_list_is_the_default_domain(api: httpx.Client) -> None:
 
 def test_options_are_stored_whole_and_in_canonical_order(api: httpx.Client) -> None:
     options = {"components": ["mlp", "block"], "max_tokens": 5}
-    stored = {"max_tokens": 5, "overflow": "truncate", "components": ["block", "mlp"]}
+    stored = {
+        **{"max_tokens": 5, "overflow": "truncate", "components": ["block", "mlp"]},
+        **{"window": None, "paired": False},
+    }
     assert submit(api, options=options)["options"] == stored
 
 

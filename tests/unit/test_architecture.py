@@ -15,6 +15,7 @@ from app.settings import ROOT, Settings
 APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 CORE = sorted((ROOT / "worker" / "core").glob("*.py"))
+ANALYSIS = sorted((ROOT / "worker" / "analysis").glob("*.py"))
 ENTRY_POINTS = ("app/cli.py", "app/stack.py", "worker/__main__.py")
 
 
@@ -76,6 +77,13 @@ def test_the_core_stands_alone() -> None:
             for name in imports_of(file)
             if is_within(name, "app", "pydantic", "sqlalchemy", "rq", "redis")
         ], file
+
+
+def test_the_analysis_knows_neither_models_nor_databases() -> None:
+    loaded = loaded_by([module_of(file) for file in ANALYSIS])
+    assert not loaded & {"app", "torch", "transformers", "pydantic", "sqlalchemy", "rq", "redis", "psycopg"}
+    for file in ANALYSIS:
+        assert not [name for name in imports_of(file) if is_within(name, "app", "torch", "worker.core")], file
 
 
 def test_the_worker_knows_nothing_of_http() -> None:

@@ -1,0 +1,143 @@
+"""What can't be said is left out: no value, no exception, and, since warnings are errors, no warning."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from worker.analysis import (
+    adjusted,
+    adjusted_paired,
+    bca_interval,
+    benjamini_hochberg,
+    holm,
+    paired,
+    sample_of,
+    welch,
+)
+
+Array = NDArray[np.float64]
+NAN = np.nan
+TESTS = ("ci_low", "ci_high", "hedges_g", "g_ci_low", "g_ci_high", "p_value")
+
+
+def column(*values: float) -> Array:
+    return np.array(values)[:, None]
+
+
+CASES = {
+    "a text each": (column(1), column(2)),
+    "one text against many": (column(1), column(2, 3, 4)),
+    "no spread": (column(2, 2, 2), column(2, 2, 2)),
+    "no spread, yet a difference": (column(2, 2, 2), column(3, 3, 3)),
+    "rounding": (column(2, 2 + 1e-7, 2), column(2 + 2e-7, 2, 2 + 2e-7)),
+    "all zero": (column(0, 0, 0), column(0, 0, 0)),
+    "no value": (column(NAN, NAN, NAN), column(1, 2, 3)),
+}
+
+
+@pytest.mark.parametrize(("a", "b"), CASES.values(), ids=CASES)
+def test_where_nothing_can_be_tested_there_is_no_test(a: Array, b: Array) -> None:
+    found = welch(sample_of(a), sample_of(b), np.array([2.0]))
+    assert all(np.isnan(getattr(found, name)) for name in TESTS)
+    if np.isfinite(a).all():
+        assert found.difference == a.mean() - b.mean()
+
+
+@pytest.mark.parametrize(("a", "b"), [case for case in CASES.values() if len(case[0]) == len(case[1])])
+def test_nor_is_there_a_paired_one(a: Array, b: Array) -> None:
+    found = paired(a, b, np.array([2.0]))
+    assert all(np.isnan(getattr(found, name)) for name in TESTS)
+
+
+def test_pairs_with_the_same_difference_leave_nothing_to_test() -> None:
+    found = paired(column(1, 2, 3), column(2, 3, 4), np.array([2.0]))
+    assert found.difference == -1
+    assert np.isnan(found.p_value)
+
+
+def test_one_domain_without_spread_is_tested_by_the_other() -> None:
+    found = welch(sample_of(column(2, 2, 2)), sample_of(column(3, 4, 6)), np.array([2.0]))
+    assert np.isfinite(found.p_value)
+    assert np.isfinite(found.g_ci_low)
+
+
+def test_rounding_is_judged_by_the_given_size() -> None:
+    a, b = sample_of(column(1e-6, 2e-6, 4e-6)), sample_of(column(5e-6, 7e-6, 6e-6))
+    assert np.isfinite(welch(a, b, np.array([1e-5])).p_value)
+    assert np.isnan(welch(a, b, np.array([10.0])).p_value)
+
+
+@pytest.mark.parametrize(
+    ("tokens_a", "tokens_b"),
+    [
+        ([7.0] * 6, [7.0] * 6),
+        ([7.0, 9.0] * 3, [7.0, 9.0] * 3),
+        ([5.0] * 6, [7.0, 9.0] * 3),
+        ([1000.0] * 6, [1000.0] * 5 + [3.0]),
+    ],
+    ids=["one length", "two lengths", "the lengths tell the domains apart", "one text decides alone"],
+)
+def test_without_lengths_to_compare_nothing_is_adjusted(
+    tokens_a: list[float], tokens_b: list[float], rng: np.random.Generator
+) -> None:
+    a, b = rng.normal(size=(2, 6, 2))
+    found = adjusted(a, np.array(tokens_a), b, np.array(tokens_b), np.ones(2))
+    assert all(np.isnan(part).all() for part in found)
+
+
+@pytest.mark.parametrize("texts", [0, 1, 2])
+def test_too_few_texts_are_not_adjusted(texts: int, rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, texts, 2))
+    tokens = np.arange(2.0, 2.0 + texts)
+    for found in (
+        adjusted(a, tokens, b, 3 * tokens, np.ones(2)),
+        adjusted_paired(a, tokens, b, 3 * tokens, np.ones(2)),
+    ):
+        assert all(np.isnan(part).all() for part in found)
+
+
+def test_partners_of_equal_length_have_nothing_to_adjust(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, 9, 2))
+    tokens = np.arange(3.0, 12.0)
+    assert all(np.isnan(part).all() for part in adjusted_paired(a, tokens, b, tokens, np.ones(2)))
+
+
+def test_a_value_that_is_missing_though_in_scope_spoils_its_column_alone(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, 12, 2))
+    tokens = rng.integers(2, 200, 12).astype(float)
+    whole = adjusted(a, tokens, b, tokens[::-1], np.ones(2))
+    a[3, 0] = NAN
+    found = adjusted(a, tokens, b, tokens[::-1], np.ones(2))
+    assert np.isnan(found.adjusted_p_value[0])
+    assert found.adjusted_p_value[1] == whole.adjusted_p_value[1]
+
+
+def test_a_text_out_of_scope_is_left_out(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, 12, 2))
+    tokens = rng.integers(2, 200, 12).astype(float)
+    without = adjusted(a[1:], tokens[1:], b, tokens[::-1], np.ones(2))
+    a[0] = NAN
+    for found, expected in zip(adjusted(a, tokens, b, tokens[::-1], np.ones(2)), without, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_an_exact_fit_is_no_certainty(rng: np.random.Generator) -> None:
+    tokens = rng.integers(2, 200, 12).astype(float)
+    exact = (2 + 3 / tokens)[:, None]
+    found = adjusted(exact, tokens, exact[::-1], tokens[::-1], np.ones(1))
+    assert all(np.isnan(part).all() for part in found)
+
+
+def test_no_test_needs_no_correction() -> None:
+    for correct in (holm, benjamini_hochberg):
+        assert np.isnan(correct(np.full((2, 3), NAN))).all()
+
+
+def test_an_interval_needs_spread_and_eight_values(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(8, 4))
+    values[0, 1] = NAN
+    values[:, 2] = 5.0
+    values[:, 3] = 5.0 + np.array([0, 1] * 4) * 1e-15
+    low, high = bca_interval(values)
+    assert np.isfinite(low).tolist() == np.isfinite(high).tolist() == [True, False, False, False]
+    assert np.isnan(bca_interval(rng.normal(size=(50, 2)))).all()
