@@ -3,7 +3,7 @@ PYTHON ?= python3
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: profile up test faults lint bench install
+.PHONY: profile up test faults lint bench demo-model install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -24,6 +24,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(BENCH)
+
+demo-model: .venv/installed
+	exec $(BIN)/python -m demo
 
 install: .venv/installed
 

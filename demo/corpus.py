@@ -1,0 +1,128 @@
+"""The text that the demo model is trained on: found on the machine, or generated.
+
+Found: the source of Python's standard library; its documentation strings, NumPy's and SciPy's, and Python's
+reference; C and C++ headers.
+Generated: arithmetic and business prose. The project's sample texts are not in it: they are held out whole.
+"""
+
+import ast
+import hashlib
+import random
+import re
+import sysconfig
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import Any
+
+import numpy
+import scipy
+import torch
+
+from demo.arithmetic import exercise
+from demo.business import article
+
+HELD_OUT_BYTES = 13  # of the 256 that a digest can begin with: 5 % of the documents
+LENGTHS = range(80, 200_000)  # characters: shorter ones say nothing, longer ones are tables
+DOMAIN_CHARACTERS = 12_000_000  # as much as is trained on: of the rest, nothing is read
+GENERATED = 12_000  # documents of each generator
+SEED = 20_261_124
+
+STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
+NOT_PYTHON = {"site-packages", "dist-packages", "encodings", "pydoc_data", "test", "tests"}
+NOT_CPP = {"ops"}  # PyTorch's: a file for each of thousands of operators, all alike
+CPP_SUFFIXES = {".h", ".hpp", ".tcc", ""}  # the C++ standard library's own have no suffix
+
+# The comments that a header begins with: its licence, a thousand times the same.
+NOTICE = re.compile(r"(\s*/\*.*?\*/|\s*//[^\n]*\n)+\s*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Document:
+    domain: str
+    text: str
+    held_out: bool  # never trained on
+
+    @classmethod
+    def of(cls, domain: str, text: str) -> "Document":
+        """Held out or not by its contents, so that a file found twice is never on both sides."""
+        return cls(domain, text, hashlib.sha256(text.encode()).digest()[0] < HELD_OUT_BYTES)
+
+
+def documents() -> list[Document]:
+    """Every domain's, in an order that depends on their contents alone."""
+    python = [Document.of("python", text) for text in read_all(python_files(STANDARD_LIBRARY))]
+    numerical = [path for package in (numpy, scipy) for path in python_files(Path(package.__path__[0]))]
+    documented = [*python, *(Document.of("prose", text) for text in read_all(numerical))]
+    return in_order(
+        [
+            *python,
+            *(replace(source, domain="prose", text=docstrings(source.text)) for source in documented),
+            *(Document.of("prose", text) for text in topics.values()),
+            *(Document.of("cpp", without_notice(text)) for text in read_all(cpp_files())),
+            *generate("numbers", exercise),
+            *generate("finance", article),
+        ]
+    )
+
+
+def in_order(found: Iterable[Document]) -> list[Document]:
+    """Without what is too short, too long, there already or too much; as good as shuffled within a domain."""
+    once = {(doc.domain, hashlib.sha256(doc.text.encode()).digest()): doc for doc in found}
+    kept, size = [], Counter[str]()
+    for _, doc in sorted(once.items(), key=itemgetter(0)):
+        if len(doc.text) in LENGTHS and size[doc.domain] < DOMAIN_CHARACTERS:
+            size[doc.domain] += len(doc.text)
+            kept.append(doc)
+    return kept
+
+
+def python_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*.py") if not NOT_PYTHON & set(path.relative_to(folder).parts)]
+
+
+def cpp_files() -> list[Path]:
+    """The headers of compiler and Python, where there are any; those of PyTorch are everywhere."""
+    folders = [
+        Path("/usr/include/c++"),
+        *Path("/usr/lib/gcc").glob("*/*/include"),
+        Path(sysconfig.get_paths()["include"]),
+        Path(torch.__file__).parent / "include",
+    ]
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    return [path for path in paths if path.suffix in CPP_SUFFIXES and not NOT_CPP & set(path.parts)]
+
+
+def read_all(paths: Iterable[Path]) -> list[str]:
+    """What can be read as UTF-8, with a line's end as it is everywhere."""
+    texts = []
+    for path in paths:
+        try:
+            texts.append(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):  # folders, links to nowhere, Latin-1
+            continue
+    return texts
+
+
+def without_notice(text: str) -> str:
+    notice = NOTICE.match(text)
+    return text[notice.end() :] if notice else text
+
+
+def docstrings(source: str) -> str:
+    """The documentation strings of a module, a blank line between them; "" where it can't be parsed."""
+    try:
+        tree: Any = ast.parse(source)
+    except SyntaxError:  # some of the library's are for other versions
+        return ""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds))
+    return "\n\n".join(text for text in found if text and len(text) in LENGTHS)
+
+
+def generate(domain: str, make: Callable[[random.Random], str]) -> list[Document]:
+    rng = random.Random(SEED)
+    return [Document.of(domain, make(rng)) for _ in range(GENERATED)]
