@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -128,7 +127,7 @@ def _running(entry: Entry) -> Iterator[tuple[str, Callable[[], list[int]]]]:
     try:
         yield _address(process, home / "output"), lambda: family(process.pid)
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # a SIGINT may be ignored: by whatever a shell has put into the background
         process.wait(60)
 
 

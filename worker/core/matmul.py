@@ -50,6 +50,7 @@ def choose_product(module: nn.Module, wanted: str = "auto") -> str:
         return DEFAULT
     for part in linears:
         use_onednn(part)  # one at a time: no more than one weight is in memory twice
+    _let_go_of_file(module)
     return ONEDNN
 
 
@@ -57,6 +58,13 @@ def use_onednn(linear: nn.Linear) -> None:
     """Changes a Linear in place to a product that `choose_product` has proved on this machine."""
     linear.__class__ = OneDnnLinear
     linear.weight = nn.Parameter(_ordered(linear.weight.detach()), requires_grad=False)
+
+
+def _let_go_of_file(module: nn.Module) -> None:
+    """The weights lie in their file, mapped into memory: whole for as long as one of them is in use."""
+    for parameter in module.parameters():
+        if parameter.layout is torch.strided:
+            parameter.data = parameter.data.clone()
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +93,14 @@ def test_a_model_says_what_was_chosen(folder: Path, model: Model) -> None:
     assert model.matmul in (DEFAULT, ONEDNN)
     assert load_model(folder, matmul=DEFAULT).matmul == DEFAULT
     assert load_model(folder, matmul=ONEDNN).matmul == (ONEDNN if HERE else DEFAULT)
+
+
+@needs_onednn
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no list of mapped files")
+def test_the_file_of_weights_that_were_put_in_order_is_not_kept_in_memory(
+    folder: Path, tmp_path: Path
+) -> None:
+    own = shutil.copytree(folder, tmp_path / "model")
+    model = load_model(own, dtype="float32", device="cpu", matmul=ONEDNN)
+    assert model.matmul == ONEDNN
+    assert str(own) not in Path("/proc/self/maps").read_text()
