@@ -54,7 +54,7 @@ def test_a_worker_in_a_long_forward_pass_leaves_and_wastes_no_attempt(
 ) -> None:
     injection.slow(60)
     submit(sessions, [("cpp", "int x;")], model=MODEL)
-    wait_for(lambda: injection.events("claimed"), 60)
+    wait_for(lambda: injection.events("held up"), 60)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     with sessions() as session:

@@ -93,6 +93,7 @@ def wrap_tasks(tasks: ModuleType) -> None:
 
     def measured(station: Any, claim: Any, texts: Any, lease: Any) -> Any:
         rows = measure(station, claim, texts, lease)
+        note_claim("held up", claim)
         time.sleep(float((FOLDER / "slow").read_text()))
         note_claim("measured", claim)
         reach("measured")
