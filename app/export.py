@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import case, collate, select
+from sqlalchemy import ColumnElement, Table, case, collate, select
 from sqlalchemy.orm import Session
 
 from app.errors import FileNotFound
@@ -34,18 +34,13 @@ Pieces = Callable[[Session, Job], Iterator[str]]
 
 
 def results_csv(session: Session, job: Job) -> Iterator[str]:
-    yield csv_line(RESULTS_COLUMNS)
-    for row in layer_rows(session, job):
-        yield csv_line(row.values())
+    return csv_lines(RESULTS_COLUMNS, layer_rows(session, job))
 
 
 def results_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
     yield f'{{"job": {state.model_dump_json()}, "layers": ['
-    separator = "\n"
-    for row in layer_rows(session, job):
-        yield separator + json_object(row)
-        separator = ",\n"
-    yield f'\n], "provenance": {json.dumps(provenance(job))}}}\n'
+    yield from json_objects(layer_rows(session, job))
+    yield f'], "provenance": {json.dumps(provenance(job))}}}\n'
 
 
 def transitions_csv(session: Session, job: Job) -> Iterator[str]:
@@ -74,21 +69,39 @@ def population_variance(sample_variance: float | None, texts: int) -> float | No
     return None if sample_variance is None else sample_variance * (texts - 1) / texts
 
 
-def layer_rows(session: Session, job: Job, **only: str) -> Iterator[dict[str, Any]]:
+def layer_rows(
+    session: Session, job: Job, names: Sequence[str] = RESULTS_COLUMNS, **only: str
+) -> Iterator[dict[str, Any]]:
     columns = layer_profile.c
+    order = (
+        collate(columns.domain, "C"),
+        in_order(columns.scope, SCOPES),
+        in_order(columns.component, COMPONENTS),
+        columns.layer,
+    )
+    return job_rows(session, job, layer_profile, names, order, **only)
+
+
+def in_order(column: ColumnElement[Any], words: Iterable[str]) -> ColumnElement[Any]:
+    return case({word: i for i, word in enumerate(words)}, value=column)
+
+
+def job_rows(
+    session: Session,
+    job: Job,
+    table: Table,
+    names: Sequence[str],
+    order: Iterable[ColumnElement[Any]],
+    **only: str,
+) -> Iterator[dict[str, Any]]:
     statement = (
-        select(*(columns[name] for name in RESULTS_COLUMNS))
-        .where(columns.job_id == job.id, *(columns[name] == value for name, value in only.items()))
-        .order_by(
-            collate(columns.domain, "C"),
-            case({scope: i for i, scope in enumerate(SCOPES)}, value=columns.scope),
-            case({component: i for i, component in enumerate(COMPONENTS)}, value=columns.component),
-            columns.layer,
-        )
+        select(*(table.c[name] for name in names))
+        .where(table.c.job_id == job.id, *(table.c[name] == value for name, value in only.items()))
+        .order_by(*order)
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
     for row in session.execute(statement):
-        yield dict(zip(RESULTS_COLUMNS, row, strict=True))
+        yield dict(zip(names, row, strict=True))
 
 
 def texts_csv(session: Session, job: Job) -> Iterator[str]:
@@ -197,10 +210,25 @@ def _truth(value: bool) -> str:
     return "true" if value else "false"
 
 
+def json_objects(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """What stands between the brackets of a list."""
+    separator = "\n"
+    for row in rows:
+        yield separator + json_object(row)
+        separator = ",\n"
+    yield "\n"
+
+
 def json_object(row: Mapping[str, Any]) -> str:
     """NaN is no JSON: no value is null."""
     values = {name: None if is_missing(value) else value for name, value in row.items()}
     return json.dumps(values, allow_nan=False)
+
+
+def csv_lines(names: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield csv_line(names)
+    for row in rows:
+        yield csv_line(row.values())
 
 
 def csv_line(cells: Iterable[Cell]) -> str:

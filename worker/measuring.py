@@ -22,9 +22,7 @@ from worker.station import Station
 TRY_FROM_ATTEMPT = 3
 ALONE_FROM_ATTEMPT = 9  # every text lives alone, and the shard still dies: what kills it is the batch
 FATAL_CRASHES = 3
-DEVICE_LOST = (
-    torch.AcceleratorError
-)  # after one, all that this process asks of its GPU fails: as good as dead
+DEVICE_LOST = torch.AcceleratorError  # after it, all that a process asks of its GPU fails: as good as dead
 
 log = logging.getLogger(__name__)
 
