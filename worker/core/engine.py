@@ -30,7 +30,8 @@ def load_model(
 
     Args:
         source, revision, dtype, device: see `read_model`.
-        matmul: float32 products on a CPU: "auto" (the faster one, by measuring), "default" or "onednn".
+        matmul: float32 and bfloat16 products on a CPU: "auto" (the faster one, by measuring), "default" or
+            "onednn".
         reduction: "auto" (compiled on a GPU and for models of 50 million weights and more), "eager" or
             "compiled".
     Returns: the model; its `matmul`, `reduction` and `attention` say what was chosen. A wish that this

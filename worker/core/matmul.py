@@ -1,10 +1,11 @@
-"""The matrix product, where nearly all the time goes: PyTorch's own, or oneDNN's true float32 one.
+"""The matrix product, where nearly all the time goes: PyTorch's own, or oneDNN's on weights in its own order.
 
 PyTorch multiplies float32 matrices on a CPU through MKL, which leaves part of some processors' arithmetic
-unused. oneDNN, which PyTorch brings along, is faster there. No public call reaches its plain float32 product
-without copying activations to and fro. So the two private operations that torch.compile itself emits are
-used, here and nowhere else, and only after they have shown on this machine that they exist, that their
-numbers are right and that they are faster.
+unused. oneDNN, which PyTorch brings along, is faster there; and bfloat16 matrices, which it multiplies in any
+case, it multiplies faster once the weights lie as it likes them. No public call does either without copying
+activations to and fro. So the two private operations that torch.compile itself emits are used, here and
+nowhere else, and only after they have shown on this machine that they exist, that their numbers are right and
+that they are faster.
 """
 
 import time
@@ -18,12 +19,10 @@ from torch.nn.functional import linear
 DEFAULT, ONEDNN = "default", "onednn"
 
 _TOKENS = 512  # of the probe; what is chosen here holds from 64 to 2,048
-_ROUNDS, _SECONDS = (
-    (5, 40),
-    0.5,
-)  # of the race, a shape: at least and at most, and until so much time has passed
+_ROUNDS, _SECONDS = (5, 40), 0.5  # of the race, a shape: at least, at most, and until so much time has passed
 _GAIN = 1.03  # a smaller one is noise, and not worth a private operation
-_TOLERANCE = 1e-5  # of the largest element; float32 products differ by 10⁻⁶ between libraries
+# Of the largest element. float32 products differ by 10⁻⁶ between libraries; bfloat16 ones are rounded to 2⁻⁹.
+_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-8}
 
 
 class OneDnnLinear(nn.Linear):
@@ -42,11 +41,11 @@ def choose_product(module: nn.Module, wanted: str = "auto") -> str:
     Returns: DEFAULT or ONEDNN, what was chosen.
     """
     linears = [part for part in module.modules() if type(part) is nn.Linear]
-    counts = Counter(tuple(part.weight.shape) for part in linears)
-    plain = all(part.weight.dtype == torch.float32 and part.weight.device.type == "cpu" for part in linears)
-    if wanted == DEFAULT or not (linears and plain and all(_right(*shape) for shape in counts)):
+    counts = Counter((*part.weight.shape, part.weight.dtype) for part in linears)
+    plain = all(part.weight.dtype in _TOLERANCE and part.weight.device.type == "cpu" for part in linears)
+    if wanted == DEFAULT or not (linears and plain and all(_right(*kind) for kind in counts)):
         return DEFAULT
-    if wanted == "auto" and sum(counts[shape] * _saved(*shape) for shape in counts) <= 0:
+    if wanted == "auto" and sum(counts[kind] * _saved(*kind) for kind in counts) <= 0:
         return DEFAULT
     for part in linears:
         use_onednn(part)  # one at a time: no more than one weight is in memory twice
@@ -77,30 +76,31 @@ def _ordered(weight: Tensor) -> Tensor:
     return ordered
 
 
-def _right(out: int, units: int) -> bool:
+def _right(out: int, units: int, dtype: torch.dtype) -> bool:
     """Whether oneDNN's product is there, and is the product."""
     try:
         with torch.inference_mode():
-            x, weight = _operands(out, units)
+            x, weight = _operands(out, units, dtype)
             exact = x.double() @ weight.double().T
             error = (_product(x, _ordered(weight), None) - exact).abs().max() / exact.abs().max()
     except Exception:  # a private operation may be missing, or take other arguments, in any other torch
         return False
-    return bool(error < _TOLERANCE)
+    return bool(error < _TOLERANCE[dtype])
 
 
 @torch.inference_mode()
-def _saved(out: int, units: int) -> float:
+def _saved(out: int, units: int, dtype: torch.dtype) -> float:
     """Seconds that oneDNN saves over the default for one product, less the gain that is asked of it."""
-    x, weight = _operands(out, units)
+    x, weight = _operands(out, units, dtype)
     ordered = _ordered(weight)
     default, onednn = _least_seconds(lambda: linear(x, weight), lambda: _product(x, ordered, None))
     return default - _GAIN * onednn
 
 
-def _operands(out: int, units: int) -> tuple[Tensor, Tensor]:
+def _operands(out: int, units: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(_TOKENS, units, generator=generator), torch.randn(out, units, generator=generator)
+    x, weight = (torch.randn(n, units, generator=generator) for n in (_TOKENS, out))
+    return x.to(dtype), weight.to(dtype)
 
 
 def _least_seconds(*runs: Callable[[], Tensor]) -> list[float]:

@@ -44,7 +44,7 @@ class Model:
     module: LlamaModel
     tokenizer: Any
     # What this machine measures with; changes speed, and numbers by rounding alone
-    matmul: str = "default"  # float32 products on a CPU: "default" (PyTorch's own) or "onednn"
+    matmul: str = "default"  # products on a CPU: "default" (PyTorch's own) or "onednn"
     reduction: str = "eager"  # the seven sums: "eager" or "compiled"
     attention: str = "loop"  # "loop", or the name of a kernel in kernels.py
 

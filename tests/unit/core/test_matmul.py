@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from worker.core import Model, load_model, matmul
 from worker.core.matmul import DEFAULT, ONEDNN, OneDnnLinear, choose_product
 
-HERE = matmul._right(8, 8)
+HERE = matmul._right(8, 8, torch.float32)
 needs_onednn = pytest.mark.skipif(not HERE, reason="this PyTorch has no oneDNN product")
 
 
@@ -81,8 +81,22 @@ def test_a_product_that_is_missing_or_wrong_is_not_used(
     assert type(module[0]) is nn.Linear
 
 
-def test_half_precision_keeps_the_default() -> None:
-    assert choose_product(two_layers().bfloat16(), ONEDNN) == DEFAULT
+@pytest.mark.skipif(
+    not matmul._right(8, 8, torch.bfloat16), reason="this PyTorch has no oneDNN product in bfloat16"
+)
+@pytest.mark.parametrize("tokens", [1, 3, 512, 700])
+def test_both_products_are_equal_within_rounding_in_bfloat16(tokens: int) -> None:
+    module, x = two_layers().bfloat16(), torch.randn(1, tokens, 48).bfloat16()
+    exact = module.double()(x.double())
+    module.bfloat16()
+    assert choose_product(module, ONEDNN) == ONEDNN
+    error = ((module(x) - exact).norm() / exact.norm()).item()
+    print(f"{tokens} tokens: {error:.1e}")
+    assert error < 5e-3
+
+
+def test_float16_keeps_the_default() -> None:
+    assert choose_product(two_layers().half(), ONEDNN) == DEFAULT
 
 
 def test_a_module_without_products_keeps_the_default() -> None:
