@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heapreplace
 from typing import Any
 
 # A window is what is held at a time, whatever the number of texts: enough to fill rows well, and no more.
@@ -92,21 +93,33 @@ def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
 
 
 def pack(window: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
-    """First-fit decreasing: the longest text first, each into the first row that still has room.
+    """As few rows under the budget as need be, all about equally long: a short one left over would run
+    slower, and rows filled to the brim would take more memory.
 
-    Texts without tokens are left out; a text longer than `budget` has a row of its own. The longest row comes
-    first, so a memory that is too small shows at once.
+    Texts without tokens are left out; a text of `budget` tokens or more has a row of its own. The longest row
+    comes first, so a memory that is too small shows at once.
     """
-    rows: list[list[Encoded]] = []
-    room: list[int] = []
-    for text in sorted(window, key=lambda text: (-len(text.ids), text.ordinal)):
-        if not text.ids:
-            continue
-        length = len(text.ids)
-        index = next((i for i, free in enumerate(room) if length <= free), len(rows))
-        if index == len(rows):
-            rows.append([])
-            room.append(budget)
-        rows[index].append(text)
-        room[index] -= length
+    texts = sorted((text for text in window if text.ids), key=lambda text: (-len(text.ids), text.ordinal))
+    alone = [[text] for text in texts if len(text.ids) >= budget]
+    together = texts[len(alone) :]
+    count = -(-_tokens(together) // budget)
+    rows = _spread(together, count)
+    while any(_tokens(row) > budget for row in rows):
+        count += 1
+        rows = _spread(together, count)
+    return alone + sorted(rows, key=_tokens, reverse=True)
+
+
+def _spread(texts: Sequence[Encoded], count: int) -> list[list[Encoded]]:
+    """Each text, the longest first, into the row that is the shortest so far (Graham 1969)."""
+    rows: list[list[Encoded]] = [[] for _ in range(count)]
+    shortest = [(0, i) for i in range(count)]
+    for text in texts:
+        length, i = shortest[0]
+        rows[i].append(text)
+        heapreplace(shortest, (length + len(text.ids), i))
     return rows
+
+
+def _tokens(texts: Sequence[Encoded]) -> int:
+    return sum(len(text.ids) for text in texts)

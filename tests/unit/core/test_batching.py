@@ -2,6 +2,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.tiny import byte_tokenizer
 from worker.core.batching import WINDOW_ROWS, WINDOW_TEXTS, Encoded, encode, pack, windows
@@ -60,9 +62,24 @@ def test_an_id_beyond_the_embedding_fails_the_text() -> None:
     assert "vocabulary of 50" in error
 
 
-def test_rows_hold_the_budget_and_every_text_once() -> None:
-    rows = pack(of_length(5, 30, 4, 10, 1, 6, 10, 3), budget=10)
-    assert [[text.ordinal for text in row] for row in rows] == [[1], [3], [6], [5, 2], [0, 7, 4]]
+def test_rows_are_equally_long_and_hold_every_text_once() -> None:
+    rows = pack(of_length(5, 30, 4, 10, 1, 6, 9, 3), budget=10)
+    assert [[text.ordinal for text in row] for row in rows] == [[1], [3], [6, 4], [5, 7], [0, 2]]
+
+
+@given(lengths=st.lists(st.integers(0, 25), max_size=40), budget=st.integers(1, 20))
+def test_no_row_is_over_the_budget_but_that_of_a_text_alone(lengths: list[int], budget: int) -> None:
+    rows = pack(of_length(*lengths), budget)
+    placed = sorted(text.ordinal for row in rows for text in row)
+    assert placed == [i for i, length in enumerate(lengths) if length]
+    tokens = [sum(text.tokens for text in row) for row in rows]
+    assert all(count <= budget or len(row) == 1 for count, row in zip(tokens, rows, strict=True))
+    assert tokens == sorted(tokens, reverse=True)
+
+
+def test_no_row_is_a_leftover() -> None:
+    tokens = [sum(text.tokens for text in row) for row in pack(of_length(*[100] * 21), budget=1_000)]
+    assert tokens == [700, 700, 700]
 
 
 def test_failed_texts_take_no_room() -> None:
