@@ -18,7 +18,7 @@ from app.schemas import JobOut
 from app.tables import Job, Text, TextProfile, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 
-FORMAT = 2  # raise it with any change of the bytes: it is part of the files' ETags
+FORMAT = 3  # raise it with any change of the bytes: it is part of the files' ETags
 ROWS_AT_A_TIME = 200
 
 RESULTS_COLUMNS = ("domain", "scope", "component", "layer", "texts", "tokens", *STATISTIC_COLUMNS)

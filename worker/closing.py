@@ -1,6 +1,6 @@
 """The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,14 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import jobs, shards
-from app.tables import Job, Text, TextProfile, layer_profile
-from app.vocabulary import METRICS, POOLED_DOMAIN, RANK_COLUMNS, RANKED_METRICS, SCOPES, STATISTIC_COLUMNS
-from worker.analysis import BEYOND, ESTIMATORS, Ranks, TextGroups, bca_interval
+from app.tables import Job, Text, TextProfile, first_token, layer_profile
+from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES
+from worker.analysis import ESTIMATORS
 from worker.comparing import compare_domains
-from worker.core import Moments, Summary
+from worker.pool import Pool
 
 Values = NDArray[np.float64]
 ROWS_AT_A_TIME = 256
-RANKED = [METRICS.index(metric) for metric in RANKED_METRICS]
 
 
 def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
@@ -36,6 +35,7 @@ def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
     summaries = {domain: pool.moments.summary() for domain, pool in sorted(domains.items())}
     for domain, summary in summaries.items():
         session.execute(insert(layer_profile), list(domains[domain].rows(job, domain, summary)))
+        session.execute(insert(first_token), list(domains[domain].first_token_rows(job, domain)))
     compare_domains(session, job, summaries)
     job.estimators = {**ESTIMATORS}
     if problem is None and not domains:
@@ -73,65 +73,6 @@ def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
         "title": "No text succeeded",
         "detail": detail,
     }
-
-
-class Pool:
-    """The texts of one domain, summed up."""
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.moments = Moments(shape)
-        self.groups = TextGroups((*shape[:-1], len(RANKED_METRICS)))
-        self.few: list[Values] = []  # all texts' values while they are fewer than BEYOND
-        self.texts = dict.fromkeys(SCOPES, 0)
-        self.tokens = dict.fromkeys(SCOPES, 0)
-
-    def add(self, values: Values, tokens: int) -> None:
-        self.moments.add(values)
-        self.groups.add(values[..., RANKED])
-        if len(self.few) < BEYOND:
-            self.few.append(values)
-        for scope, in_scope in zip(SCOPES, (tokens, tokens - 1, 1), strict=True):
-            self.texts[scope] += in_scope > 0
-            self.tokens[scope] += in_scope
-
-    def rows(self, job: Job, domain: str, summary: Summary) -> Iterator[dict[str, Any]]:
-        """A row of `layer_profile` for each component, scope and layer."""
-        statistics = self._statistics(summary)
-        ranks = _ranks(self.groups.ranks())
-        for c, component in enumerate(job.options["components"]):
-            for s, scope in enumerate(SCOPES):
-                for layer in range(statistics.shape[2]):
-                    yield {
-                        "job_id": job.id,
-                        "domain": domain,
-                        "scope": scope,
-                        "component": component,
-                        "layer": layer,
-                        "texts": self.texts[scope],
-                        "tokens": self.tokens[scope],
-                        **_columns(STATISTIC_COLUMNS, statistics[c, s, layer]),
-                        **_columns(RANK_COLUMNS, ranks[c, s, layer]),
-                    }
-
-    def _statistics(self, summary: Summary) -> Values:
-        """(C, S, L, M, 5): mean, variance, deviation, interval of each metric; nan where there is none."""
-        low, high = summary.ci_low, summary.ci_high
-        if len(self.few) < BEYOND:
-            resampled_low, resampled_high = bca_interval(np.stack(self.few))
-            low = np.where(np.isnan(resampled_low), low, resampled_low)
-            high = np.where(np.isnan(resampled_high), high, resampled_high)
-        return np.stack([summary.mean, summary.var, summary.std, low, high], axis=-1)
-
-
-def _ranks(ranks: Ranks) -> Values:
-    """(C, S, L, M, 3): rank and its interval, of each ranked metric."""
-    return np.stack([ranks.rank, ranks.ci_low, ranks.ci_high], axis=-1)
-
-
-def _columns(names: Sequence[str], statistics: Values) -> dict[str, float | None]:
-    """The statistics of one row by column, nan becomes null."""
-    values = (None if np.isnan(value) else float(value) for value in statistics.flat)
-    return dict(zip(names, values, strict=True))
 
 
 def _pool(session: Session, job: Job) -> dict[str, Pool]:
