@@ -1,21 +1,19 @@
 """The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import insert, select
+from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import jobs, shards
+from app.analyses import unpacked
 from app.tables import Job, Text, TextProfile, first_token, layer_profile
 from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES
 from worker.analysis import ESTIMATORS
-from worker.comparing import compare_domains
+from worker.comparing import Analysed, compare_domains, write_comparisons
 from worker.pool import Pool
 
-Values = NDArray[np.float64]
 ROWS_AT_A_TIME = 256
 
 
@@ -32,11 +30,12 @@ def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
 def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
     """Write the statistics of what was measured, and the job's outcome, in the caller's transaction."""
     domains = _pool(session, job)
-    summaries = {domain: pool.moments.summary() for domain, pool in sorted(domains.items())}
+    summaries = {domain: pool.spread.moments.summary() for domain, pool in sorted(domains.items())}
+    analysed = {domain: Analysed.of(pool) for domain, pool in domains.items()}
     for domain, summary in summaries.items():
-        session.execute(insert(layer_profile), list(domains[domain].rows(job, domain, summary)))
-        session.execute(insert(first_token), list(domains[domain].first_token_rows(job, domain)))
-    compare_domains(session, job, summaries)
+        session.execute(insert(layer_profile), list(domains[domain].rows(domain, summary)))
+        session.execute(insert(first_token), list(domains[domain].first_token_rows(domain)))
+    write_comparisons(session, job, list(compare_domains(session, job, summaries, analysed)))
     job.estimators = {**ESTIMATORS}
     if problem is None and not domains:
         problem = _nothing_succeeded(session, job)
@@ -77,23 +76,26 @@ def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
 
 def _pool(session: Session, job: Job) -> dict[str, Pool]:
     pools: dict[str, Pool] = {}
-    for domain, tokens, values in _measured(session, job):
-        for name in (domain, POOLED_DOMAIN):
+    shape = (len(job.options["components"]), len(SCOPES), -1, len(METRICS))
+    for text in _measured(session, job):
+        values = np.frombuffer(text.values, "<f8").reshape(shape)
+        for name in (text.domain, POOLED_DOMAIN):
             if name not in pools:
-                pools[name] = Pool(values.shape)
-            pools[name].add(values, tokens)
+                pools[name] = Pool(job, values.shape)
+            pools[name].add(values, text.tokens)
+            if text.analysis is not None:
+                pools[name].add_analysis(text.ordinal, unpacked(text.analysis))
     return pools
 
 
-def _measured(session: Session, job: Job) -> Iterator[tuple[str, int, Values]]:
-    """(domain, tokens, values) of each text that succeeded, in ordinal order, never all in memory."""
-    statement = (
-        select(Text.domain, TextProfile.tokens, TextProfile.values)
-        .join(Text, (Text.job_id == TextProfile.job_id) & (Text.ordinal == TextProfile.ordinal))
-        .where(TextProfile.job_id == job.id, TextProfile.values.is_not(None))
-        .order_by(TextProfile.ordinal)
+def _measured(session: Session, job: Job) -> Result[Any]:
+    """The texts that succeeded, in ordinal order, never all in memory."""
+    profile = TextProfile
+    columns = (profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis)
+    return session.execute(
+        select(*columns)
+        .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))
+        .where(profile.job_id == job.id, profile.values.is_not(None))
+        .order_by(profile.ordinal)
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
-    shape = (len(job.options["components"]), len(SCOPES), -1, len(METRICS))
-    for row in session.execute(statement):
-        yield row.domain, row.tokens, np.frombuffer(row.values, "<f8").reshape(shape)
