@@ -11,6 +11,7 @@ from app.export import csv_lines, in_order, job_rows, json_objects, layer_rows
 from app.schemas import JobOut
 from app.tables import Job, comparison
 from app.vocabulary import (
+    ANALYSIS_METRICS,
     COMPARED,
     COMPARISON_COUNTS,
     COMPARISON_STATISTICS,
@@ -40,7 +41,7 @@ def comparison_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
 def comparison_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
     columns = comparison.c
     order = (
-        in_order(columns.metric, METRICS),
+        in_order(columns.metric, (*METRICS, *ANALYSIS_METRICS)),
         in_order(columns.scope, SCOPES),
         in_order(columns.component, COMPONENTS),
         columns.layer,

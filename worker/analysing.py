@@ -12,6 +12,12 @@ from app.tables import ShardDomain
 from worker.core import TextAnalysis, sample
 
 SEED = 11
+SAMPLING = {
+    "analysis_texts": (
+        f"of each domain a simple random sample of its texts by their place in it, seed {SEED}; "
+        "of them those that could be measured"
+    )
+}
 
 
 def chosen(session: Session, claim: Claim, domains: Sequence[str]) -> set[int]:

@@ -10,6 +10,7 @@ from app import jobs, shards
 from app.analyses import unpacked
 from app.tables import Job, Text, TextProfile, first_token, layer_profile
 from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES
+from worker.analysing import SAMPLING
 from worker.analysis import ESTIMATORS
 from worker.comparing import Analysed, compare_domains, write_comparisons
 from worker.pool import Pool
@@ -36,7 +37,7 @@ def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
         session.execute(insert(layer_profile), list(domains[domain].rows(domain, summary)))
         session.execute(insert(first_token), list(domains[domain].first_token_rows(domain)))
     write_comparisons(session, job, list(compare_domains(session, job, summaries, analysed)))
-    job.estimators = {**ESTIMATORS}
+    job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
     if problem is None and not domains:
         problem = _nothing_succeeded(session, job)
     finished_at = jobs.now(session)

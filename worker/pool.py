@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.analyses import metrics_of, statistics_of
+from app.analyses import NUMBERS, metrics_in, metrics_of, statistics_of
 from app.tables import Job
 from app.vocabulary import (
-    ANALYSIS_METRICS,
     METRICS,
     PEAK_COLUMNS,
     RANK_COLUMNS,
@@ -61,8 +60,7 @@ class Pool:
         self.shares = FirstTokenShares((shape[0], shape[2]))
         self.texts = dict.fromkeys(SCOPES, 0)
         self.tokens = dict.fromkeys(SCOPES, 0)
-        self._asked = [ANALYSIS_METRICS.index(metric) for metric in metrics_of(job.options)]
-        self.analysis_spread = Spread((self._layers, len(self._asked)))
+        self.analysis_spread = Spread((self._layers, len(metrics_of(job.options))))
         self.analyses: dict[int, Values] = {}  # by ordinal; as many as the job's options allow
 
     def add(self, values: Values, tokens: int) -> None:
@@ -76,14 +74,14 @@ class Pool:
     def add_analysis(self, ordinal: int, analysis: Values) -> None:
         """(L, NUMBERS)."""
         self.analyses[ordinal] = analysis
-        self.analysis_spread.add(analysis[:, self._asked])
+        self.analysis_spread.add(metrics_in(analysis, self._job.options))
 
     def analysed_values(self) -> Values:
         """(n, L, M) of the metrics asked for."""
-        values = np.empty((len(self.analyses), self._layers, len(self._asked)))
+        whole = np.empty((len(self.analyses), self._layers, NUMBERS))
         for i, analysis in enumerate(self.analyses.values()):
-            values[i] = analysis[:, self._asked]
-        return values
+            whole[i] = analysis
+        return metrics_in(whole, self._job.options)
 
     def rows(self, domain: str, summary: Summary) -> Iterator[Row]:
         """A row of `layer_profile` for each component, scope and layer."""
