@@ -29,7 +29,7 @@ from worker.core.quiet import quiet
 
 Array = NDArray[np.float64]
 PLANTED = {3: 40.0, 11: -90.0, 17: 25.0, 30: 60.0}  # unit: value, written by layer 1, erased by layer 2
-END_SECONDS = 120
+END_SECONDS = 90
 TEXTS = {
     "cpp": [f"int f{i}() {{ return {i} * {'x' * (3 * i)}; }}" for i in range(9)],
     "python": [f"def f{i}():\n    return {'y' * (2 * i)}" for i in range(9)],
@@ -193,8 +193,8 @@ def test_the_files_are_the_same_bytes_however_many_workers(house: House, tiny: N
     options = {"analyses": ["ablation", "logit_lens"], "analysis_texts": 6}
     alone = house.submit("tiny", **options)
     house.finish(alone)
-    with house.worker("tiny"), house.worker("tiny"):
-        wait_for(lambda: house.client.get("/v1/models").json()["data"][0]["workers_alive"] == 3, END_SECONDS)
+    with house.worker("tiny"):
+        wait_for(lambda: house.client.get("/v1/models").json()["data"][0]["workers_alive"] == 2, END_SECONDS)
         together = house.submit("tiny", **options)
         house.finish(together)
     for name in names:
