@@ -1,4 +1,4 @@
-"""Pictures from layer rows: the original study's four, and three that the first token can't distort.
+"""Pictures from a job's rows: the original study's four, and three that the first token can't distort.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
@@ -15,7 +15,7 @@ nothing is drawn.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
@@ -23,7 +23,10 @@ from app.errors import FileNotFound
 from app.plots.canvas import Format as Format
 from app.plots.canvas import encode
 from app.plots.heatmap import HEATMAP
-from app.plots.layers import Picture, Row, by_layer
+from app.plots.picture import Measured as Measured
+from app.plots.picture import Picture
+from app.plots.picture import Row as Row
+from app.plots.picture import Table as Table
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 
@@ -39,17 +42,13 @@ def find(name: str) -> Picture:
     return PICTURES[name]
 
 
-def draw(name: str, rows: Iterable[Row], caption: str, file_format: Format) -> bytes:
-    """A picture of a job's layer rows: the same bytes for the same rows.
+def draw(name: str, rows: Sequence[Row], caption: str, file_format: Format) -> bytes:
+    """A picture of a job's rows: the same bytes for the same rows.
 
-    Raises: FileNotFound for an unknown name, or where the rows lack what the picture shows.
+    Raises: FileNotFound for an unknown name.
     """
     picture = find(name)
-    lines = by_layer(rows, picture.scope, picture.components)
-    missing = sorted(set(picture.components) - {line.component for line in lines})
-    if missing:
-        raise FileNotFound(f"The picture {name!r} shows {' and '.join(missing)}: this job has no rows of it.")
     with _one_at_a_time:
         figure = Figure(facecolor="white")
-        picture.draw(figure, lines, caption)
+        picture.draw(figure, rows, caption)
         return encode(figure, file_format)

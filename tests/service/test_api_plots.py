@@ -78,6 +78,16 @@ def test_what_was_not_measured_has_no_picture(
     answer = api.get(path(job.id, f"{missing}.png"))
     assert answer.status_code == 404
     assert answer.json()["type"].endswith("file-not-found")
+    assert "`components` leaves out" in answer.json()["detail"]
+
+
+def test_without_a_measured_text_there_is_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, failing=[0, 1, 2], outcome="cancelled")
+    answer = api.get(path(job.id, "relative.png"))
+    assert answer.status_code == 404
+    assert "None of the job's texts could be measured" in answer.json()["detail"]
 
 
 def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:

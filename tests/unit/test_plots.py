@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from app.errors import FileNotFound
-from app.plots import PICTURES, draw
+from app.plots import PICTURES, Measured, draw
 from app.plots.canvas import LOOKS, Format
 from app.plots.heatmap import HEATMAP
-from app.plots.layers import Picture, by_layer
+from app.plots.picture import Picture
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
 from app.vocabulary import COMPONENTS, METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
@@ -50,7 +50,7 @@ def layer_rows(
 
 def axes_of(picture: Picture, rows: list[dict[str, Any]]) -> list[Any]:
     figure = Figure()
-    picture.draw(figure, by_layer(rows, picture.scope, picture.components), CAPTION)
+    picture.draw(figure, rows, CAPTION)
     return figure.axes
 
 
@@ -194,7 +194,7 @@ def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     assert CAPTION in text
     assert "layer" in text
     assert text.count("(n = 45)") == len(DOMAINS)
-    assert ("ddof = 1" in text) == (name != "heatmap")  # which shows means alone
+    assert ("ddof = 1" in text) == (PICTURES[name].scope == "all")  # the study's deviations and variances
     scope = PICTURES[name].scope
     assert f"scope {scope}" in text
     assert re.search(r"\((activation|activation²|activation, log scale|no unit, log scale)\)", text)
@@ -226,11 +226,14 @@ def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
         (["block", "mlp"], "components", "attention"),
         (["attention", "mlp"], "relative", "block"),
         (["mlp"], "variance_ranking", "block"),
-        ([], "mean_std", "block"),
     ],
 )
-def test_a_picture_of_what_was_not_measured_is_not_found(
-    components: list[str], name: str, missing: str
-) -> None:
-    with pytest.raises(FileNotFound, match=f"shows {missing}: "):
-        draw(name, layer_rows(components=components), CAPTION, "png")
+def test_a_picture_says_what_was_not_measured(components: list[str], name: str, missing: str) -> None:
+    lack = PICTURES[name].lack(Measured(components, domains=1))
+    assert lack == f"It shows {missing}, which the job's option `components` leaves out."
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_where_all_was_measured_a_picture_lacks_nothing(name: str) -> None:
+    assert PICTURES[name].lack(Measured(COMPONENTS, domains=2)) is None
+    assert "None of the job's texts" in (PICTURES[name].lack(Measured(COMPONENTS, domains=0)) or "")
