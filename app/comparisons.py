@@ -38,7 +38,7 @@ def comparison_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
     yield "]}\n"
 
 
-def comparison_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
+def comparison_rows(session: Session, job: Job, **only: str) -> Iterator[dict[str, Any]]:
     columns = comparison.c
     order = (
         in_order(columns.metric, (*METRICS, *ANALYSIS_METRICS)),
@@ -48,7 +48,7 @@ def comparison_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
         collate(columns.domain_a, "C"),
         collate(columns.domain_b, "C"),
     )
-    return job_rows(session, job, comparison, COMPARISON_COLUMNS, order)
+    return job_rows(session, job, comparison, COMPARISON_COLUMNS, order, **only)
 
 
 def _rank_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:

@@ -63,8 +63,6 @@ def _what_there_is(job: JobOut) -> dict[str, Any]:
             if file.name not in needs or needs[file.name] in job.options.components
         ],
         "pictures": {
-            name: picture.title
-            for name, picture in plots.PICTURES.items()
-            if picture.lack(measured(job)) is None
+            name: picture for name, picture in plots.PICTURES.items() if picture.lack(measured(job)) is None
         },
     }

@@ -12,13 +12,18 @@ from sqlalchemy.orm import Session
 from app import export, jobs, plots
 from app.api.results import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
+from app.comparisons import comparison_rows
 from app.errors import FileNotFound
 from app.plots import Format, Measured, Row, Table
+from app.plots.effect import EFFECT
 from app.schemas import JobOut
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
-ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {"layers": export.layer_rows}
+ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
+    "results": export.layer_rows,
+    "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
+}
 
 router = APIRouter(tags=["files"])
 
@@ -41,6 +46,10 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
         if lack is not None:
             raise FileNotFound(f"The job has no picture {name!r}. {lack}")
         rows = list(ROWS[plots.find(name).table](session, job))
+    if not rows:
+        raise FileNotFound(
+            f"The job was finished before there was a picture {name!r}: its rows were not kept."
+        )
     yield plots.draw(name, rows, _caption(state), file_format)
 
 

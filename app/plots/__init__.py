@@ -1,4 +1,4 @@
-"""Pictures from a job's rows: the original study's four, and three that the first token can't distort.
+"""Pictures from a job's rows: the original study's four, and better ones.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
@@ -6,7 +6,9 @@
 - `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
 - `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
 - `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
-- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`.
+- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`;
+- `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
+  q < 0.05; of more than 16 pairs those that differ in most layers.
 
 The study published its pictures without their definitions, and measured all tokens: the first four
 are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
@@ -22,6 +24,7 @@ from matplotlib.figure import Figure
 from app.errors import FileNotFound
 from app.plots.canvas import Format as Format
 from app.plots.canvas import encode
+from app.plots.effect import EFFECT
 from app.plots.heatmap import HEATMAP
 from app.plots.picture import Measured as Measured
 from app.plots.picture import Picture
@@ -30,7 +33,12 @@ from app.plots.picture import Table as Table
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 
-PICTURES: dict[str, Picture] = {**PROFILES, "variance_ranking": RANKING, "heatmap": HEATMAP}
+PICTURES: dict[str, Picture] = {
+    **PROFILES,
+    "variance_ranking": RANKING,
+    "heatmap": HEATMAP,
+    "effect": EFFECT,
+}
 
 _one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety
 

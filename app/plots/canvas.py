@@ -86,6 +86,10 @@ def columns_and_height(count: int) -> tuple[int, float]:
     return columns, {1: 5.2, 2: 3.2, 3: 2.6, 4: 2.2}[columns]
 
 
+def marker_size(layers: int) -> float:
+    return 4 if layers <= 40 else 3
+
+
 def number_layers(grid: Sequence[Axes], columns: int, layers: int) -> None:
     """The layers along x, named below the lowest panels."""
     for axes in grid:

@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from app.plots.canvas import panels
-from app.plots.lines import lines_of
+from app.plots.lines import lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import PLAIN
 
@@ -28,7 +28,7 @@ class Heatmap(Picture):
     unit: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
-        lines = lines_of(self, rows)
+        lines = lines_in_scope(self, rows)
         values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
         heading = self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"]
         (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * len(lines))
@@ -68,5 +68,13 @@ def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> 
     for (domain, layer), value in np.ndenumerate(values):
         if not math.isnan(value):
             colour = "white" if value <= 0 or scale(value) < LIGHT else "black"
-            figure = f"{value:.2g}".removeprefix("0")  # .078: a cell has no room for the zero
-            axes.text(layer, domain, figure, ha="center", va="center", fontsize=7.5, color=colour)
+            axes.text(layer, domain, _figure(value), ha="center", va="center", fontsize=7.5, color=colour)
+
+
+def _figure(value: float) -> str:
+    """Two digits in four characters: a cell has no room for .078's zero."""
+    if value == 0 or value >= 10:
+        return f"{value:.0f}"
+    if value < 0.001:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{value:#.2g}".removeprefix("0")

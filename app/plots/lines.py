@@ -32,15 +32,18 @@ def shortened(name: str) -> str:
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 2 + 1 :]}"
 
 
-def lines_of(picture: Picture, rows: Iterable[Row]) -> list[Line]:
-    """The lines of a picture's scope by domain, then by component in its order; without the pool."""
+def lines_of(rows: Iterable[Row], components: Sequence[str]) -> list[Line]:
+    """By domain, then by component as they are given; without the pool."""
     grouped: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
-        shown = row["scope"] == picture.scope and row["component"] in picture.components
-        if shown and row["domain"] != POOLED_DOMAIN:
-            key = row["domain"], picture.components.index(row["component"])
+        if row["component"] in components and row["domain"] != POOLED_DOMAIN:
+            key = row["domain"], components.index(row["component"])
             grouped.setdefault(key, []).append(row)
     return [
-        Line(domain, picture.components[component], sorted(of_line, key=lambda row: row["layer"]))
+        Line(domain, components[component], sorted(of_line, key=lambda row: row["layer"]))
         for (domain, component), of_line in sorted(grouped.items())
     ]
+
+
+def lines_in_scope(picture: Picture, rows: Iterable[Row]) -> list[Line]:
+    return lines_of([row for row in rows if row["scope"] == picture.scope], picture.components)

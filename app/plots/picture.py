@@ -8,7 +8,7 @@ from typing import Any, Literal
 from matplotlib.figure import Figure
 
 Row = Mapping[str, Any]
-Table = Literal["layers"]
+Table = Literal["results", "comparison", "first_token"]
 
 SCOPE_WORDS = {
     "all": "scope all: every token, the first of each text too",
@@ -28,8 +28,9 @@ class Measured:
 class Picture(ABC):
     title: str
     scope: str
-    table: Table = "layers"  # where its rows come from
+    table: Table = "results"  # the file that holds its numbers
     components: tuple[str, ...] = ("block",)
+    domains: int = 1  # at least
 
     @abstractmethod
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
@@ -42,4 +43,6 @@ class Picture(ABC):
         missing = [component for component in self.components if component not in measured.components]
         if missing:
             return f"It shows {' and '.join(missing)}, which the job's option `components` leaves out."
+        if measured.domains < self.domains:
+            return "It sets domains against each other, and texts of a single one were measured."
         return None

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import FAINT, LOOKS, add_legend, columns_and_height, number_layers, panels
-from app.plots.lines import Line, lines_of
+from app.plots.canvas import FAINT, LOOKS, add_legend, columns_and_height, marker_size, number_layers, panels
+from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import scale_logarithmically
 
@@ -30,7 +30,7 @@ class Profile(Picture):
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
         """One pair of axes for few domains, else one for each domain with the others behind it in grey."""
-        lines = lines_of(self, rows)
+        lines = lines_in_scope(self, rows)
         domains = sorted({line.domain for line in lines})
         by_component = len(self.components) > 1
         together = not by_component and len(domains) <= OVERLAID_DOMAINS
@@ -109,7 +109,7 @@ def _draw_line(axes: Axes, profile: Profile, line: Line, colour: str, marker: st
         color=colour,
         marker=marker,
         linestyle=dashes,
-        markersize=4 if len(layers) <= 40 else 2.5,
+        markersize=marker_size(len(layers)),
         linewidth=1.4,
     )
 

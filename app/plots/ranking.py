@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from app.plots.canvas import LOOKS, QUIET, panels
-from app.plots.lines import Line, lines_of
+from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
 LAYERS_OF_HALF_WIDTH = 40  # bars of more layers need the whole width for their labels
@@ -20,7 +20,7 @@ class Ranking(Picture):
     column: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
-        lines = lines_of(self, rows)
+        lines = lines_in_scope(self, rows)
         columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
         bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
         heading = self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"]

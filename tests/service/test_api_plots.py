@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.plots import PICTURES
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import submit
+from tests.service.test_comparison import closed_job
 
 ABSENT = UUID(int=0)
 
@@ -22,13 +23,13 @@ def path(job_id: UUID, name: str) -> str:
 def test_every_picture_comes_in_both_formats(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:
-    job = finished_job(sessions)
-    png, svg = api.get(path(job.id, f"{name}.png")), api.get(path(job.id, f"{name}.svg"))
+    job_id, _ = closed_job(sessions, {"b": 3, "c": 2})
+    png, svg = api.get(path(job_id, f"{name}.png")), api.get(path(job_id, f"{name}.svg"))
     assert (png.status_code, svg.status_code) == (200, 200)
     assert png.headers["Content-Type"] == "image/png"
     assert png.content.startswith(b"\x89PNG")
     assert svg.headers["Content-Type"].startswith("image/svg+xml")
-    assert str(job.id) in svg.text
+    assert str(job_id) in svg.text
     assert "Model demo: demo at revision r1, float32" in svg.text
 
 
@@ -88,6 +89,30 @@ def test_without_a_measured_text_there_is_no_picture(
     answer = api.get(path(job.id, "relative.png"))
     assert answer.status_code == 404
     assert "None of the job's texts could be measured" in answer.json()["detail"]
+
+
+def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = closed_job(sessions, {"a": 4, "b": 5, "c": 3})
+    text = api.get(path(job_id, "effect.svg")).text
+    assert "a − b" in text
+    assert "(n = 3 and 5)" in text  # in scope rest, and the first text of a has one token
+    assert "over all 9 tests (layers × pairs); scope rest" in text
+
+
+def test_a_single_domain_has_no_effects(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = closed_job(sessions, {"b": 3})
+    answer = api.get(path(job_id, "effect.png"))
+    assert answer.status_code == 404
+    assert "sets domains against each other" in answer.json()["detail"]
+    assert f"/v1/jobs/{job_id}/plots/effect.png" not in api.get(f"/jobs/{job_id}").text
+
+
+def test_a_job_whose_rows_are_missing_has_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    answer = api.get(path(finished_job(sessions).id, "effect.png"))
+    assert answer.status_code == 404
+    assert "before there was a picture 'effect'" in answer.json()["detail"]
 
 
 def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
