@@ -18,6 +18,7 @@ from app.vocabulary import (
     POOLED_DOMAIN,
     SCOPES,
     STATISTIC_COLUMNS,
+    STATISTICS,
 )
 
 CAPTION = "Model demo: demo, float32"
@@ -68,11 +69,39 @@ def comparison_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: in
     return rows
 
 
+def first_token_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
+    random = np.random.default_rng(0)
+    return [
+        {
+            **{"domain": domain, "component": component, "layer": layer, "texts": texts},
+            **{"mean_share": float(random.uniform()), "variance_share": float(random.normal(0.5, 0.2))},
+        }
+        for domain in (*domains, POOLED_DOMAIN)
+        for component in COMPONENTS
+        for layer in range(layers)
+    ]
+
+
+def importance_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
+    """Layer rows with the costs of an ablation, which stand in component `block` and scope `all` alone."""
+    random = np.random.default_rng(1)
+    rows = layer_rows(domains, layers, texts)
+    for row in rows:
+        row |= {"analysis_texts": None} | {f"ablation_nll{suffix}": None for suffix in STATISTICS}
+        if (row["scope"], row["component"]) == ("all", "block"):
+            mean = float(random.normal())
+            row |= {"analysis_texts": 3, "ablation_nll": mean}
+            row |= {"ablation_nll_ci_low": mean - 0.1, "ablation_nll_ci_high": mean + 0.1}
+    return rows
+
+
 def rows_for(name: str, domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
+    if PICTURES[name].analysis is not None:
+        return importance_rows(domains, layers, texts)
     return TABLES[PICTURES[name].table](domains, layers, texts)
 
 
-TABLES = {"results": layer_rows, "comparison": comparison_rows}
+TABLES = {"results": layer_rows, "comparison": comparison_rows, "first_token": first_token_rows}
 
 
 def axes_of(picture: Picture, rows: Sequence[Row]) -> list[Any]:

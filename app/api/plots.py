@@ -10,10 +10,12 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app import export, jobs, plots
+from app.analyses import statistics_of
 from app.api.results import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.comparisons import comparison_rows
 from app.errors import FileNotFound
+from app.first_token import first_token_rows
 from app.plots import Format, Measured, Row, Table
 from app.plots.effect import EFFECT
 from app.schemas import JobOut
@@ -21,8 +23,11 @@ from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
-    "results": export.layer_rows,
+    "results": lambda session, job: export.layer_rows(
+        session, job, (*export.RESULTS_COLUMNS, *statistics_of(job.options))
+    ),
     "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
+    "first_token": first_token_rows,
 }
 
 router = APIRouter(tags=["files"])
@@ -57,6 +62,7 @@ def measured(job: JobOut) -> Measured:
     return Measured(
         components=job.options.components,
         domains=sum(domain.done > 0 for domain in job.domains.values()),
+        analyses=job.options.analyses,
     )
 
 

@@ -8,7 +8,9 @@
 - `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
 - `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`;
 - `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
-  q < 0.05; of more than 16 pairs those that differ in most layers.
+  q < 0.05; of more than 16 pairs those that differ in most layers;
+- `first_token`: the first token's share of `delta_abs_mean` and of its sample variance, scope `all`;
+- `importance`: `relative_norm`, scope `rest`, against `ablation_nll`, of jobs with the analysis `ablation`.
 
 The study published its pictures without their definitions, and measured all tokens: the first four
 are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
@@ -25,7 +27,9 @@ from app.errors import FileNotFound
 from app.plots.canvas import Format as Format
 from app.plots.canvas import encode
 from app.plots.effect import EFFECT
+from app.plots.first_token import FIRST_TOKEN
 from app.plots.heatmap import HEATMAP
+from app.plots.importance import IMPORTANCE
 from app.plots.picture import Measured as Measured
 from app.plots.picture import Picture
 from app.plots.picture import Row as Row
@@ -38,6 +42,8 @@ PICTURES: dict[str, Picture] = {
     "variance_ranking": RANKING,
     "heatmap": HEATMAP,
     "effect": EFFECT,
+    "first_token": FIRST_TOKEN,
+    "importance": IMPORTANCE,
 }
 
 _one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety

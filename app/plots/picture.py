@@ -22,6 +22,7 @@ class Measured:
 
     components: Collection[str]
     domains: int  # with a measured text
+    analyses: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Picture(ABC):
     table: Table = "results"  # the file that holds its numbers
     components: tuple[str, ...] = ("block",)
     domains: int = 1  # at least
+    analysis: str | None = None
 
     @abstractmethod
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
@@ -45,4 +47,6 @@ class Picture(ABC):
             return f"It shows {' and '.join(missing)}, which the job's option `components` leaves out."
         if measured.domains < self.domains:
             return "It sets domains against each other, and texts of a single one were measured."
+        if self.analysis is not None and self.analysis not in measured.analyses:
+            return f'It needs a job with the option `"analyses": ["{self.analysis}"]`.'
         return None

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.plots import PICTURES
+from app.tables import layer_profile
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import submit
 from tests.service.test_comparison import closed_job
@@ -19,11 +21,22 @@ def path(job_id: UUID, name: str) -> str:
     return f"/v1/jobs/{job_id}/plots/{name}"
 
 
+def ablated_job(sessions: sessionmaker[Session]) -> UUID:
+    """With what an ablation would have found."""
+    job_id, _ = closed_job(sessions, {"b": 3, "c": 2}, analyses=["ablation"])
+    row = layer_profile.c
+    ablated = {"analysis_texts": 2, "ablation_nll": 0.5 + row.layer, "ablation_nll_ci_low": row.layer}
+    with sessions.begin() as session:
+        analysed = (row.job_id == job_id) & (row.scope == "all") & (row.component == "block")
+        session.execute(update(layer_profile).where(analysed).values(ablated))
+    return job_id
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_comes_in_both_formats(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:
-    job_id, _ = closed_job(sessions, {"b": 3, "c": 2})
+    job_id = ablated_job(sessions)
     png, svg = api.get(path(job_id, f"{name}.png")), api.get(path(job_id, f"{name}.svg"))
     assert (png.status_code, svg.status_code) == (200, 200)
     assert png.headers["Content-Type"] == "image/png"
@@ -105,6 +118,17 @@ def test_a_single_domain_has_no_effects(api: httpx.Client, sessions: sessionmake
     assert answer.status_code == 404
     assert "sets domains against each other" in answer.json()["detail"]
     assert f"/v1/jobs/{job_id}/plots/effect.png" not in api.get(f"/jobs/{job_id}").text
+
+
+def test_without_an_ablation_there_is_no_importance(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    assert "(n = 3; 2 ablated)" in api.get(path(ablated_job(sessions), "importance.svg")).text
+    job_id, _ = closed_job(sessions, {"b": 3})
+    answer = api.get(path(job_id, "importance.png"))
+    assert answer.status_code == 404
+    assert '`"analyses": ["ablation"]`' in answer.json()["detail"]
+    assert f"/v1/jobs/{job_id}/plots/importance.png" not in api.get(f"/jobs/{job_id}").text
 
 
 def test_a_job_whose_rows_are_missing_has_no_picture(

@@ -19,6 +19,7 @@ from app.vocabulary import COMPONENTS, STATISTIC_COLUMNS
 from tests.picture_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_for, values_of, words
 
 PNG_WIDTH = 1800
+STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -109,7 +110,7 @@ def test_a_layer_without_a_value_is_a_gap() -> None:
 
 @pytest.mark.parametrize("name", [name for name in PICTURES if PICTURES[name].table == "results"])
 def test_layers_that_write_nothing_are_drawn(name: str) -> None:
-    rows = layer_rows(["cpp"])
+    rows = rows_for(name, ["cpp"])
     for row in rows:
         row |= dict.fromkeys(STATISTIC_COLUMNS, 0.0)
     assert draw(name, rows, CAPTION, "png")
@@ -152,10 +153,10 @@ def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     assert PICTURES[name].title in text
     assert "layer" in text
     assert all(re.search(rf"{domain}.*?\(n = 45", text, re.DOTALL) for domain in DOMAINS)
-    assert ("ddof = 1" in text) == (PICTURES[name].scope == "all")  # the study's deviations and variances
+    assert ("ddof = 1" in text) == (name in STUDIED)
     scope = PICTURES[name].scope
     assert f"scope {scope}" in text
-    assert re.search(r"\((activation²?|no unit|standard deviations)(, log scale)?\)", text)
+    assert re.search(r"\((activation²?|no unit|standard deviations|nat)(, log scale)?\)", text)
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -193,7 +194,7 @@ def test_a_picture_says_what_was_not_measured(components: list[str], name: str, 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_where_all_was_measured_a_picture_lacks_nothing(name: str) -> None:
-    assert PICTURES[name].lack(Measured(COMPONENTS, domains=2)) is None
+    assert PICTURES[name].lack(Measured(COMPONENTS, domains=2, analyses=["ablation"])) is None
     assert "None of the job's texts" in (PICTURES[name].lack(Measured(COMPONENTS, domains=0)) or "")
 
 
@@ -218,3 +219,8 @@ def test_figures_of_the_heatmap_fit_their_cells(value: float, figure: str) -> No
     for row in rows:
         row["relative_norm"] = value
     assert [text.get_text() for text in axes_of(HEATMAP, rows)[0].texts] == [figure]
+
+
+def test_a_picture_says_which_analysis_it_needs() -> None:
+    lack = PICTURES["importance"].lack(Measured(COMPONENTS, domains=1, analyses=["logit_lens"]))
+    assert lack == 'It needs a job with the option `"analyses": ["ablation"]`.'
