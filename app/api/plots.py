@@ -10,7 +10,6 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app import export, jobs, plots
-from app.analyses import statistics_of
 from app.api.results import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.comparisons import comparison_rows
@@ -23,9 +22,7 @@ from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
-    "results": lambda session, job: export.layer_rows(
-        session, job, (*export.RESULTS_COLUMNS, *statistics_of(job.options))
-    ),
+    "results": export.layer_rows,
     "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
     "first_token": first_token_rows,
 }
