@@ -131,7 +131,7 @@ def _print_lines(console: Console, states: Iterator[State]) -> State:
     for state in states:
         progress = state["progress"]
         part = LINES * (progress["done"] + progress["failed"]) // progress["texts"]
-        if part > said:
+        if part > said or state["finished_at"] is not None:
             said = part
             _say(console, f"{state['status']}: {_settled(state)}")
     return state
