@@ -11,6 +11,7 @@ from app.export import csv_lines, in_order, job_rows, json_objects, layer_rows
 from app.schemas import JobOut
 from app.tables import Job, comparison
 from app.vocabulary import (
+    ANALYSIS_METRICS,
     COMPARED,
     COMPARISON_COUNTS,
     COMPARISON_STATISTICS,
@@ -37,17 +38,17 @@ def comparison_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
     yield "]}\n"
 
 
-def comparison_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
+def comparison_rows(session: Session, job: Job, **only: str) -> Iterator[dict[str, Any]]:
     columns = comparison.c
     order = (
-        in_order(columns.metric, METRICS),
+        in_order(columns.metric, (*METRICS, *ANALYSIS_METRICS)),
         in_order(columns.scope, SCOPES),
         in_order(columns.component, COMPONENTS),
         columns.layer,
         collate(columns.domain_a, "C"),
         collate(columns.domain_b, "C"),
     )
-    return job_rows(session, job, comparison, COMPARISON_COLUMNS, order)
+    return job_rows(session, job, comparison, COMPARISON_COLUMNS, order, **only)
 
 
 def _rank_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:

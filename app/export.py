@@ -12,13 +12,14 @@ import numpy as np
 from sqlalchemy import ColumnElement, Table, case, collate, select
 from sqlalchemy.orm import Session
 
+from app.analyses import beside, metrics_of, statistics_of
 from app.errors import FileNotFound
 from app.provenance import provenance
 from app.schemas import JobOut
 from app.tables import Job, Text, TextProfile, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 
-FORMAT = 2  # raise it with any change of the bytes: it is part of the files' ETags
+FORMAT = 3  # raise it with any change of the bytes: it is part of the files' ETags
 ROWS_AT_A_TIME = 200
 
 RESULTS_COLUMNS = ("domain", "scope", "component", "layer", "texts", "tokens", *STATISTIC_COLUMNS)
@@ -27,14 +28,21 @@ TEXTS_COLUMNS = (
     *("scope", "component", "layer", *METRICS),
 )
 TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
-NAMED_NUMBERS = ",".join(f'"{metric}":%r' for metric in METRICS)
 
 Cell = str | int | float | None
 Pieces = Callable[[Session, Job], Iterator[str]]
 
 
+def results_columns(job: Job) -> tuple[str, ...]:
+    return RESULTS_COLUMNS + statistics_of(job.options)
+
+
+def texts_columns(job: Job) -> tuple[str, ...]:
+    return TEXTS_COLUMNS + metrics_of(job.options)
+
+
 def results_csv(session: Session, job: Job) -> Iterator[str]:
-    return csv_lines(RESULTS_COLUMNS, layer_rows(session, job))
+    return csv_lines(results_columns(job), layer_rows(session, job))
 
 
 def results_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
@@ -70,8 +78,9 @@ def population_variance(sample_variance: float | None, texts: int) -> float | No
 
 
 def layer_rows(
-    session: Session, job: Job, names: Sequence[str] = RESULTS_COLUMNS, **only: str
+    session: Session, job: Job, names: Sequence[str] | None = None, **only: str
 ) -> Iterator[dict[str, Any]]:
+    """Of all columns, those of the job's analyses too, unless some are named."""
     columns = layer_profile.c
     order = (
         collate(columns.domain, "C"),
@@ -79,7 +88,7 @@ def layer_rows(
         in_order(columns.component, COMPONENTS),
         columns.layer,
     )
-    return job_rows(session, job, layer_profile, names, order, **only)
+    return job_rows(session, job, layer_profile, names or results_columns(job), order, **only)
 
 
 def in_order(column: ColumnElement[Any], words: Iterable[str]) -> ColumnElement[Any]:
@@ -105,7 +114,7 @@ def job_rows(
 
 
 def texts_csv(session: Session, job: Job) -> Iterator[str]:
-    yield csv_line(TEXTS_COLUMNS)
+    yield csv_line(texts_columns(job))
     yield from _text_pieces(session, job, _csv_of_measured, _csv_of_failed)
 
 
@@ -120,23 +129,25 @@ class MeasuredText(NamedTuple):
     truncated: bool
     error: str | None
     values: bytes | None
+    analysis: bytes | None
 
 
 Places = list[tuple[str, str, int]]
+Columns = tuple[str, ...]
 
 
 def _text_pieces(
     session: Session,
     job: Job,
-    measured: Callable[[MeasuredText, Places, list[list[float]]], str],
-    failed: Callable[[MeasuredText], str],
+    measured: Callable[[MeasuredText, Places, list[list[float]], Columns], str],
+    failed: Callable[[MeasuredText, Columns], str],
 ) -> Iterator[str]:
     """One piece for each text: all its rows."""
-    components = job.options["components"]
+    components, columns = job.options["components"], texts_columns(job)
     places: Places = []
     for text in text_rows(session, job):
         if text.values is None:
-            yield failed(text)
+            yield failed(text, columns)
             continue
         values = np.frombuffer(text.values, "<f8").reshape(len(components), len(SCOPES), -1, len(METRICS))
         if not places:
@@ -144,16 +155,15 @@ def _text_pieces(
         in_order = (
             np.where(np.isfinite(values), values, np.nan).transpose(1, 0, 2, 3).reshape(-1, len(METRICS))
         )
-        yield measured(text, places, in_order.tolist())
+        whole = beside(in_order, text.analysis, job.options)
+        yield measured(text, places, whole.tolist(), columns)
 
 
 def text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
     profile = TextProfile
+    measured = (profile.tokens, profile.truncated, profile.error, profile.values, profile.analysis)
     statement = (
-        select(
-            *(profile.ordinal, Text.domain, profile.tokens),
-            *(profile.truncated, profile.error, profile.values),
-        )
+        select(profile.ordinal, Text.domain, *measured)
         .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))
         .where(profile.job_id == job.id)
         .order_by(profile.ordinal)
@@ -163,7 +173,7 @@ def text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
         yield MeasuredText(*row)
 
 
-def _csv_of_measured(text: MeasuredText, places: Places, rows: list[list[float]]) -> str:
+def _csv_of_measured(text: MeasuredText, places: Places, rows: list[list[float]], columns: Columns) -> str:
     # By hand, since there are millions of these rows: all but the domain are numbers and known words.
     start = f"{text.ordinal},{safe_cell(text.domain)},{text.tokens},{_truth(text.truncated)},,"
     return "".join(
@@ -174,26 +184,27 @@ def _csv_of_measured(text: MeasuredText, places: Places, rows: list[list[float]]
     )
 
 
-def _csv_of_failed(text: MeasuredText) -> str:
-    empty = [None] * (len(TEXTS_COLUMNS) - 5)
+def _csv_of_failed(text: MeasuredText, columns: Columns) -> str:
+    empty = [None] * (len(columns) - 5)
     return csv_line([text.ordinal, text.domain, None, None, text.error, *empty])
 
 
-def _ndjson_of_measured(text: MeasuredText, places: Places, rows: list[list[float]]) -> str:
+def _ndjson_of_measured(text: MeasuredText, places: Places, rows: list[list[float]], columns: Columns) -> str:
+    numbers = ",".join(f'"{metric}":%r' for metric in columns[-len(rows[0]) :])
     start = (
         f'{{"ordinal":{text.ordinal},"domain":"{text.domain}","tokens":{text.tokens},'
         f'"truncated":{_truth(text.truncated)},"error":null,'
     )
     return "".join(
         [
-            f'{start}"scope":"{scope}","component":"{component}","layer":{layer},{_named_numbers(row)}}}\n'
+            f'{start}"scope":"{scope}","component":"{component}","layer":{layer},{_filled(numbers, row)}}}\n'
             for (scope, component, layer), row in zip(places, rows, strict=True)
         ]
     )
 
 
-def _ndjson_of_failed(text: MeasuredText) -> str:
-    row: dict[str, Cell] = dict.fromkeys(TEXTS_COLUMNS)
+def _ndjson_of_failed(text: MeasuredText, columns: Columns) -> str:
+    row: dict[str, Cell] = dict.fromkeys(columns)
     row |= {"ordinal": text.ordinal, "domain": text.domain, "error": text.error}
     return json_object(row) + "\n"
 
@@ -202,8 +213,8 @@ def _numbers(row: list[float]) -> str:
     return ",".join(map(repr, row)).replace("nan", "")
 
 
-def _named_numbers(row: list[float]) -> str:
-    return (NAMED_NUMBERS % tuple(row)).replace("nan", "null")
+def _filled(numbers: str, row: list[float]) -> str:
+    return (numbers % tuple(row)).replace("nan", "null")
 
 
 def _truth(value: bool) -> str:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
+from app.analyses import beside
 from app.comparisons import COMPARISON_COLUMNS, comparison_rows
-from app.export import RESULTS_COLUMNS, TEXTS_COLUMNS, MeasuredText, layer_rows, text_rows
+from app.export import MeasuredText, layer_rows, results_columns, text_rows, texts_columns
 from app.provenance import provenance
 from app.tables import Job
 from app.vocabulary import COMPARED, COMPARISON_COUNTS, METRICS, SCOPES
@@ -25,14 +26,15 @@ TEXTS_AT_A_TIME = 200
 
 _KINDS = {
     **dict.fromkeys((*COMPARED, "domain", "error"), pa.string()),
-    **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal"), pa.int32()),
+    **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal", "analysis_texts"), pa.int32()),
     "tokens": pa.int64(),
     "truncated": pa.bool_(),
 }
 
 
 def results_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    return _parquet(job, RESULTS_COLUMNS, _batches(RESULTS_COLUMNS, layer_rows(session, job)))
+    columns = results_columns(job)
+    return _parquet(job, columns, _batches(columns, layer_rows(session, job)))
 
 
 def comparison_parquet(session: Session, job: Job) -> Iterator[bytes]:
@@ -40,9 +42,8 @@ def comparison_parquet(session: Session, job: Job) -> Iterator[bytes]:
 
 
 def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    components = tuple(job.options["components"])
     parts = _parts(text_rows(session, job), TEXTS_AT_A_TIME)
-    return _parquet(job, TEXTS_COLUMNS, (_texts_batch(texts, components) for texts in parts))
+    return _parquet(job, texts_columns(job), (_texts_batch(texts, job) for texts in parts))
 
 
 def _schema(columns: Iterable[str]) -> pa.Schema:
@@ -90,11 +91,11 @@ def _batches(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Itera
         yield pa.RecordBatch.from_pylist(part, schema)
 
 
-def _texts_batch(texts: Iterable[MeasuredText], components: tuple[str, ...]) -> pa.RecordBatch:
+def _texts_batch(texts: Iterable[MeasuredText], job: Job) -> pa.RecordBatch:
     """A text's rows one behind the other; of a failed text one, with its error."""
-    schema = _schema(TEXTS_COLUMNS)
+    schema = _schema(texts_columns(job))
     of_each = [
-        _failed(text, schema) if text.values is None else _measured(text, text.values, components, schema)
+        _failed(text, schema) if text.values is None else _measured(text, text.values, job.options, schema)
         for text in texts
     ]
     return pa.concat_batches(of_each)
@@ -106,10 +107,11 @@ def _failed(text: MeasuredText, schema: pa.Schema) -> pa.RecordBatch:
 
 
 def _measured(
-    text: MeasuredText, raw: bytes, components: tuple[str, ...], schema: pa.Schema
+    text: MeasuredText, raw: bytes, options: Mapping[str, Any], schema: pa.Schema
 ) -> pa.RecordBatch:
+    components = tuple(options["components"])
     values = np.frombuffer(raw, "<f8").reshape(len(components), len(SCOPES), -1, len(METRICS))
-    rows = values.swapaxes(0, 1).reshape(-1, len(METRICS))
+    rows = beside(values.swapaxes(0, 1).reshape(-1, len(METRICS)), text.analysis, options)
     said = (text.ordinal, text.domain, text.tokens, text.truncated, None)
     same = [
         pa.repeat(pa.scalar(value, field.type), len(rows)) for value, field in zip(said, schema, strict=False)

@@ -21,6 +21,7 @@ from app.vocabulary import POOLED_DOMAIN
 SAMPLES = ROOT / "samples"
 MODEL = "demo"
 TABLES = ("results.csv", "transitions.csv", "texts.csv")
+OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # for every picture, and still quick
 LOOK_SECONDS = 1
 ANSWER_SECONDS = 120.0  # a picture waits for those that are drawn before it
 LINES = 4  # of progress, where there is no terminal
@@ -74,7 +75,7 @@ def _answered(answer: httpx.Response) -> httpx.Response:
 
 
 def _submit(client: httpx.Client, texts: dict[str, list[str]]) -> State:
-    request = {"model": MODEL, "name": "samples", "texts": texts}
+    request = {"model": MODEL, "name": "samples", "texts": texts, "options": OPTIONS}
     state: State = _answered(client.post("/v1/jobs", json=request)).json()
     return state
 
@@ -130,7 +131,7 @@ def _print_lines(console: Console, states: Iterator[State]) -> State:
     for state in states:
         progress = state["progress"]
         part = LINES * (progress["done"] + progress["failed"]) // progress["texts"]
-        if part > said:
+        if part > said or state["finished_at"] is not None:
             said = part
             _say(console, f"{state['status']}: {_settled(state)}")
     return state

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema
 
-from app.vocabulary import COMPONENTS, DEFAULT_DOMAIN
+from app.vocabulary import ANALYSES, COMPONENTS, DEFAULT_DOMAIN
 
 Component = Literal["block", "attention", "mlp"]
+Analysis = Literal["ablation", "logit_lens", "activations"]
 Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 LIST_SCHEMA = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}}
@@ -42,6 +43,12 @@ def _in_canonical_order(components: list[Component]) -> list[Component]:
     return sorted(components, key=COMPONENTS.index)
 
 
+def _each_once(analyses: list[Analysis]) -> list[Analysis]:
+    if len(set(analyses)) < len(analyses):
+        raise ValueError("must not repeat an analysis")
+    return sorted(analyses, key=ANALYSES.index)
+
+
 class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -70,6 +77,13 @@ class Options(Input):
     paired: bool = Field(
         False, description="the k-th texts of the domains belong together and are compared as pairs"
     )
+    analyses: Annotated[
+        list[Analysis],
+        FailFast(),
+        Field(json_schema_extra={"uniqueItems": True}),
+        AfterValidator(_each_once),
+    ] = Field([], description="what a sample of the texts is analysed for; needs the component `block`")
+    analysis_texts: int = Field(64, ge=1, le=1024, description="texts of each domain that are analysed")
 
 
 class JobRequest(Input):

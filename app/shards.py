@@ -7,7 +7,7 @@ shard's epoch; whoever holds an older epoch can neither renew nor commit.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -89,7 +89,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a worker has to say of one text: `values` as in the table, or an `error`."""
+    """What a worker has to say of one text: `values` and `analysis` as in the table, or an `error`."""
 
     ordinal: int
     domain: str
@@ -97,6 +97,7 @@ class Measured:
     truncated: bool
     error: str | None
     values: bytes | None
+    analysis: bytes | None = None
 
 
 class Fenced(Exception):
@@ -241,14 +242,9 @@ def commit(session: Session, claim: Claim, measured: Sequence[Measured]) -> None
 
 
 def _row(claim: Claim, text: Measured) -> dict[str, Any]:
-    return {
-        "job_id": claim.job_id,
-        "ordinal": text.ordinal,
-        "tokens": text.tokens,
-        "truncated": text.truncated,
-        "error": text.error,
-        "values": text.values,
-    }
+    row = asdict(text)
+    del row["domain"]
+    return {"job_id": claim.job_id, **row}
 
 
 def _count(session: Session, claim: Claim, measured: Sequence[Measured]) -> None:

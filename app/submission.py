@@ -43,6 +43,8 @@ def read_submission(
     for domain in domains:
         _check_texts(domain, settings.text_limit_bytes, faults)
     model = _choose_model(request, models, faults) if request else None
+    if request and request.options.analyses and "block" not in request.options.components:
+        faults.add("need the component `block`", "options", "analyses")
     if request and request.options.paired and len({len(domain.texts) for domain in domains}) > 1:
         faults.add("needs domains of equally many texts", "options", "paired")
     faults.check()

@@ -22,7 +22,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.vocabulary import COMPARISON_COUNTS, COMPARISON_STATISTICS, RANK_COLUMNS, STATISTIC_COLUMNS
+from app.vocabulary import (
+    ANALYSIS_STATISTIC_COLUMNS,
+    COMPARISON_COUNTS,
+    COMPARISON_STATISTICS,
+    PEAK_COLUMNS,
+    RANK_COLUMNS,
+    SHARES,
+    STATISTIC_COLUMNS,
+)
 
 CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
 
@@ -151,6 +159,9 @@ class TextProfile(Base):
 
     `values` holds little-endian float64 in the order (component, scope, layer, metric), the
     components being those of the job's options; NaN stands for "no value". Null where the text failed.
+    `analysis` is there where the text was analysed: float64 in the order (layer, number), of each layer
+    ANALYSIS_METRICS and then, of the four largest activations that leave it, units, values, tokens, and the
+    ratio of the largest to the median.
     """
 
     __tablename__ = "text_profile"
@@ -161,6 +172,7 @@ class TextProfile(Base):
     truncated: Mapped[bool]
     error: Mapped[str | None]
     values: Mapped[bytes | None]
+    analysis: Mapped[bytes | None]
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -195,6 +207,9 @@ layer_profile = Table(
     Column("tokens", BigInteger, nullable=False),
     *(Column(name, Double) for name in STATISTIC_COLUMNS),
     *(Column(name, Integer) for name in RANK_COLUMNS),
+    # Of an analysed sample of the texts, in component `block` and scope `all` alone.
+    Column("analysis_texts", Integer),
+    *(Column(name, Double) for name in ANALYSIS_STATISTIC_COLUMNS),
 )
 
 comparison = Table(
@@ -209,4 +224,19 @@ comparison = Table(
     Column("domain_b", Text.__table__.c.domain.type, primary_key=True),
     *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
     *(Column(name, Double) for name in COMPARISON_STATISTICS),
+)
+
+# What the first token has of `delta_abs_mean` in scope `all`; in component `block` also the largest
+# activations, where texts were analysed.
+first_token = Table(
+    "first_token",
+    Base.metadata,
+    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("domain", Text.__table__.c.domain.type, primary_key=True),
+    Column("component", Text.__table__.c.domain.type, primary_key=True),
+    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
+    Column("texts", Integer, nullable=False),
+    *(Column(name, Double) for name in SHARES),
+    Column("analysis_texts", Integer),
+    *(Column(name, Double if name.startswith(("value", "ratio")) else Integer) for name in PEAK_COLUMNS),
 )

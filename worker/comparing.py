@@ -1,7 +1,7 @@
 """Domains against each other, from the rows of their texts: once, when their job is closed."""
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ARRAY, Integer, any_, case, func, literal, select
 from sqlalchemy.orm import Session
 
+from app.analyses import metrics_of
 from app.tables import Job, Text, TextProfile
 from app.vocabulary import (
     COMPARED,
@@ -30,6 +31,7 @@ from worker.analysis import (
     welch,
 )
 from worker.core import Summary
+from worker.pool import Pool
 
 Values = NDArray[np.float64]
 Pair = tuple[str, str]
@@ -42,30 +44,89 @@ ROWS_AT_A_TIME = 1024
 
 @dataclass(frozen=True)
 class Texts:
-    """The measured texts of a domain, in ordinal order."""
+    """Texts of a domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
     positions: NDArray[np.int64]  # their places among all texts of the domain
     tokens: Values
 
+    def at(self, which: NDArray[np.bool_]) -> "Texts":
+        return Texts(self.ordinals[which], self.positions[which], self.tokens[which])
 
-def compare_domains(session: Session, job: Job, summaries: Mapping[str, Summary]) -> None:
-    """Write the comparisons of every two domains; `summaries` holds theirs and the pooled one."""
+
+@dataclass(frozen=True)
+class Analysed:
+    """The analysed texts of a domain, in ordinal order."""
+
+    ordinals: NDArray[np.int64]
+    values: Values  # (n, L, M), of the M metrics asked for
+    summary: Summary
+
+    @classmethod
+    def of(cls, pool: Pool) -> "Analysed":
+        return cls(
+            np.array(list(pool.analyses), np.int64),
+            pool.analysed_values(),
+            pool.analysis_spread.moments.summary(),
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of every two domains, in one scope and component: each statistic as (P, L, M)."""
+
+    place: tuple[str, str]
+    metrics: Sequence[str]
+    pairs: Sequence[Pair]
+    statistics: Mapping[str, Values]
+
+
+def compare_domains(
+    session: Session, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
+) -> Iterator[Comparison]:
+    """The comparisons of every two domains; `summaries` and `analysed` hold theirs and the pooled one."""
     pairs = list(combinations(sorted(summaries.keys() - {POOLED_DOMAIN}), 2))
     if not pairs:
         return
     pooled = summaries[POOLED_DOMAIN].mean
-    texts = _texts(session, job, most=HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1)))
+    texts = {domain: of for domain, of in _texts(session, job).items() if domain in summaries}
+    some = _spaced(texts, most=HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1)))
     for c, component in enumerate(job.options["components"]):
         for s, scope in enumerate(SCOPES):
             size = _rounding_sizes(pooled[c, s])
-            values = {domain: _values(session, job, texts[domain], (c, s), size.shape) for domain in texts}
-            if job.options.get("paired"):
-                found = [_compare_paired(a, b, texts, values, size) for a, b in pairs]
-            else:
-                samples = {domain: _sample(summary, c, s) for domain, summary in summaries.items()}
-                found = [_compare(a, b, texts, values, samples, size) for a, b in pairs]
-            _write(session, job, (scope, component), pairs, _corrected(found))
+            values = {domain: _values(session, job, some[domain], (c, s), size.shape) for domain in some}
+            samples = {domain: _sample(summary, (c, s)) for domain, summary in summaries.items()}
+            found = _compare_all(job, pairs, some, values, samples, size)
+            yield Comparison((scope, component), METRICS, pairs, found)
+    if metrics := metrics_of(job.options):
+        yield Comparison(("all", "block"), metrics, pairs, _compare_analysed(job, pairs, texts, analysed))
+
+
+def _compare_analysed(
+    job: Job, pairs: Sequence[Pair], texts: Mapping[str, Texts], analysed: Mapping[str, Analysed]
+) -> dict[str, Values]:
+    """Their values are differences of logarithms, or shares, whose rounding is relative to 1."""
+    chosen = {
+        domain: texts[domain].at(np.isin(texts[domain].ordinals, analysed[domain].ordinals))
+        for domain in texts
+    }
+    values = {domain: analysed[domain].values for domain in texts}
+    samples = {domain: _sample(analysed[domain].summary, ()) for domain in texts}
+    size = np.ones(next(iter(values.values())).shape[1:])
+    return _compare_all(job, pairs, chosen, values, samples, size)
+
+
+def _compare_all(
+    job: Job,
+    pairs: Sequence[Pair],
+    texts: Mapping[str, Texts],
+    values: Mapping[str, Values],
+    samples: Mapping[str, Sample],
+    size: Values,
+) -> dict[str, Values]:
+    if job.options.get("paired"):
+        return _corrected([_compare_paired(a, b, texts, values, size) for a, b in pairs])
+    return _corrected([_compare(a, b, texts, values, samples, size) for a, b in pairs])
 
 
 def _rounding_sizes(mean: Values) -> Values:
@@ -76,8 +137,8 @@ def _rounding_sizes(mean: Values) -> Values:
     return size
 
 
-def _sample(summary: Summary, c: int, s: int) -> Sample:
-    return Sample(summary.count[c, s], summary.mean[c, s], summary.var[c, s])
+def _sample(summary: Summary, at: tuple[int, ...]) -> Sample:
+    return Sample(summary.count[at], summary.mean[at], summary.var[at])
 
 
 def _compare(
@@ -107,14 +168,14 @@ def _compare_paired(
 def _corrected(found: Sequence[dict[str, Values]]) -> dict[str, Values]:
     """Each statistic as (P, L, M), with what follows from all tests of a metric together."""
     table = {name: np.stack([of_pair[name] for of_pair in found]) for name in found[0]}
-    p_values = [table["p_value"][..., m] for m in range(len(METRICS))]
+    p_values = [table["p_value"][..., m] for m in range(table["p_value"].shape[-1])]
     table["p_holm"] = np.stack([holm(p) for p in p_values], axis=-1)
     table["q_value"] = np.stack([benjamini_hochberg(p) for p in p_values], axis=-1)
     return table
 
 
-def _texts(session: Session, job: Job, most: int) -> dict[str, Texts]:
-    """Of each domain at most `most` measured texts, evenly spaced where there are more."""
+def _texts(session: Session, job: Job) -> dict[str, Texts]:
+    """All texts of each domain; `tokens` are 0 where a text could not be measured."""
     measured = case((TextProfile.error.is_(None), TextProfile.tokens))
     statement = (
         select(Text.domain, Text.ordinal, func.coalesce(measured, 0).label("tokens"))
@@ -128,15 +189,18 @@ def _texts(session: Session, job: Job, most: int) -> dict[str, Texts]:
     for row in session.execute(statement):
         ordinals.setdefault(row.domain, array("q")).append(row.ordinal)
         tokens.setdefault(row.domain, array("q")).append(row.tokens)
-    return {domain: _spaced(np.array(ordinals[domain]), np.array(tokens[domain]), most) for domain in tokens}
+    return {
+        domain: Texts(np.array(ordinals[domain]), np.arange(len(counts)), np.array(counts, np.float64))
+        for domain, counts in tokens.items()
+    }
 
 
-def _spaced(ordinals: NDArray[np.int64], tokens: NDArray[np.int64], most: int) -> Texts:
-    """`tokens` are 0 where the text could not be measured."""
-    positions = np.arange(len(ordinals))
-    step = positions * most // len(ordinals)
-    kept = (tokens > 0) & (np.diff(step, prepend=-1) > 0)
-    return Texts(ordinals[kept], positions[kept], tokens[kept].astype(np.float64))
+def _spaced(texts: Mapping[str, Texts], most: int) -> dict[str, Texts]:
+    """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured."""
+    return {
+        domain: of.at((of.tokens > 0) & (np.diff(of.positions * most // len(of.positions), prepend=-1) > 0))
+        for domain, of in texts.items()
+    }
 
 
 def _values(
@@ -160,24 +224,22 @@ def _values(
     return values
 
 
-def _write(
-    session: Session, job: Job, place: tuple[str, str], pairs: Sequence[Pair], found: Mapping[str, Values]
-) -> None:
+def write_comparisons(session: Session, job: Job, comparisons: Iterable[Comparison]) -> None:
+    rows = (row for comparison in comparisons for row in _rows(comparison))
     connection = session.connection().connection.driver_connection
     assert connection is not None
     columns = ", ".join(("job_id", *COMPARED, *COMPARISON_COUNTS, *COMPARISON_STATISTICS))
     with connection.cursor().copy(f"copy comparison ({columns}) from stdin") as copy:
-        for row in _rows(place, pairs, found):
+        for row in rows:
             copy.write_row((job.id, *row))
 
 
-def _rows(
-    place: tuple[str, str], pairs: Sequence[Pair], found: Mapping[str, Values]
-) -> Iterator[tuple[Any, ...]]:
+def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+    found = comparison.statistics
     counts = np.stack([found[name] for name in COMPARISON_COUNTS], -1).astype(np.int64).tolist()
     statistics = np.stack([found[name] for name in COMPARISON_STATISTICS], -1)
     cells = np.where(np.isfinite(statistics), statistics.astype(object), np.array(None)).tolist()
-    for p, pair in enumerate(pairs):
+    for p, pair in enumerate(comparison.pairs):
         for layer in range(statistics.shape[1]):
-            for m, metric in enumerate(METRICS):
-                yield metric, *place, layer, *pair, *counts[p][layer][m], *cells[p][layer][m]
+            for m, metric in enumerate(comparison.metrics):
+                yield metric, *comparison.place, layer, *pair, *counts[p][layer][m], *cells[p][layer][m]

@@ -9,14 +9,16 @@ bits from the same text in a batch, and results don't depend on who died when.
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from app import shards
-from app.shards import Claim, Measured
-from worker.core import TextProfile, profile_texts
-from worker.lease import Lease
+from app.shards import Claim, Fenced, Measured
+from worker.analysing import chosen, stored
+from worker.core import ANALYSES, ModelError, TextAnalysis, TextProfile, analyse_texts, profile_texts
+from worker.lease import Lease, Stopped
 from worker.station import Station
 
 TRY_FROM_ATTEMPT = 3
@@ -32,20 +34,44 @@ def measure(station: Station, claim: Claim, texts: Sequence[tuple[str, str]], le
 
     Raises: Fenced, Stopped.
     """
-    errors = _try_each(station, claim, texts, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
+    try:
+        _ = station.head if _wanted(claim) else None
+    except ModelError as error:  # then the job can't be done: each of its texts fails, and says why
+        return [_failed(claim, i, domain, str(error)) for i, (domain, _) in enumerate(texts)]
+    with station.sessions.begin() as session:
+        sampled = chosen(session, claim, [domain for domain, _ in texts])
+    errors = _try_each(station, claim, texts, sampled, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
     healthy = [i for i in range(len(texts)) if i not in errors]
     measured = {i: _failed(claim, i, texts[i][0], error) for i, error in errors.items()}
     for profile in _profiles(station, claim, [texts[i][1] for i in healthy]):
         lease.check()
         index = healthy[profile.ordinal]
         measured[index] = _row(claim, index, texts[index][0], profile)
+    analysed = [i for i in sorted(sampled) if measured[i].error is None]
+    for analysis in _analyses(station, claim, [texts[i][1] for i in analysed], lease):
+        index = analysed[analysis.ordinal]
+        if analysis.error is not None:
+            log.warning("text %d of job %s: %s", measured[index].ordinal, claim.job_id, analysis.error)
+        measured[index] = replace(measured[index], analysis=stored(analysis))
     return [measured[i] for i in range(len(texts))]
 
 
 def _profiles(station: Station, claim: Claim, texts: list[str]) -> Iterator[TextProfile]:
-    if claim.attempt < ALONE_FROM_ATTEMPT:
-        return profile_texts(station.model, texts, **_options(station, claim))
-    return profile_texts(station.model, texts, **_options(station, claim), token_budget=1)
+    options = _options(station, claim)
+    return profile_texts(station.model, texts, components=claim.options["components"], **options)
+
+
+def _analyses(station: Station, claim: Claim, texts: list[str], lease: Lease) -> Iterator[TextAnalysis]:
+    """Raises, in the middle of a row: Fenced, Stopped."""
+    wanted = _wanted(claim)
+    head = station.head if wanted else None
+    options = _options(station, claim)
+    return analyse_texts(station.model, texts, wanted, head=head, check=lease.check, **options)
+
+
+def _wanted(claim: Claim) -> list[str]:
+    """The analyses that need more than a pass through the layers."""
+    return [analysis for analysis in claim.options.get("analyses", ()) if analysis in ANALYSES]
 
 
 def _options(station: Station, claim: Claim) -> dict[str, Any]:
@@ -53,13 +79,13 @@ def _options(station: Station, claim: Claim) -> dict[str, Any]:
     return {
         "max_tokens": min(claim.options["max_tokens"] or limit, limit),
         "overflow": claim.options["overflow"],
-        "components": claim.options["components"],
         "window": claim.options.get("window"),
+        "token_budget": 1 if claim.attempt >= ALONE_FROM_ATTEMPT else None,
     }
 
 
 def _try_each(
-    station: Station, claim: Claim, texts: Sequence[tuple[str, str]], lease: Lease
+    station: Station, claim: Claim, texts: Sequence[tuple[str, str]], sampled: set[int], lease: Lease
 ) -> dict[int, str]:
     """Why some of the texts can't be measured, by their place in the shard."""
     crashes = Counter(claim.crashes)
@@ -75,8 +101,9 @@ def _try_each(
         with station.sessions.begin() as session:
             shards.suspect(session, claim, ordinal)
         try:
-            list(profile_texts(station.model, [text], **_options(station, claim)))
-        except DEVICE_LOST:
+            list(_profiles(station, claim, [text]))
+            list(_analyses(station, claim, [text] if index in sampled else [], lease))
+        except (DEVICE_LOST, Fenced, Stopped):
             raise
         except Exception as error:
             log.exception("text %d of job %s can't be measured", ordinal, claim.job_id)

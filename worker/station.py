@@ -2,12 +2,14 @@
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
+from torch import nn
 
-from worker.core import Model
+from worker.core import Model, load_head
 
 
 @dataclass(frozen=True)
@@ -24,3 +26,8 @@ class Station:
     lease_seconds: float
     drain_seconds: float
     stop_seconds: float
+
+    @cached_property
+    def head(self) -> nn.Linear:
+        """The language model head: loaded for the first job that needs it, and kept. Raises: ModelError."""
+        return load_head(self.model)

@@ -10,6 +10,7 @@ from app import jobs, plots
 from app.api import results
 from app.api.html import render
 from app.api.models import list_models
+from app.api.plots import measured
 from app.api.service import Service, ServiceDep
 from app.errors import JobNotFound
 from app.presentation import present
@@ -54,7 +55,6 @@ def _has_no_worker(service: Service, model: str) -> bool:
 def _what_there_is(job: JobOut) -> dict[str, Any]:
     if job.finished_at is None:
         return {"files": [], "pictures": {}}
-    measured = job.options.components if job.progress.done else []
     needs = {"transitions.csv": "block"}
     return {
         "files": [
@@ -63,8 +63,6 @@ def _what_there_is(job: JobOut) -> dict[str, Any]:
             if file.name not in needs or needs[file.name] in job.options.components
         ],
         "pictures": {
-            name: picture.title
-            for name, picture in plots.PICTURES.items()
-            if set(picture.components) <= set(measured)
+            name: picture for name, picture in plots.PICTURES.items() if picture.lack(measured(job)) is None
         },
     }

@@ -1,6 +1,6 @@
 """The pictures of finished jobs: drawn once, byte-stable."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,20 @@ from sqlalchemy.orm import Session
 from app import export, jobs, plots
 from app.api.results import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
-from app.plots import Format
+from app.comparisons import comparison_rows
+from app.errors import FileNotFound
+from app.first_token import first_token_rows
+from app.plots import Format, Measured, Row, Table
+from app.plots.effect import EFFECT
+from app.schemas import JobOut
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
+ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
+    "results": export.layer_rows,
+    "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
+    "first_token": first_token_rows,
+}
 
 router = APIRouter(tags=["files"])
 
@@ -33,12 +43,28 @@ def _endpoint(file_format: Format) -> Callable[..., Any]:
 def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Generator[bytes, None, None]:
     with service.sessions.begin() as session:
         job = jobs.get_finished(session, job_id)
-        caption, rows = _caption(service, session, job), list(export.layer_rows(session, job))
-    yield plots.draw(name, rows, caption, file_format)
+        state = service.present(session, job)
+        lack = plots.find(name).lack(measured(state))
+        if lack is not None:
+            raise FileNotFound(f"The job has no picture {name!r}. {lack}")
+        rows = list(ROWS[plots.find(name).table](session, job))
+    if not rows:
+        raise FileNotFound(
+            f"The job was finished before there was a picture {name!r}: its rows were not kept."
+        )
+    yield plots.draw(name, rows, _caption(state), file_format)
 
 
-def _caption(service: Service, session: Session, job: Job) -> str:
-    model = service.present(session, job).model
+def measured(job: JobOut) -> Measured:
+    return Measured(
+        components=job.options.components,
+        domains=sum(domain.done > 0 for domain in job.domains.values()),
+        analyses=job.options.analyses,
+    )
+
+
+def _caption(job: JobOut) -> str:
+    model = job.model
     revision = f" at revision {model.revision}" if model.revision else ""
     return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}"
 

@@ -19,7 +19,7 @@ from starlette.responses import MalformedRangeHeader
 from starlette.responses import RangeNotSatisfiable as NoSuchRange
 from starlette.types import Receive, Scope, Send
 
-from app import comparisons, export, files, jobs, parquet
+from app import comparisons, export, files, first_token, jobs, parquet
 from app.api.middleware import HEAD
 from app.api.service import Service, ServiceDep
 from app.api.spec import problems
@@ -61,6 +61,10 @@ def _comparison_json(service: Service, session: Session, job: Job) -> Iterator[s
     return comparisons.comparison_json(session, job, service.present(session, job))
 
 
+def _first_token_json(service: Service, session: Session, job: Job) -> Iterator[str]:
+    return first_token.first_token_json(session, job, service.present(session, job))
+
+
 FILES = (
     _streamed("results.csv", CSV, lambda _, session, job: export.results_csv(session, job)),
     _streamed("results.json", "application/json", _results_json),
@@ -69,6 +73,8 @@ FILES = (
     _streamed("transitions.csv", CSV, lambda _, session, job: export.transitions_csv(session, job)),
     _streamed("comparison.csv", CSV, lambda _, session, job: comparisons.comparison_csv(session, job)),
     _streamed("comparison.json", "application/json", _comparison_json),
+    _streamed("first_token.csv", CSV, lambda _, session, job: first_token.first_token_csv(session, job)),
+    _streamed("first_token.json", "application/json", _first_token_json),
     _streamed("results.parquet", PARQUET, lambda _, session, job: parquet.results_parquet(session, job)),
     _streamed("texts.parquet", PARQUET, lambda _, session, job: parquet.texts_parquet(session, job)),
     _streamed(

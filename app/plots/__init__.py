@@ -1,4 +1,4 @@
-"""Pictures from layer rows: the original study's four, and three that the first token can't distort.
+"""Pictures from a job's rows: the original study's four, and better ones.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
@@ -6,7 +6,11 @@
 - `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
 - `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
 - `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
-- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`.
+- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`;
+- `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
+  q < 0.05; of more than 16 pairs those that differ in most layers;
+- `first_token`: the first token's share of `delta_abs_mean` and of its sample variance, scope `all`;
+- `importance`: `relative_norm`, scope `rest`, against `ablation_nll`, of jobs with the analysis `ablation`.
 
 The study published its pictures without their definitions, and measured all tokens: the first four
 are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
@@ -15,19 +19,32 @@ nothing is drawn.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
 from app.errors import FileNotFound
 from app.plots.canvas import Format as Format
 from app.plots.canvas import encode
+from app.plots.effect import EFFECT
+from app.plots.first_token import FIRST_TOKEN
 from app.plots.heatmap import HEATMAP
-from app.plots.layers import Picture, Row, by_layer
+from app.plots.importance import IMPORTANCE
+from app.plots.picture import Measured as Measured
+from app.plots.picture import Picture
+from app.plots.picture import Row as Row
+from app.plots.picture import Table as Table
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 
-PICTURES: dict[str, Picture] = {**PROFILES, "variance_ranking": RANKING, "heatmap": HEATMAP}
+PICTURES: dict[str, Picture] = {
+    **PROFILES,
+    "variance_ranking": RANKING,
+    "heatmap": HEATMAP,
+    "effect": EFFECT,
+    "first_token": FIRST_TOKEN,
+    "importance": IMPORTANCE,
+}
 
 _one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety
 
@@ -39,17 +56,13 @@ def find(name: str) -> Picture:
     return PICTURES[name]
 
 
-def draw(name: str, rows: Iterable[Row], caption: str, file_format: Format) -> bytes:
-    """A picture of a job's layer rows: the same bytes for the same rows.
+def draw(name: str, rows: Sequence[Row], caption: str, file_format: Format) -> bytes:
+    """A picture of a job's rows: the same bytes for the same rows.
 
-    Raises: FileNotFound for an unknown name, or where the rows lack what the picture shows.
+    Raises: FileNotFound for an unknown name.
     """
     picture = find(name)
-    lines = by_layer(rows, picture.scope, picture.components)
-    missing = sorted(set(picture.components) - {line.component for line in lines})
-    if missing:
-        raise FileNotFound(f"The picture {name!r} shows {' and '.join(missing)}: this job has no rows of it.")
     with _one_at_a_time:
         figure = Figure(facecolor="white")
-        picture.draw(figure, lines, caption)
+        picture.draw(figure, rows, caption)
         return encode(figure, file_format)

@@ -1,5 +1,6 @@
 """Paper and pen of all pictures: colours, sizes, panels, title, caption, and the bytes in the end."""
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Literal
@@ -8,12 +9,16 @@ import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 Format = Literal["png", "svg"]
 
 WIDTH_INCHES = 12
 DOTS_PER_INCH = 150
-TITLE_INCHES, LEGEND_INCHES, CAPTION_INCHES = 0.5, 0.35, 0.6
+TITLE_INCHES, LEGEND_INCHES = 0.5, 0.35
+MARGIN_INCHES, LINE_INCHES = 0.23, 0.185  # of the caption
+LINE_CHARACTERS = 165
+LAYER_TICKS = 30
 
 INK, QUIET, FAINT, GRID = "#1f2933", "#52606d", "#cbd2d9", "#e4e7eb"
 # From the palette of Okabe and Ito, made to be told apart by colour-blind eyes.
@@ -42,28 +47,57 @@ matplotlib.rcParams.update(
 
 
 def panels(
-    figure: Figure, count: int, columns: int, height_inches: float, *, legend: bool = False, **shared: Any
+    figure: Figure,
+    heading: tuple[str, Sequence[str]],
+    count: int,
+    columns: int,
+    height_inches: float,
+    *,
+    legend: bool = False,
+    **shared: Any,
 ) -> list[Axes]:
-    """`count` axes in rows of `columns`, each row of the given height, between heading and caption."""
+    """`count` axes in rows of `columns`, each row of the given height, between title and caption."""
+    title, caption = heading
+    lines = [line for sentence in caption for line in textwrap.wrap(sentence, LINE_CHARACTERS)]
+    below = MARGIN_INCHES + LINE_INCHES * len(lines)
     rows = -(-count // columns)
     body = rows * height_inches
-    height = TITLE_INCHES + legend * LEGEND_INCHES + body + CAPTION_INCHES
+    height = TITLE_INCHES + legend * LEGEND_INCHES + body + below
     figure.set_size_inches(WIDTH_INCHES, height)
-    figure.set_layout_engine(
-        "constrained", rect=(0, CAPTION_INCHES / height, 1, body / height), w_pad=0.1, h_pad=0.08
-    )
+    figure.set_layout_engine("constrained", rect=(0, below / height, 1, body / height), w_pad=0.1, h_pad=0.08)
+    _frame(figure, title, lines)
     cells = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
     for unused in cells[count:]:
         unused.remove()
     return list(cells[:count])
 
 
-def frame(figure: Figure, title: str, caption: Sequence[str]) -> None:
+def _frame(figure: Figure, title: str, caption: Sequence[str]) -> None:
     height = figure.get_figheight()
     figure.text(0.01, 1 - 0.12 / height, title, va="top", fontsize=14, fontweight="bold")
     figure.text(
         0.01, 0.1 / height, "\n".join(caption), va="bottom", fontsize=9.5, color=QUIET, linespacing=1.4
     )
+
+
+def columns_and_height(count: int) -> tuple[int, float]:
+    """How so many panels stand side by side, and how high a row of them is."""
+    columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 9 else 4
+    return columns, {1: 5.2, 2: 3.2, 3: 2.6, 4: 2.2}[columns]
+
+
+def marker_size(layers: int) -> float:
+    return 4 if layers <= 40 else 3
+
+
+def number_layers(grid: Sequence[Axes], columns: int, layers: int) -> None:
+    """The layers along x, named below the lowest panels."""
+    for axes in grid:
+        axes.set_xlim(-0.5, layers - 0.5)
+        ticks = MaxNLocator(LAYER_TICKS // columns, integer=True, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_locator(ticks)
+    for axes in grid[-columns:]:
+        axes.set_xlabel("layer")
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:

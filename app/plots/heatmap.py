@@ -1,17 +1,20 @@
 """Layers along x, domains along y, and how much a layer contributes as a shade."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from app.plots.canvas import frame, panels
-from app.plots.layers import SCOPE_WORDS, Line
+from app.plots.canvas import panels
+from app.plots.lines import lines_in_scope
+from app.plots.picture import SCOPE_WORDS, Picture, Row
+from app.plots.scales import PLAIN
 
 SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
 LIGHT = 0.55  # of the scale: from here on figures are black
@@ -19,17 +22,16 @@ NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
 LAYER_TICKS = 40
 
 
-@dataclass(frozen=True)
-class Heatmap:
-    title: str
+@dataclass(frozen=True, kw_only=True)
+class Heatmap(Picture):
     metric: str
     unit: str
-    scope: str
-    components: tuple[str, ...] = ("block",)
 
-    def draw(self, figure: Figure, lines: list[Line], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+        lines = lines_in_scope(self, rows)
         values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
-        (axes,) = panels(figure, 1, 1, 1.2 + 0.45 * len(lines))
+        heading = self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"]
+        (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * len(lines))
         scale = _scale(values)
         shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
         axes.grid(visible=False)
@@ -41,17 +43,16 @@ class Heatmap:
         bar = figure.colorbar(shades, ax=axes, pad=0.01, fraction=0.03)
         if isinstance(scale, LogNorm):
             bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        bar.ax.yaxis.set_major_formatter(PLAIN)
         bar.ax.yaxis.set_minor_locator(NullLocator())
         bar.set_label(f"{self.metric} ({self.unit})")
-        frame(figure, self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"])
 
 
 HEATMAP = Heatmap(
-    "Contribution of each layer relative to the residual that enters it, by domain",
-    "relative_norm",
-    "no unit, log scale",
-    "rest",
+    title="Contribution of each layer relative to the residual that enters it, by domain",
+    metric="relative_norm",
+    unit="no unit, log scale",
+    scope="rest",
 )
 
 
@@ -67,5 +68,13 @@ def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> 
     for (domain, layer), value in np.ndenumerate(values):
         if not math.isnan(value):
             colour = "white" if value <= 0 or scale(value) < LIGHT else "black"
-            figure = f"{value:.2g}".removeprefix("0")  # .078: a cell has no room for the zero
-            axes.text(layer, domain, figure, ha="center", va="center", fontsize=7.5, color=colour)
+            axes.text(layer, domain, _figure(value), ha="center", va="center", fontsize=7.5, color=colour)
+
+
+def _figure(value: float) -> str:
+    """Two digits in four characters: a cell has no room for .078's zero."""
+    if value == 0 or value >= 10:
+        return f"{value:.0f}"
+    if value < 0.001:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{value:#.2g}".removeprefix("0")

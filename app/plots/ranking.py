@@ -1,41 +1,42 @@
 """The layers of each domain, ranked by how much they differ between texts."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import LOOKS, QUIET, frame, panels
-from app.plots.layers import SCOPE_WORDS, Line
+from app.plots.canvas import LOOKS, QUIET, panels
+from app.plots.lines import Line, lines_in_scope
+from app.plots.picture import SCOPE_WORDS, Picture, Row
 
 LAYERS_OF_HALF_WIDTH = 40  # bars of more layers need the whole width for their labels
 NO_VARIANCE = "no sample variance over fewer than two texts"
 
 
-@dataclass(frozen=True)
-class Ranking:
-    title: str
-    scope: str
-    components: tuple[str, ...]
+@dataclass(frozen=True, kw_only=True)
+class Ranking(Picture):
     column: str
 
-    def draw(self, figure: Figure, lines: list[Line], caption: str) -> None:
-        few = len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH
-        grid = panels(figure, len(lines), 2 if few and len(lines) > 1 else 1, 5.2 if len(lines) == 1 else 2.6)
+    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+        lines = lines_in_scope(self, rows)
+        columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
+        bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
+        heading = self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"]
+        grid = panels(figure, heading, len(lines), columns, 5.2 if len(lines) == 1 else 2.6)
         for axes, line in zip(grid, lines, strict=True):
             _draw_bars(axes, line, self.column)
             axes.set_title(line.title)
+        for axes in grid[-columns:]:
+            axes.set_xlabel("layer, the most varying first")
         figure.supylabel("sample variance of delta_abs_mean (activation²)", fontsize=11)
-        bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
-        frame(figure, self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"])
 
 
 RANKING = Ranking(
-    "Layers ranked by how much their mean absolute contribution varies between texts",
-    "all",
-    ("block",),
-    "delta_abs_mean_var",
+    title="Layers ranked by how much their mean absolute contribution varies between texts",
+    scope="all",
+    column="delta_abs_mean_var",
 )
 
 
@@ -45,7 +46,6 @@ def _draw_bars(axes: Axes, line: Line, column: str) -> None:
         ((v, layer) for v, layer in found if not math.isnan(v)), key=lambda bar: (-bar[0], bar[1])
     )
     axes.grid(visible=False, axis="x")
-    axes.set_xlabel("layer, the most varying first")
     if not ranking:
         axes.text(0.5, 0.5, NO_VARIANCE, transform=axes.transAxes, ha="center", color=QUIET)
         axes.set(xticks=[], yticks=[])

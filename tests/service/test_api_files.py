@@ -38,7 +38,7 @@ from tests.service.serving import serving
 
 NAMES = (
     *("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv"),
-    *("comparison.csv", "comparison.json"),
+    *("comparison.csv", "comparison.json", "first_token.csv", "first_token.json"),
     *("results.parquet", "texts.parquet", "comparison.parquet"),
 )
 

@@ -65,7 +65,7 @@ def test_a_submitted_job_is_stored_rung_for_and_described(
         "model": {"name": "demo", "source": "demo", **nothing},
         "options": {
             **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
-            **{"window": None, "paired": False},
+            **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
         },
         "started_at": None,
         "finished_at": None,
@@ -102,7 +102,7 @@ def test_options_are_stored_whole_and_in_canonical_order(api: httpx.Client) -> N
     options = {"components": ["mlp", "block"], "max_tokens": 5}
     stored = {
         **{"max_tokens": 5, "overflow": "truncate", "components": ["block", "mlp"]},
-        **{"window": None, "paired": False},
+        **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
     }
     assert submit(api, options=options)["options"] == stored
 

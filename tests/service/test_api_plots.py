@@ -5,11 +5,14 @@ from uuid import UUID
 
 import httpx
 import pytest
+from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.plots import PICTURES
+from app.tables import layer_profile
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import submit
+from tests.service.test_comparison import closed_job
 
 ABSENT = UUID(int=0)
 
@@ -18,17 +21,28 @@ def path(job_id: UUID, name: str) -> str:
     return f"/v1/jobs/{job_id}/plots/{name}"
 
 
+def ablated_job(sessions: sessionmaker[Session]) -> UUID:
+    """With what an ablation would have found."""
+    job_id, _ = closed_job(sessions, {"b": 3, "c": 2}, analyses=["ablation"])
+    row = layer_profile.c
+    ablated = {"analysis_texts": 2, "ablation_nll": 0.5 + row.layer, "ablation_nll_ci_low": row.layer}
+    with sessions.begin() as session:
+        analysed = (row.job_id == job_id) & (row.scope == "all") & (row.component == "block")
+        session.execute(update(layer_profile).where(analysed).values(ablated))
+    return job_id
+
+
 @pytest.mark.parametrize("name", PICTURES)
 def test_every_picture_comes_in_both_formats(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:
-    job = finished_job(sessions)
-    png, svg = api.get(path(job.id, f"{name}.png")), api.get(path(job.id, f"{name}.svg"))
+    job_id = ablated_job(sessions)
+    png, svg = api.get(path(job_id, f"{name}.png")), api.get(path(job_id, f"{name}.svg"))
     assert (png.status_code, svg.status_code) == (200, 200)
     assert png.headers["Content-Type"] == "image/png"
     assert png.content.startswith(b"\x89PNG")
     assert svg.headers["Content-Type"].startswith("image/svg+xml")
-    assert str(job.id) in svg.text
+    assert str(job_id) in svg.text
     assert "Model demo: demo at revision r1, float32" in svg.text
 
 
@@ -78,6 +92,51 @@ def test_what_was_not_measured_has_no_picture(
     answer = api.get(path(job.id, f"{missing}.png"))
     assert answer.status_code == 404
     assert answer.json()["type"].endswith("file-not-found")
+    assert "`components` leaves out" in answer.json()["detail"]
+
+
+def test_without_a_measured_text_there_is_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, failing=[0, 1, 2], outcome="cancelled")
+    answer = api.get(path(job.id, "relative.png"))
+    assert answer.status_code == 404
+    assert "None of the job's texts could be measured" in answer.json()["detail"]
+
+
+def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = closed_job(sessions, {"a": 4, "b": 5, "c": 3})
+    text = api.get(path(job_id, "effect.svg")).text
+    assert "a − b" in text
+    assert "(n = 3 and 5)" in text  # in scope rest, and the first text of a has one token
+    assert "over all 9 tests (layers × pairs); scope rest" in text
+
+
+def test_a_single_domain_has_no_effects(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = closed_job(sessions, {"b": 3})
+    answer = api.get(path(job_id, "effect.png"))
+    assert answer.status_code == 404
+    assert "sets domains against each other" in answer.json()["detail"]
+    assert f"/v1/jobs/{job_id}/plots/effect.png" not in api.get(f"/jobs/{job_id}").text
+
+
+def test_without_an_ablation_there_is_no_importance(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    assert "(n = 3; 2 ablated)" in api.get(path(ablated_job(sessions), "importance.svg")).text
+    job_id, _ = closed_job(sessions, {"b": 3})
+    answer = api.get(path(job_id, "importance.png"))
+    assert answer.status_code == 404
+    assert '`"analyses": ["ablation"]`' in answer.json()["detail"]
+    assert f"/v1/jobs/{job_id}/plots/importance.png" not in api.get(f"/jobs/{job_id}").text
+
+
+def test_a_job_whose_rows_are_missing_has_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    answer = api.get(path(finished_job(sessions).id, "effect.png"))
+    assert answer.status_code == 404
+    assert "before there was a picture 'effect'" in answer.json()["detail"]
 
 
 def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:

@@ -204,8 +204,8 @@ def test_of_more_texts_than_can_be_held_some_stand_for_all(
     job_id, _ = closed_job(sessions, {"a": 30, "b": 10}, failing=(7,))
     with sessions() as session:
         job = session.get_one(Job, job_id)
-        whole = comparing._texts(session, job, most=30)
-        some = comparing._texts(session, job, most=10)
+        whole = comparing._spaced(comparing._texts(session, job), most=30)
+        some = comparing._spaced(comparing._texts(session, job), most=10)
     assert (len(whole["a"].ordinals), len(whole["b"].ordinals)) == (29, 10)
     assert some["a"].positions.tolist() == list(range(0, 30, 3))
     assert some["b"].positions.tolist() == list(range(10))

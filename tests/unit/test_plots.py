@@ -2,71 +2,30 @@
 
 import math
 import re
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from app.errors import FileNotFound
-from app.plots import PICTURES, draw
+from app.plots import PICTURES, Measured, draw
 from app.plots.canvas import LOOKS, Format
 from app.plots.heatmap import HEATMAP
-from app.plots.layers import Picture, by_layer
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
-from app.vocabulary import COMPONENTS, METRICS, POOLED_DOMAIN, SCOPES, STATISTIC_COLUMNS
+from app.vocabulary import COMPONENTS, STATISTIC_COLUMNS
+from tests.picture_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_for, values_of, words
 
-CAPTION = "Model demo: demo, float32"
-DOMAINS = ("cpp", "finance", "numbers", "python")
 PNG_WIDTH = 1800
-
-
-def layer_rows(
-    domains: Sequence[str] = DOMAINS,
-    layers: int = 4,
-    texts: int = 5,
-    components: Sequence[str] = COMPONENTS,
-) -> list[dict[str, Any]]:
-    """Random numbers, all above zero; below two texts only the means."""
-    random = np.random.default_rng(0)
-    rows = []
-    for domain in (*domains, POOLED_DOMAIN):
-        for scope in SCOPES:
-            for component in components:
-                for layer in range(layers):
-                    place = {"domain": domain, "scope": scope, "component": component, "layer": layer}
-                    values: dict[str, float | None] = dict(
-                        zip(STATISTIC_COLUMNS, random.uniform(0.1, 3, len(STATISTIC_COLUMNS)), strict=True)
-                    )
-                    if texts < 2:
-                        values |= dict.fromkeys(set(STATISTIC_COLUMNS) - set(METRICS))
-                    rows.append({**place, "texts": texts, "tokens": 100, **values})
-    return rows
-
-
-def axes_of(picture: Picture, rows: list[dict[str, Any]]) -> list[Any]:
-    figure = Figure()
-    picture.draw(figure, by_layer(rows, picture.scope, picture.components), CAPTION)
-    return figure.axes
-
-
-def words(name: str, rows: list[dict[str, Any]], caption: str = CAPTION) -> list[str]:
-    """Matplotlib writes each text of an SVG into a comment before its outlines."""
-    return re.findall(r"<!-- (.*?) -->", draw(name, rows, caption, "svg").decode(), re.DOTALL)
-
-
-def values_of(rows: list[dict[str, Any]], column: str, **where: str) -> list[float]:
-    return [row[column] for row in rows if all(row[name] == value for name, value in where.items())]
+STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 
 
 @pytest.mark.parametrize("name", PICTURES)
 @pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), (4, 28, 45), (16, 2, 2)])
 def test_every_picture_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
-    rows = layer_rows([f"domain-{i}" for i in range(domains)], layers, texts)
+    rows = rows_for(name, [f"domain-{i}" for i in range(max(domains, PICTURES[name].domains))], layers, texts)
     assert draw(name, rows, CAPTION, "png").startswith(b"\x89PNG")
 
 
@@ -149,9 +108,9 @@ def test_a_layer_without_a_value_is_a_gap() -> None:
     assert [label.get_text() for label in axes_of(RANKING, rows)[0].get_xticklabels()].count("1") == 0
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", [name for name in PICTURES if PICTURES[name].table == "results"])
 def test_layers_that_write_nothing_are_drawn(name: str) -> None:
-    rows = layer_rows(["cpp"])
+    rows = rows_for(name, ["cpp"])
     for row in rows:
         row |= dict.fromkeys(STATISTIC_COLUMNS, 0.0)
     assert draw(name, rows, CAPTION, "png")
@@ -189,20 +148,20 @@ def test_a_heatmap_leaves_out_what_has_no_value() -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_titles_units_texts_and_scope_are_said(name: str) -> None:
-    rows = layer_rows(texts=45)
-    text = "\n".join(words(name, rows))
+    text = "\n".join(words(name, rows_for(name, texts=45)))
     assert CAPTION in text
+    assert PICTURES[name].title in text
     assert "layer" in text
-    assert text.count("(n = 45)") == len(DOMAINS)
-    assert ("ddof = 1" in text) == (name != "heatmap")  # which shows means alone
+    assert all(re.search(rf"{domain}.*?\(n = 45", text, re.DOTALL) for domain in DOMAINS)
+    assert ("ddof = 1" in text) == (name in STUDIED)
     scope = PICTURES[name].scope
     assert f"scope {scope}" in text
-    assert re.search(r"\((activation|activation²|activation, log scale|no unit, log scale)\)", text)
+    assert re.search(r"\((activation²?|no unit|standard deviations|nat)(, log scale)?\)", text)
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_no_variance_is_bare(name: str) -> None:
-    text = "\n".join(words(name, layer_rows()))
+    text = "\n".join(words(name, rows_for(name)))
     assert text.count("variance") == text.count("sample variance")
 
 
@@ -226,11 +185,42 @@ def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
         (["block", "mlp"], "components", "attention"),
         (["attention", "mlp"], "relative", "block"),
         (["mlp"], "variance_ranking", "block"),
-        ([], "mean_std", "block"),
     ],
 )
-def test_a_picture_of_what_was_not_measured_is_not_found(
-    components: list[str], name: str, missing: str
-) -> None:
-    with pytest.raises(FileNotFound, match=f"shows {missing}: "):
-        draw(name, layer_rows(components=components), CAPTION, "png")
+def test_a_picture_says_what_was_not_measured(components: list[str], name: str, missing: str) -> None:
+    lack = PICTURES[name].lack(Measured(components, domains=1))
+    assert lack == f"It shows {missing}, which the job's option `components` leaves out."
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_where_all_was_measured_a_picture_lacks_nothing(name: str) -> None:
+    assert PICTURES[name].lack(Measured(COMPONENTS, domains=2, analyses=["ablation"])) is None
+    assert "None of the job's texts" in (PICTURES[name].lack(Measured(COMPONENTS, domains=0)) or "")
+
+
+def test_a_long_caption_is_broken_within_the_picture() -> None:
+    figure = Figure()
+    long = " ".join(["a-model-with-a-long-source"] * 20)
+    PICTURES["relative"].draw(figure, layer_rows(), long)
+    figure.draw_without_rendering()
+    (caption,) = [text for text in figure.texts if "a-model" in text.get_text()]
+    assert caption.get_text().split()[:20] == long.split()
+    assert caption.get_window_extent().x1 < figure.bbox.x1
+    axes_below = min(axes.get_window_extent().y0 for axes in figure.axes)
+    assert caption.get_window_extent().y1 < axes_below
+
+
+@pytest.mark.parametrize(
+    ("value", "figure"),
+    [(0, "0"), (0.00012, "1e-4"), (0.0781, ".078"), (0.1, ".10"), (9.14, "9.1"), (327.6, "328")],
+)
+def test_figures_of_the_heatmap_fit_their_cells(value: float, figure: str) -> None:
+    rows = layer_rows(["cpp"], layers=1)
+    for row in rows:
+        row["relative_norm"] = value
+    assert [text.get_text() for text in axes_of(HEATMAP, rows)[0].texts] == [figure]
+
+
+def test_a_picture_says_which_analysis_it_needs() -> None:
+    lack = PICTURES["importance"].lack(Measured(COMPONENTS, domains=1, analyses=["logit_lens"]))
+    assert lack == 'It needs a job with the option `"analyses": ["ablation"]`.'

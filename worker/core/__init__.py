@@ -6,7 +6,7 @@ Needs torch, transformers, numpy and scipy, and nothing of the service.
 from worker.core.analysis import Activations, TextAnalysis, analyse_texts
 from worker.core.demo import ensure_demo_model
 from worker.core.engine import load_head, load_model
-from worker.core.first_token import FirstTokenShare, first_token_share
+from worker.core.first_token import FirstTokenShare, FirstTokenShares, first_token_share
 from worker.core.model import Model
 from worker.core.process import settle_threads
 from worker.core.profile import TextProfile, profile_texts
@@ -22,6 +22,7 @@ __all__ = [
     "SCOPES",
     "Activations",
     "FirstTokenShare",
+    "FirstTokenShares",
     "Model",
     "ModelError",
     "Moments",

@@ -5,7 +5,7 @@ layer ℓ starts from the one that entered it. Both end in the language model he
 so analyses are for a sample of the texts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -33,6 +33,7 @@ from worker.core.vocabulary import ANALYSES, ANALYSIS_METRICS, RunLayer
 _SLICE = {"cpu": HEAP_BLOCK - 2**12, "cuda": 256 * 2**20}
 # Tokens a row: the fewest that are measured at full speed, since a row's residuals are held, one a layer.
 _BUDGET = {"cpu": 512, "cuda": 16_384}
+Check = Callable[[], None]
 _LENS = slice(ANALYSIS_METRICS.index("lens_entropy"), None)
 _COSTS = slice(ANALYSIS_METRICS.index("lens_entropy"))
 
@@ -74,6 +75,7 @@ def analyse_texts(
     head: nn.Linear | None = None,
     window: int | None = None,
     token_budget: int | None = None,
+    check: Check = lambda: None,
 ) -> Iterator[TextAnalysis]:
     """Analyses texts as they come; one that cannot be analysed comes back with its error, alone.
 
@@ -82,6 +84,8 @@ def analyse_texts(
         analyses: which of ANALYSES; none: the activations alone, which every text comes with.
         head: what `load_head` gave; None: loaded now, if it is needed.
         token_budget: tokens a forward pass; None: 512 on a CPU, 16,384 on a GPU. Changes speed and memory.
+        check: called before every layer and every reading of a distribution; what it raises ends the
+            analysis, of which a single row can take minutes.
     Yields: one TextAnalysis a text, in ordinal order.
     Raises: ValueError, at once, for an argument out of range; ModelError if there is no head.
     """
@@ -93,18 +97,18 @@ def analyse_texts(
     if analyses and head is None:
         head = load_head(model)
     budget = token_budget or _BUDGET[torch.device(model.device).type]
-    measure = partial(_row_numbers, model, head, frozenset(analyses))
+    measure = partial(_row_numbers, model, head, frozenset(analyses), check)
     return in_rows(model, encoded, budget, measure, partial(_text_analysis, model, frozenset(analyses)))
 
 
 def _row_numbers(
-    model: Model, head: nn.Linear | None, analyses: frozenset[str], row: Sequence[Encoded]
+    model: Model, head: nn.Linear | None, analyses: frozenset[str], check: Check, row: Sequence[Encoded]
 ) -> Tensor:
     """(B, L · (5 + 13)) float64: of each text and layer its metrics, and what `largest` gives."""
     lengths = [text.tokens for text in row]
     ids, positions = row_inputs(model, row)
     with packed(model.module):
-        embedded, run = _layers(model, ids, positions, tuple(lengths))
+        embedded, run = _layers(model, ids, positions, tuple(lengths), check)
         states = [embedded]
         for layer in range(model.layers):
             states.append(run(layer, states[-1]))
@@ -112,12 +116,12 @@ def _row_numbers(
             torch.stack([largest(text) for text in torch.split(state[0], lengths)]) for state in states[1:]
         ]
         found = torch.stack([layer.to(model.device) for layer in peaks], 1)  # (B, L, 13)
-        values = _token_values(model, head, analyses, ids, states, run)
+        values = _token_values(model, head, analyses, ids, states, run, check)
     return torch.cat([_text_means(values, lengths), found], -1).flatten(1)
 
 
 def _layers(
-    model: Model, ids: Tensor, positions: Tensor, lengths: tuple[int, ...]
+    model: Model, ids: Tensor, positions: Tensor, lengths: tuple[int, ...], check: Check
 ) -> tuple[Tensor, RunLayer]:
     """The residual that enters layer 0, (1, N, D), and how to run a layer; what LlamaModel itself does."""
     module: Any = model.module
@@ -126,6 +130,7 @@ def _layers(
     kernel = KERNELS.get(model.attention, loop)
 
     def run(layer: int, residual: Tensor) -> Tensor:
+        check()
         after: Tensor = module.layers[layer](
             residual,
             attention_mask=None,
@@ -147,30 +152,32 @@ def _token_values(
     ids: Tensor,
     states: list[Tensor],
     run: RunLayer,
+    check: Check,
 ) -> Tensor:
     """(N, L, 5) float64, each token's part in the metrics, nan where not asked for; uses up the states."""
     shape = ids.shape[1], model.layers, len(ANALYSIS_METRICS)
     values = torch.full(shape, torch.nan, dtype=torch.float64, device=model.device)
     if head is not None and "logit_lens" in analyses:
-        for at, layer, final, lens in _distributions(model, head, states[-1], states[1:]):
+        for at, layer, final, lens in _distributions(model, head, states[-1], states[1:], check):
             values[at, layer, _LENS] = token_readings(final, lens)
     if head is not None and "ablation" in analyses:
         following = ids[0].roll(-1)  # of a text's last token another text's first, which `_text_means` drops
         last = states.pop()
         skip_each(states, run)
-        for at, layer, full, ablated in _distributions(model, head, last, states):
+        for at, layer, full, ablated in _distributions(model, head, last, states, check):
             values[at, layer, _COSTS] = token_costs(full, ablated, following[at])
     return values
 
 
 def _distributions(
-    model: Model, head: nn.Linear, last: Tensor, others: Sequence[Tensor]
+    model: Model, head: nn.Linear, last: Tensor, others: Sequence[Tensor], check: Check
 ) -> Iterator[tuple[slice, int, Tensor, Tensor]]:
     """Slice by slice, the next-token distribution of the last residual beside that of each other one."""
     read = partial(log_probabilities, norm=model.module.norm, head=head)
     for at in slices(last.shape[1], head.out_features, _SLICE[last.device.type]):
         reference = read(last[0, at])
         for layer, other in enumerate(others):
+            check()
             yield at, layer, reference, read(other[0, at])
 
 

@@ -10,13 +10,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FirstTokenShare:
-    """Of each layer, (L,) float64, dimensionless; nan = no value. The rest of the tokens has 1 − share."""
+    """Of each layer, (..., L) float64, dimensionless; nan = no value. Other tokens: 1 − share."""
 
     mean: Array  # of the mean over texts, 0 … 1; nan without a text, or where that mean is 0
     variance: Array  # of the variance over texts; nan with fewer than two texts, or where they are all equal
 
 
-def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTokenShare:
+class FirstTokenShares:
     """The first token's part in a metric that is a mean over tokens, such as `delta_abs_mean`.
 
     A text's value in scope `all` is a sum of two parts, the first token's and the others':
@@ -26,21 +26,52 @@ def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTo
     share of the variance can be negative or above 1.
 
     Args:
-        everything, first: (texts, L), the metric's values in scopes `all` and `first`; a text with a nan is
-            left out.
-        tokens: (texts,), T, as counted: at least 1.
-    Source: the decomposition of a sum's variance by covariances, Shorrocks 1982.
+        shape: of a text's values; nothing that is held grows with the texts.
+    Source: the decomposition of a sum's variance by covariances, Shorrocks 1982; sums of products about the
+        running means as in Welford 1962.
     """
-    known = ~np.isnan(everything + first).any(axis=1)
-    whole = everything[known]  # (n, L)
-    part = first[known] / tokens[known, None]
-    mean = _ratio(part.sum(axis=0), whole.sum(axis=0))
-    if len(whole) < 2:
-        return FirstTokenShare(mean, np.full(whole.shape[1], np.nan))
-    off = whole - whole.mean(axis=0)
-    varying = np.ptp(whole, axis=0) > 0  # equal values leave a rounding in `off`
-    covariance = ((part - part.mean(axis=0)) * off).sum(axis=0)
-    return FirstTokenShare(mean, _ratio(covariance, np.where(varying, (off * off).sum(axis=0), 0.0)))
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.texts = 0
+        self._part, self._whole, self._squares, self._products = np.zeros((4, *shape))
+
+    def add(self, everything: Array, first: Array, tokens: float) -> None:
+        """Counts a text, unless one of its values is nan.
+
+        Args:
+            everything, first: `shape`, the metric's values in scopes `all` and `first`.
+            tokens: T, as counted: at least 1.
+        """
+        part = first / tokens
+        if np.isnan(everything + part).any():
+            return
+        self.texts += 1
+        off = part - self._part
+        self._part += off / self.texts
+        before = everything - self._whole
+        self._whole += before / self.texts
+        after = everything - self._whole
+        self._products += off * after
+        self._squares += before * after
+
+    def share(self) -> FirstTokenShare:
+        """nan where there is no text, or nothing to share."""
+        if self.texts == 0:
+            return FirstTokenShare(*np.full((2, *self._whole.shape), np.nan))
+        return FirstTokenShare(_ratio(self._part, self._whole), _ratio(self._products, self._squares))
+
+
+def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTokenShare:
+    """`FirstTokenShares` of texts at hand.
+
+    Args:
+        everything, first: (texts, L).
+        tokens: (texts,).
+    """
+    shares = FirstTokenShares(everything.shape[1:])
+    for values in zip(everything, first, tokens, strict=True):
+        shares.add(*values)
+    return shares.share()
 
 
 def _ratio(over: Array, under: Array) -> Array:

@@ -203,6 +203,22 @@ def test_logits_that_are_not_finite_name_the_metric(folder: Path, analyses: tupl
     assert np.isnan(found.values).all()
 
 
+def test_whoever_checks_can_end_it_within_a_row(model: Model) -> None:
+    before = list(analyse_texts(model, TEXTS))
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(analyse_texts(model, TEXTS, check=check))
+    assert calls == 7
+    assert_same(list(analyse_texts(model, TEXTS)), before)
+
+
 def test_texts_are_read_as_they_are_needed(model: Model) -> None:
     read = 0
 

@@ -1,0 +1,143 @@
+"""How far two domains are apart, in every layer: Hedges' g with its interval, a panel for each pair."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from app.plots.canvas import (
+    INK,
+    LOOKS,
+    QUIET,
+    add_legend,
+    columns_and_height,
+    marker_size,
+    number_layers,
+    panels,
+)
+from app.plots.lines import column, shortened
+from app.plots.picture import SCOPE_WORDS, Picture, Row
+
+MOST_PAIRS = 16  # panels beyond would be too small to read, or the picture too high
+SIGNIFICANT = 0.05  # largest q
+LEAST_REACH = 0.5  # of the y axis to either side of 0: a medium effect
+LONGEST_INTERVAL = 2  # times the largest effect; few texts have longer ones, which are cut
+COLOUR = LOOKS[0][0]
+WORDS = "Above 0: the domain named first has the larger mean; bar: 95 % confidence interval of g"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The comparisons of two domains, by layer."""
+
+    rows: Sequence[Row]
+
+    @property
+    def title(self) -> str:
+        a, b = (shortened(self.rows[0][name]) for name in ("domain_a", "domain_b"))
+        texts = (max(row[name] for row in self.rows) for name in ("texts_a", "texts_b"))
+        return "{} − {}\n(n = {} and {})".format(a, b, *texts)
+
+    @property
+    def differing(self) -> int:
+        """Layers."""
+        return sum(_is_significant(row) for row in self.rows)
+
+    @property
+    def mean_effect(self) -> float:
+        effects = [abs(g) for g in column(self.rows, "hedges_g") if not math.isnan(g)]
+        return sum(effects) / len(effects) if effects else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect(Picture):
+    metric: str
+
+    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+        pairs = _pairs([row for row in rows if self._shows(row)])
+        shown = pairs if len(pairs) <= MOST_PAIRS else _most_differing(pairs)
+        reach, cut = _reach([row for pair in shown for row in pair.rows])
+        heading = self.title, [caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut]
+        columns, height = columns_and_height(len(shown))
+        grid = panels(figure, heading, len(shown), columns, height + 0.2, legend=True, sharey=True)
+        for axes, pair in zip(grid, shown, strict=True):
+            _draw_pair(axes, pair)
+        number_layers(grid, columns, len(shown[0].rows))
+        grid[0].set_ylim(-reach, reach)
+        figure.supylabel(f"Hedges' g of {self.metric} (standard deviations)", fontsize=11)
+        add_legend(figure, grid[0].get_lines()[1:3], [f"q < {SIGNIFICANT}", f"q ≥ {SIGNIFICANT}"])
+
+    def _shows(self, row: Row) -> bool:
+        place = row["metric"], row["scope"], row["component"]
+        return place == (self.metric, self.scope, self.components[0])
+
+    def _tests(self, pairs: Sequence[Pair]) -> str:
+        count = sum(row["q_value"] is not None for pair in pairs for row in pair.rows)
+        over = f"q: Benjamini and Hochberg over all {count} tests (layers × pairs)"
+        return f"{over}; {SCOPE_WORDS[self.scope]}"
+
+
+EFFECT = Effect(
+    title="How far the domains are apart in each layer",
+    metric="relative_norm",
+    scope="rest",
+    table="comparison",
+    domains=2,
+)
+
+
+def _pairs(rows: Sequence[Row]) -> list[Pair]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
+    return [Pair(sorted(of_pair, key=lambda row: row["layer"])) for _, of_pair in sorted(found.items())]
+
+
+def _most_differing(pairs: Sequence[Pair]) -> list[Pair]:
+    return sorted(pairs, key=lambda pair: (-pair.differing, -pair.mean_effect))[:MOST_PAIRS]
+
+
+def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair]) -> list[str]:
+    if len(shown) == len(pairs):
+        return []
+    others = [pair for pair in pairs if pair not in shown]
+    differing = sum(pair.differing > 0 for pair in others)
+    return [
+        f"Shown: of {len(pairs)} pairs the {len(shown)} with most layers of q < {SIGNIFICANT} "
+        f"(then: largest mean |g|); of the others {differing} have such a layer: comparison.csv holds all"
+    ]
+
+
+def _reach(rows: Sequence[Row]) -> tuple[float, list[str]]:
+    """How far the y axis goes to either side, and what is to be said of intervals beyond."""
+    effects = [abs(g) for g in column(rows, "hedges_g") if not math.isnan(g)]
+    ends = [abs(row[end]) for row in rows for end in ("g_ci_low", "g_ci_high") if row[end] is not None]
+    longest = LONGEST_INTERVAL * max(effects, default=0.0)
+    reach = 1.05 * max(LEAST_REACH, min(longest, max(ends, default=0.0)))
+    return reach, ["Intervals that reach beyond the axis are cut"] if max(ends, default=0.0) > reach else []
+
+
+def _draw_pair(axes: Axes, pair: Pair) -> None:
+    axes.axhline(0, color=QUIET, linewidth=0.8)
+    for significant in (True, False):
+        rows = [row for row in pair.rows if _is_significant(row) == significant]
+        layers, colour = column(rows, "layer"), COLOUR if significant else QUIET
+        axes.vlines(layers, column(rows, "g_ci_low"), column(rows, "g_ci_high"), color=colour, linewidth=1.1)
+        axes.plot(
+            layers,
+            column(rows, "hedges_g"),
+            color=colour,
+            marker="o" if significant else "D",
+            markerfacecolor=colour if significant else "white",
+            markersize=marker_size(len(pair.rows)),
+            linestyle="",
+        )
+    axes.set_title(pair.title)
+    if not any(row["hedges_g"] is not None for row in pair.rows):
+        axes.text(0.5, 0.55, "no value in any layer", transform=axes.transAxes, ha="center", color=INK)
+
+
+def _is_significant(row: Row) -> bool:
+    return row["q_value"] is not None and row["q_value"] < SIGNIFICANT

@@ -1,0 +1,94 @@
+"""The picture of importance: a point for every layer, with its number where there is room."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from app.plots.importance import IMPORTANCE, NO_VALUE
+from tests.picture_rows import DOMAINS, Rows, axes_of, importance_rows, values_of, words
+
+
+def panels_of(rows: Rows) -> list[Any]:
+    """Without the bar of shades."""
+    return [axes for axes in axes_of(IMPORTANCE, rows) if axes.get_title(loc="left")]
+
+
+def points(axes: Any) -> list[list[float]]:
+    found: list[list[float]] = axes.collections[-1].get_offsets().tolist()
+    return found
+
+
+def numbers(axes: Any) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_every_layer_is_a_point_at_what_it_writes_and_what_it_costs() -> None:
+    rows = importance_rows(layers=9)
+    panels = panels_of(rows)
+    titles = [axes.get_title(loc="left") for axes in panels]
+    assert titles == [f"{domain}\n(n = 5; 3 ablated)" for domain in DOMAINS]
+    for axes, domain in zip(panels, DOMAINS, strict=True):
+        written = values_of(rows, "relative_norm", domain=domain, scope="rest", component="block")
+        cost = values_of(rows, "ablation_nll", domain=domain, scope="all", component="block")
+        assert points(axes) == [list(both) for both in zip(written, cost, strict=True)]
+        assert sorted(numbers(axes), key=int) == [str(layer) for layer in range(9)]
+
+
+def test_bars_are_the_intervals_of_both() -> None:
+    rows = importance_rows(["cpp"], layers=1)
+    (axes,) = panels_of(rows)
+    upright, level = (bars.get_segments()[0].tolist() for bars in axes.collections[:2])
+    rest, whole = (
+        next(row for row in rows if (row["scope"], row["component"]) == (scope, "block"))
+        for scope in ("rest", "all")
+    )
+    x, y = rest["relative_norm"], whole["ablation_nll"]
+    assert upright == [[x, whole["ablation_nll_ci_low"]], [x, whole["ablation_nll_ci_high"]]]
+    assert level == [[rest["relative_norm_ci_low"], y], [rest["relative_norm_ci_high"], y]]
+
+
+def test_shades_and_bar_follow_the_depth() -> None:
+    rows = importance_rows(["cpp"], layers=12)
+    (axes,) = panels_of(rows)
+    lightness = np.array(axes.collections[-1].get_facecolors())[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(lightness) > 0).all()
+    assert "layer" in words("importance", rows)
+
+
+@pytest.mark.parametrize("layers", [28, 60])
+def test_numbers_cover_neither_points_nor_each_other(layers: int) -> None:
+    rows = importance_rows(layers=layers)
+    (figure,) = {axes.figure for axes in panels_of(rows)}
+    figure.draw_without_rendering()
+    for axes in figure.axes[: len(DOMAINS)]:
+        boxes = [Text.get_window_extent(text) for text in axes.texts]  # without lines to their points
+        dots = axes.transData.transform(points(axes))
+        assert len(boxes) > 0.8 * layers
+        assert not any(box.contains(*dot) for box in boxes for dot in dots)
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0])
+def test_costs_of_any_size_and_sign_are_told_apart(size: float) -> None:
+    rows = importance_rows(["cpp"], layers=3)
+    costs = iter((-0.02 * size, 0.01 * size, 4 * size))
+    for row in rows:
+        if (row["domain"], row["scope"], row["component"]) == ("cpp", "all", "block"):
+            row |= {"ablation_nll": next(costs), "ablation_nll_ci_low": None, "ablation_nll_ci_high": None}
+    (axes,) = panels_of(rows)
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(points(axes)))[:, 1]
+    assert (np.diff(heights) > 0.1).all()
+    assert (heights > 0).all()
+    assert (heights < 1).all()
+
+
+def test_a_domain_without_an_ablated_text_says_so() -> None:
+    rows = importance_rows()
+    for row in rows:
+        if row["domain"] == "cpp":
+            row["ablation_nll"] = None
+    panels = panels_of(rows)
+    assert numbers(panels[0]) == [NO_VALUE]
+    assert len(numbers(panels[1])) == 4
