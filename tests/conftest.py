@@ -27,6 +27,8 @@ from app.settings import ROOT, Settings
 from app.tables import Base
 from tests.processes import RunningStack
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin fight a busy machine
+
 READY_SECONDS = 60
 STOP_SECONDS = 60
 
