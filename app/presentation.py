@@ -85,7 +85,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
         finished_at=job.finished_at,
         progress=_progress(job, domains, now),
         domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
-        error=_error(job.error),
+        error=_error(job.error) if job.outcome else None,
         links=_links(job),
     )
 

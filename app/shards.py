@@ -101,15 +101,16 @@ class Measured:
 
 
 class Fenced(Exception):
-    """The shard is no longer this worker's, or its job is finished or gone."""
+    """The shard is no longer this worker's, or its job's end is due or past."""
 
-
-CLOSING_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
 
 OPEN = Shard.done_at.is_(None)
 FREE = or_(Shard.lease_until.is_(None), Shard.lease_until < CLOCK)
-WANTED = and_(Job.outcome.is_(None), Job.cancel_requested_at.is_(None))
+WANTED = and_(Job.outcome.is_(None), Job.cancel_requested_at.is_(None), Job.error.is_(None))
 HAS_OPEN = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN))
+DUE = and_(
+    Job.outcome.is_(None), or_(~HAS_OPEN, Job.cancel_requested_at.is_not(None), Job.error.is_not(None))
+)
 
 
 def claim(session: Session, model: str, lease_seconds: float, measured_with: dict[str, Any]) -> Claim | None:
@@ -220,12 +221,12 @@ def release(session: Session, claim: Claim) -> None:
 def commit(session: Session, claim: Claim, measured: Sequence[Measured]) -> None:
     """Close a shard with its rows, all or nothing; a second time is harmless.
 
-    A share of the job's row is held meanwhile, so that nothing is added to a finished job.
+    A share of the job's row is held meanwhile, so that nothing is added to a job whose end was asked for.
 
     Raises: Fenced if the shard is not the caller's any more.
     """
-    unfinished = select(Job.id).where(Job.id == claim.job_id, Job.outcome.is_(None))
-    if session.scalar(unfinished.with_for_update(read=True)) is None:
+    wanted = select(Job.id).where(Job.id == claim.job_id, WANTED)
+    if session.scalar(wanted.with_for_update(read=True)) is None:
         raise Fenced
     closed = session.scalar(
         update(Shard)
@@ -262,35 +263,7 @@ def _count(session: Session, claim: Claim, measured: Sequence[Measured]) -> None
         )
 
 
-def next_to_close(session: Session, model: str) -> Job | None:
-    """An unfinished job of the model without open shards, or whose end was asked for; locked for the caller.
-
-    One that another worker is closing or committing to is passed over: that worker looks again.
-    """
-    _allow_to_compute(session)
-    return session.scalars(
-        select(Job)
-        .where(Job.model == model, Job.outcome.is_(None))
-        .where(or_(Job.cancel_requested_at.is_not(None), ~HAS_OPEN))
-        .order_by(Job.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    ).one_or_none()
-
-
 def models_with_work(session: Session) -> Sequence[str]:
     """The models with a free shard or a job to be closed."""
     free_shard = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE))
-    to_do = or_(Job.cancel_requested_at.is_not(None), ~HAS_OPEN, free_shard)
-    return session.scalars(select(Job.model).where(Job.outcome.is_(None), to_do).distinct()).all()
-
-
-def unfinished_jobs(session: Session, model: str) -> Sequence[Job]:
-    """All unfinished jobs of a model, locked for the caller."""
-    _allow_to_compute(session)
-    unfinished = select(Job).where(Job.model == model, Job.outcome.is_(None)).order_by(Job.id)
-    return session.scalars(unfinished.with_for_update(skip_locked=True)).all()
-
-
-def _allow_to_compute(session: Session) -> None:
-    session.execute(select(func.set_config("idle_in_transaction_session_timeout", CLOSING_LIMIT, True)))
+    return session.scalars(select(Job.model).where(or_(DUE, and_(WANTED, free_shard))).distinct()).all()

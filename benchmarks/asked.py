@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app import export, jobs, shards
+from app import ending, export, jobs, shards
 from app.db import make_sessions
 from app.models import read_models
 from app.presentation import present
@@ -43,7 +43,7 @@ def _of_workers(session: Session) -> Iterator[tuple[str, Asking]]:
     yield "its texts", lambda s: shards.texts(s, claim)
     yield "renew the lease", lambda s: shards.renew(s, claim, LEASE_SECONDS)
     yield "commit the shard", lambda s: shards.commit(s, claim, measured)
-    yield "next job to be closed", lambda s: shards.next_to_close(s, MODEL)
+    yield "next job to be closed", lambda s: ending.next_to_close(s, MODEL)
     yield "models with work (sweep)", shards.models_with_work
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -35,6 +36,10 @@ STOP_SECONDS = 60
 START_SECONDS = 90
 STOP_SECONDS = 60
 SESSION_MARK = "TEST_SESSION"
+
+# A deadline says how busy the machine is: an example that another process holds up for 200 ms is no fault.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)

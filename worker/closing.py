@@ -1,13 +1,15 @@
 """The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
 
+import logging
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, shards
+from app import ending
 from app.analyses import unpacked
+from app.db import AWAY
 from app.tables import Job, Text, TextProfile, first_token, layer_profile
 from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES
 from worker.analysing import SAMPLING
@@ -17,50 +19,64 @@ from worker.pool import Pool
 
 ROWS_AT_A_TIME = 256
 
+log = logging.getLogger(__name__)
+
 
 def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
     """Close every job of a model that has no open shard left or whose end was asked for."""
     while True:
         with sessions.begin() as session:
-            job = shards.next_to_close(session, model)
+            job = ending.next_to_close(session, model)
             if job is None:
                 return
-            close(session, job, problem=None)
+            try:
+                with session.begin_nested():
+                    close(session, job)
+            except AWAY:
+                raise
+            except Exception as error:
+                log.exception("job %s can't be closed", job.id)
+                _close_without_statistics(session, job, error)
 
 
-def close(session: Session, job: Job, problem: dict[str, Any] | None) -> None:
-    """Write the statistics of what was measured, and the job's outcome, in the caller's transaction."""
+def close(session: Session, job: Job) -> None:
+    """Write the statistics of what was measured, and the job's outcome, in the caller's transaction.
+
+    Whoever cancels or deletes the job meanwhile waits for the writing, and not for what is computed before.
+    """
     domains = _pool(session, job)
     summaries = {domain: pool.spread.moments.summary() for domain, pool in sorted(domains.items())}
     analysed = {domain: Analysed.of(pool) for domain, pool in domains.items()}
-    for domain, summary in summaries.items():
-        session.execute(insert(layer_profile), list(domains[domain].rows(domain, summary)))
-        session.execute(insert(first_token), list(domains[domain].first_token_rows(domain)))
-    write_comparisons(session, job, list(compare_domains(session, job, summaries, analysed)))
+    layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
+    firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
+    comparisons = list(compare_domains(session, job, summaries, analysed))
+    if not ending.lock(session, job):
+        return
+    if domains:
+        session.execute(insert(layer_profile), layers)
+        session.execute(insert(first_token), firsts)
+    elif job.cancel_requested_at is None:
+        job.error = job.error or _nothing_succeeded(session, job)
+    write_comparisons(session, job, comparisons)
     job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
-    if problem is None and not domains:
-        problem = _nothing_succeeded(session, job)
-    finished_at = jobs.now(session)
-    if job.cancel_requested_at is not None:
-        job.outcome = "cancelled"
-    elif problem is not None:
-        job.outcome, job.error = "failed", problem
-    else:
-        job.outcome = "succeeded"
-    job.finished_at = finished_at
+    ending.finish(session, job)
+
+
+def _close_without_statistics(session: Session, job: Job, error: Exception) -> None:
+    if ending.lock(session, job):
+        detail = (
+            f"The texts' values are there, their statistics could not be computed: {ending.reason(error)}"
+        )
+        job.error = ending.problem("no-statistics", "The statistics can't be computed", detail)
+        ending.finish(session, job)
 
 
 def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
     """Fail the unfinished jobs of a model that can't be loaded; what was committed of them is kept."""
-    problem = {
-        "type": "urn:layerscope:problem:model-unavailable",
-        "title": "The model can't be loaded",
-        "status": 503,
-        "detail": detail,
-    }
+    problem = ending.problem("model-unavailable", "The model can't be loaded", detail, status=503)
     with sessions.begin() as session:
-        for job in shards.unfinished_jobs(session, model):
-            close(session, job, problem)
+        ending.doom(session, Job.model == model, problem)
+    close_jobs(sessions, model)
 
 
 def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
@@ -68,24 +84,21 @@ def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
         select(TextProfile.error).where(TextProfile.job_id == job.id).order_by(TextProfile.ordinal).limit(1)
     )
     detail = f"None of the {job.texts} texts could be profiled; the first: {session.scalar(first)}"
-    return {
-        "type": "urn:layerscope:problem:no-text-succeeded",
-        "title": "No text succeeded",
-        "detail": detail,
-    }
+    return ending.problem("no-text-succeeded", "No text succeeded", detail)
 
 
 def _pool(session: Session, job: Job) -> dict[str, Pool]:
     pools: dict[str, Pool] = {}
     shape = (len(job.options["components"]), len(SCOPES), -1, len(METRICS))
-    for text in _measured(session, job):
-        values = np.frombuffer(text.values, "<f8").reshape(shape)
-        for name in (text.domain, POOLED_DOMAIN):
-            if name not in pools:
-                pools[name] = Pool(job, values.shape)
-            pools[name].add(values, text.tokens)
-            if text.analysis is not None:
-                pools[name].add_analysis(text.ordinal, unpacked(text.analysis))
+    with _measured(session, job) as texts:
+        for text in texts:
+            values = np.frombuffer(text.values, "<f8").reshape(shape)
+            for name in (text.domain, POOLED_DOMAIN):
+                if name not in pools:
+                    pools[name] = Pool(job, values.shape)
+                pools[name].add(values, text.tokens)
+                if text.analysis is not None:
+                    pools[name].add_analysis(text.ordinal, unpacked(text.analysis))
     return pools
 
 

@@ -219,8 +219,9 @@ def _values(
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
     values = np.empty((len(texts.ordinals), *shape))
-    for i, piece in enumerate(session.scalars(statement)):
-        values[i] = np.frombuffer(piece, "<f8").reshape(shape)
+    with session.scalars(statement) as pieces:
+        for i, piece in enumerate(pieces):
+            values[i] = np.frombuffer(piece, "<f8").reshape(shape)
     return values
 
 

@@ -8,16 +8,19 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from app import queue, shards
+from app import ending, queue, shards
 from app.db import AWAY
 from app.shards import Claim, Fenced, Measured
+from app.tables import Job
 from worker.closing import close_jobs
 from worker.lease import Lease, Stopped
-from worker.measuring import DEVICE_LOST, measure
+from worker.measuring import ALONE_FROM_ATTEMPT, DEVICE_LOST, measure
 from worker.station import Station
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
+LAST_ATTEMPT = ALONE_FROM_ATTEMPT  # an error that comes even then is no text's, and comes again
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +62,9 @@ def _claim(station: Station) -> Claim | None:
 
 
 def _work(station: Station, claim: Claim) -> None:
-    with station.sessions.begin() as session:
-        texts = shards.texts(session, claim)
     try:
+        with station.sessions.begin() as session:
+            texts = shards.texts(session, claim)
         with Lease(station, claim) as lease:
             queue.ring(station.redis, station.name)  # another worker may be free
             measured = measure(station, claim, texts, lease)
@@ -76,10 +79,20 @@ def _work(station: Station, claim: Claim) -> None:
     except DEVICE_LOST:
         log.exception("the device is lost to this process, with shard %s/%d", claim.job_id, claim.number)
         os._exit(1)  # RQ would catch a SystemExit
-    except Exception:
+    except Exception as error:
         log.exception("shard %s/%d failed at attempt %d", claim.job_id, claim.number, claim.attempt)
         with station.sessions.begin() as session:
             shards.give_back(session, claim)
+            if claim.attempt >= LAST_ATTEMPT:
+                ending.doom(session, Job.id == claim.job_id, _hopeless(claim, error))
+
+
+def _hopeless(claim: Claim, error: Exception) -> dict[str, Any]:
+    detail = (
+        f"The texts {claim.first_ordinal} to {claim.end_ordinal - 1} could not be measured and stored"
+        f" in {claim.attempt} attempts; the last: {ending.reason(error)}"
+    )
+    return ending.problem("shard-failed", "A part of the job can't be measured", detail)
 
 
 def _commit(station: Station, claim: Claim, measured: Sequence[Measured]) -> None:

@@ -47,6 +47,7 @@ class House:
         self.postgres, self.valkey = running.children
         self.api, *self.workers = stack.supervisor.children
         self.injection = injection
+        self.outage = False  # whether the documented 503 may be answered
         self.client = httpx.Client(base_url=self.base_url, timeout=30, trust_env=False)
 
     def submit(self, texts: list[tuple[str, str]], key: str | None = None) -> str:
@@ -79,9 +80,9 @@ class House:
     def processes(self) -> list[int]:
         return [child.process.pid for child in (self.api, *self.workers) if child.is_alive()]
 
-    def kill_at(self, point: str, seconds: float = 60) -> Event:
-        died = self.injection.inflict("kill", point, seconds)
-        wait_until_gone([died.pid])
+    def kill_at(self, point: str, times: int = 1) -> list[Event]:
+        died = self.injection.inflict("kill", point, times, seconds=60)
+        wait_until_gone([event.pid for event in died])
         return died
 
     def recovery(self, died: Event) -> float | None:
@@ -149,6 +150,7 @@ def standing_house(folder: Path, model: Path) -> Iterator[House]:
             "LAYERSCOPE_MODELS": models,
             "LAYERSCOPE_LEASE_SECONDS": SCALE.lease_seconds,
             "LAYERSCOPE_SWEEP_SECONDS": SCALE.sweep_seconds,
+            "LAYERSCOPE_DRAIN_SECONDS": SCALE.lease_seconds,
             "LAYERSCOPE_SHARD_TEXTS": TEXTS_PER_SHARD,
             "LAYERSCOPE_DATABASE_URL": running.database_url,
             "LAYERSCOPE_REDIS_URL": running.redis_url,

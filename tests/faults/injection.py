@@ -1,7 +1,6 @@
 """The test's side of the injected faults: tokens that processes find, events that they note."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -33,6 +32,8 @@ class Injection:
         folder.mkdir()
         self.folder = folder
         self._numbers = count()
+        self._events: list[Event] = []
+        self._read = 0
         (folder / "events").touch()
         self.slow(0)
         self.clock(0)
@@ -50,25 +51,30 @@ class Injection:
         new.write_text(str(seconds))
         new.replace(self.folder / name)
 
-    def arm(self, deed: str, point: str) -> Path:
-        token = self.folder / f"{deed}.{point}.{next(self._numbers)}"
-        token.touch()
-        return token
+    def arm(self, deed: str, point: str) -> None:
+        (self.folder / f"{deed}.{point}.{next(self._numbers)}").touch()
 
-    def inflict(self, deed: str, point: str, seconds: float = 30) -> Event:
-        """The next process to reach the point gets it; the event of its end or stop."""
+    def inflict(self, deed: str, point: str, times: int = 1, seconds: float = 30) -> list[Event]:
+        """The next processes to reach the point get it; the events of their end or stop."""
         known = len(self.events(deed))
-        token = self.arm(deed, point)
-        wait_for(lambda: not token.exists() and len(self.events(deed)) > known, seconds)
-        return self.events(deed)[-1]
+        for _ in range(times):
+            self.arm(deed, point)
+        wait_for(lambda: len(self.events(deed)) == known + times, seconds * times)
+        return self.events(deed)[known:]
 
     def events(self, point: str, since: float = 0) -> list[Event]:
         return [event for event in self._all() if event.point == point and event.at >= since]
 
-    def _all(self) -> Iterator[Event]:
-        for line in (self.folder / "events").read_text().splitlines():
+    def _all(self) -> list[Event]:
+        """Read on from where the last look ended: a whole matrix has a long tale to tell."""
+        with (self.folder / "events").open("rb") as events:
+            events.seek(self._read)
+            *lines, _ = events.read().split(b"\n")
+        for line in lines:
             facts = json.loads(line)
-            yield Event(facts.pop("at"), facts.pop("pid"), facts.pop("point"), facts)
+            self._events.append(Event(facts.pop("at"), facts.pop("pid"), facts.pop("point"), facts))
+            self._read += len(line) + 1
+        return self._events
 
     def held_by(self, pid: int, at: float) -> tuple[str, int] | None:
         """The shard that a process had claimed and not committed at a moment."""

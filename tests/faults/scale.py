@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Scale:
     name: str
     texts: int
-    lease_seconds: float
+    lease_seconds: float  # a slice of a worker's time is as long, as by default
     sweep_seconds: float
     stalled_seconds: float  # of fault 6
     hammered_seconds: float  # of fault 8

@@ -1,6 +1,7 @@
-"""A stop that a forward pass holds up: the shard is given back unmeasured, and the process goes."""
+"""Stops that come when nobody is free to hear them: no attempt is wasted, and the exit code is 0."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,6 +58,37 @@ def test_a_worker_in_a_long_forward_pass_leaves_and_wastes_no_attempt(
     wait_for(lambda: injection.events("held up"), 60)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
+    assert_untouched(sessions)
+
+
+def assert_untouched(sessions: sessionmaker[Session]) -> None:
     with sessions() as session:
         shard = session.scalars(select(Shard)).one()
     assert (shard.attempt, shard.lease_until, shard.done_at) == (0, None, None)
+
+
+def hears(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Whether it does something of its own about a signal."""
+    caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
+    return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_worker_that_has_just_started_leaves(
+    sessions: sessionmaker[Session], worker: subprocess.Popen[bytes], number: signal.Signals
+) -> None:
+    submit(sessions, [("cpp", "int x;")], model=MODEL)
+    wait_for(lambda: hears(worker, signal.SIGTERM) and hears(worker, signal.SIGINT))
+    worker.send_signal(number)
+    assert worker.wait(20) == 0
+    assert_untouched(sessions)
+
+
+def test_a_worker_that_loads_its_model_leaves(
+    sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
+) -> None:
+    submit(sessions, [("cpp", "int x;")], model=MODEL)
+    wait_for(lambda: injection.events("loading"), 60)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert_untouched(sessions)

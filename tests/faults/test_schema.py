@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, func, make_url, select
 
 from app.db import alembic_config, make_engine, make_sessions, migrate
-from app.tables import Base, Job
+from app.tables import Base, Job, Text, TextProfile
 from tests.faults.trial import report
 from tests.faults.watch import Rows
 from tests.service.finished_job import finished_job
@@ -15,8 +15,10 @@ from tests.service.finished_job import finished_job
 def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: str) -> None:
     migrate(empty_database_url)
     fill(empty_database_url)
+    rows = measured_texts(empty_database_url)
     step_down(empty_database_url)
     migrate(empty_database_url)
+    assert measured_texts(empty_database_url) == rows > 0
     assert differences(empty_database_url) == []
     migrate(empty_database_url, "base")
     migrate(empty_database_url)
@@ -32,6 +34,14 @@ def fill(url: str) -> None:
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(Job))
     engine.dispose()
+
+
+def measured_texts(url: str) -> int:
+    engine = make_engine(url)
+    with make_sessions(engine)() as session:
+        rows = session.scalar(select(func.count()).select_from(Text).join(TextProfile))
+    engine.dispose()
+    return rows or 0
 
 
 def step_down(url: str) -> None:

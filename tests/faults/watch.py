@@ -2,11 +2,12 @@
 
 import csv
 import io
+import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
 import psutil
@@ -125,14 +126,39 @@ def read_rows(texts_csv: bytes, texts: int) -> Rows:
     return Rows(measured, errors, texts - len(measured | errors.keys()), duplicated)
 
 
-def nothing_left_behind(house: House, job_id: str) -> None:
-    """No lease, no shard open, no transaction, no connection of a process that is gone."""
+def everything_settled(house: House) -> None:
+    """No job unfinished, no lease, no transaction, no connection of a process that is gone."""
+    for left in (unfinished_jobs, leases, open_transactions, strange_connections):
+        # Of a process that is gone they end when the server notices.
+        wait_for(lambda left=left: not left(house), SCALE.recovery_seconds)  # type: ignore[misc]
+
+
+def unfinished_jobs(house: House) -> int:
+    return _count(house, "select count(*) from job where outcome is null")
+
+
+def leases(house: House) -> int:
+    """A shard that was in hand when its job was cancelled keeps its lease until it runs out."""
+    return _count(house, "select count(*) from shard where lease_until > clock_timestamp()")
+
+
+def _count(house: House, query: LiteralString) -> int:
     with house.database() as connection:
-        left = "select count(*) from shard where job_id = %s and (lease_until is not null or done_at is null)"
-        assert connection.execute(left, (job_id,)).fetchone() == (0,)
-    # A transaction or connection whose process is gone ends when the server notices.
-    wait_for(lambda: not open_transactions(house), SCALE.recovery_seconds)
-    wait_for(lambda: not strange_connections(house), SCALE.recovery_seconds)
+        ((count,),) = connection.execute(query).fetchall()
+    return int(str(count))
+
+
+def server_errors(house: House) -> Counter[str]:
+    """How often the API has answered each status from 500 on, by its own count."""
+    return errors_in(house.client.get("/metrics").text)
+
+
+def errors_in(metrics: str) -> Counter[str]:
+    counts = re.findall(r'layerscope_http_requests_total\{.*status="(5\d\d)"\} (\S+)', metrics)
+    errors: Counter[str] = Counter()
+    for status, times in counts:
+        errors[status] += int(float(times))
+    return errors
 
 
 def open_transactions(house: House) -> list[object]:

@@ -13,6 +13,8 @@ from app.models import ModelConfig
 from app.settings import Settings
 from app.tables import Model
 from tests.tiny import causal_model, save
+from worker import loading
+from worker.core import load_model
 from worker.loading import agree, load
 
 FOUND = {"source": "demo", "machine": "A", "matmul": "onednn", "reduction": "eager"}
@@ -73,3 +75,25 @@ def test_a_worker_measures_with_what_was_chosen_before_it(
     with overtaken(engine, chosen):
         model, facts = load("tiny", config, settings, sessions)
     assert (model.matmul, facts) == (choice, chosen)
+
+
+@pytest.mark.skipif(not HAS_TWO_PRODUCTS, reason="there is one product to choose from")
+def test_what_was_chosen_before_is_asked_for_before_the_model_is_loaded(
+    sessions: sessionmaker[Session],
+    settings: Settings,
+    config: ModelConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, facts = load("tiny", config, settings, sessions)
+    with sessions.begin() as session:
+        other = "default" if facts["matmul"] == "onednn" else "onednn"
+        session.get_one(Model, "tiny").measured_with = facts | {"matmul": other}
+    loads = []
+
+    def counted(*given: Any, **named: Any) -> Any:
+        loads.append(given)
+        return load_model(*given, **named)
+
+    monkeypatch.setattr(loading, "load_model", counted)
+    model, _ = load("tiny", config, settings, sessions)
+    assert (model.matmul, len(loads)) == (other, 1)

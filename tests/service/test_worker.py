@@ -1,6 +1,7 @@
 """Real worker processes on real servers: a job goes in, its statistics come out, whatever happens."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -175,6 +176,27 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_and_the_worker(
     assert job.error is not None
     assert "nowhere/at/all" in job.error["detail"]
     assert worker.wait(END_SECONDS) == 1
+
+
+def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sessions, resident: None) -> None:
+    """A row that is there already is a fault of ours; no number of attempts takes it away."""
+    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=RESIDENT)
+    with sessions.begin() as session:
+        row = TextProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="a stranger's")
+        session.add(row)
+    job = finished(sessions, job_id)
+    assert job.status == "failed"
+    assert job.error is not None
+    assert re.search(
+        r"The texts 7 to 13 could not be measured and stored in \d+ attempts", job.error["detail"]
+    )
+    assert "duplicate key" in job.error["detail"]
+    assert set(range(7)) < values(sessions, job_id).keys()
+    with sessions() as session:
+        leased = select(func.count()).where(Shard.job_id == job_id, Shard.lease_until.is_not(None))
+        assert session.scalar(leased) == 0
+    later = submit(sessions, TEXTS, model=RESIDENT)
+    assert finished(sessions, later).status == "succeeded"
 
 
 def test_a_killed_workers_shard_is_measured_by_another(sessions: Sessions, start: Start) -> None:

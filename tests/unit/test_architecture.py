@@ -16,7 +16,7 @@ APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 CORE = sorted((ROOT / "worker" / "core").glob("*.py"))
 ANALYSIS = sorted((ROOT / "worker" / "analysis").glob("*.py"))
-ENTRY_POINTS = ("app/cli.py", "app/stack.py", "worker/__main__.py")
+ENTRY_POINTS = ("app/cli.py", "app/stack.py", "worker/process.py")
 
 
 def module_of(file: Path) -> str:

@@ -116,8 +116,8 @@ def wrap_tasks(tasks: ModuleType) -> None:
 def wrap_closing(closing: ModuleType) -> None:
     original = closing.close
 
-    def close(session: Any, job: Any, problem: Any) -> None:
-        original(session, job, problem)
+    def close(session: Any, job: Any) -> None:
+        original(session, job)
         if is_armed("long", "closing"):
             time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
         note("closed", job=str(job.id))
@@ -164,6 +164,16 @@ def wrap_resident(resident: ModuleType) -> None:
     resident.ResidentWorker._install_signal_handlers = install
 
 
+def wrap_loading(loading: ModuleType) -> None:
+    original = loading.load_model
+
+    def load_model(*given: Any, **named: Any) -> Any:
+        note("loading")
+        return original(*given, **named)
+
+    loading.load_model = load_model  # type: ignore[attr-defined]
+
+
 def wrap_rq_utils(utils: ModuleType) -> None:
     """RQ's clock, by which it stamps heartbeats and messages; our own code reads no wall clock at all."""
     original = utils.now
@@ -176,6 +186,7 @@ WRAPPERS: dict[str, Callable[[ModuleType], None]] = {
     "worker.closing": wrap_closing,
     "worker.measuring": wrap_measuring,
     "worker.core.profile": wrap_profile,
+    "worker.loading": wrap_loading,
     "worker.resident": wrap_resident,
     "rq.utils": wrap_rq_utils,
 }

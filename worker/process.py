@@ -1,0 +1,83 @@
+"""A worker process: loads its model once, then works its one queue until a signal."""
+
+import argparse
+import logging
+import sys
+import threading
+
+from redis import Redis, RedisError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app import queue
+from app.db import make_engine, make_sessions
+from app.errors import ConfigurationError
+from app.models import read_models
+from app.settings import Settings
+from worker.closing import fail_jobs
+from worker.core import ModelError, settle_threads
+from worker.loading import load
+from worker.resident import stay
+from worker.station import Station
+from worker.tasks import occupy
+
+log = logging.getLogger("worker")
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(prog="worker", description=__doc__)
+    arguments.add_argument("--model", required=True, help="a table of models.toml")
+    name = arguments.parse_args().model
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        return run(name, Settings())
+    except ConfigurationError as error:
+        print(error.detail, file=sys.stderr)
+        return 1
+
+
+def run(name: str, settings: Settings) -> int:
+    """Work until a signal: 0; 1 where the model can't be loaded."""
+    settle_threads()
+    models = read_models(settings.models)
+    if name not in models:
+        raise ConfigurationError(f"{settings.models} lists no model {name!r}, only {', '.join(models)}.")
+    if settings.database_url is None or settings.redis_url is None:
+        raise ConfigurationError("A worker needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL.")
+    sessions = make_sessions(
+        make_engine(settings.database_url, pool_size=5, idle_in_transaction_seconds=settings.lease_seconds)
+    )
+    redis = queue.connect(settings.redis_url)
+    try:
+        model, facts = load(name, models[name], settings, sessions)
+    except ModelError as error:
+        log.error("%s", error)
+        _fail_jobs(name, sessions, redis, str(error))
+        return 1
+    station = Station(
+        name=name,
+        model=model,
+        measured_with=facts,
+        max_tokens=facts["max_tokens"],
+        sessions=sessions,
+        redis=redis,
+        stopping=threading.Event(),
+        lease_seconds=settings.lease_seconds,
+        drain_seconds=settings.drain_seconds,
+        stop_seconds=settings.stop_seconds,
+    )
+    occupy(station)
+    patient = queue.connect(settings.redis_url, retries=10)
+    with queue.sweeper(sessions, redis, settings.sweep_seconds):
+        queue.ring(redis, name)
+        stay(queue.queue_of(patient, name), station.stopping)
+    return 0
+
+
+def _fail_jobs(name: str, sessions: sessionmaker[Session], redis: Redis, reason: str) -> None:
+    """The jobs of a model that can't be loaded fail, unless another worker has it or may have it."""
+    try:
+        alone = queue.workers_alive(redis, name) == 0
+    except RedisError:
+        alone = False
+    if alone:
+        fail_jobs(sessions, name, reason)
