@@ -1,6 +1,7 @@
 """The lease protocol on the real database: who may measure a shard, and whose result counts."""
 
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -203,6 +204,14 @@ def test_a_small_job_is_not_starved_by_a_huge_one(sessions: Sessions) -> None:
     small = submit(sessions, TEXTS, texts_per_shard=5)
     drawn = next(n for n in range(200) if must_claim(sessions).job_id == small)
     assert drawn < 100  # 2⁻¹⁰⁰ is the chance of a draw this late
+
+
+def test_jobs_are_given_like_shares_however_large_they_are(sessions: Sessions) -> None:
+    for texts in (1000, 1000, 1000, 100):
+        submit(sessions, [("cpp", "a")] * texts, texts_per_shard=1)
+    shares = Counter(must_claim(sessions).job_id for _ in range(160))
+    assert len(shares) == 4
+    assert min(shares.values()) > 15  # of 40; a fair draw gives less than once in 500,000 runs
 
 
 def test_models_with_work_are_those_that_a_worker_could_serve(sessions: Sessions) -> None:

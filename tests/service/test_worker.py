@@ -180,10 +180,11 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_and_the_worker(
 
 def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sessions, resident: None) -> None:
     """A row that is there already is a fault of ours; no number of attempts takes it away."""
-    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=RESIDENT)
+    job_id = submit(sessions, TEXTS, texts_per_shard=7, model="nobody's yet")
     with sessions.begin() as session:
         row = TextProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="a stranger's")
         session.add(row)
+        session.get_one(Job, job_id).model = RESIDENT
     job = finished(sessions, job_id)
     assert job.status == "failed"
     assert job.error is not None
