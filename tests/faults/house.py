@@ -80,9 +80,9 @@ class House:
     def processes(self) -> list[int]:
         return [child.process.pid for child in (self.api, *self.workers) if child.is_alive()]
 
-    def kill_at(self, point: str, times: int = 1) -> list[Event]:
-        died = self.injection.inflict("kill", point, times, seconds=60)
-        wait_until_gone([event.pid for event in died])
+    def kill_at(self, point: str) -> Event:
+        died = self.injection.inflict("kill", point, seconds=60)
+        wait_until_gone([died.pid])
         return died
 
     def recovery(self, died: Event) -> float | None:

@@ -54,13 +54,12 @@ class Injection:
     def arm(self, deed: str, point: str) -> None:
         (self.folder / f"{deed}.{point}.{next(self._numbers)}").touch()
 
-    def inflict(self, deed: str, point: str, times: int = 1, seconds: float = 30) -> list[Event]:
-        """The next processes to reach the point get it; the events of their end or stop."""
+    def inflict(self, deed: str, point: str, seconds: float = 30) -> Event:
+        """The next process to reach the point gets it; the event of its end or stop."""
         known = len(self.events(deed))
-        for _ in range(times):
-            self.arm(deed, point)
-        wait_for(lambda: len(self.events(deed)) == known + times, seconds * times)
-        return self.events(deed)[known:]
+        self.arm(deed, point)
+        wait_for(lambda: len(self.events(deed)) > known, seconds)
+        return self.events(deed)[-1]
 
     def events(self, point: str, since: float = 0) -> list[Event]:
         return [event for event in self._all() if event.point == point and event.at >= since]

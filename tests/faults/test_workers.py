@@ -16,7 +16,7 @@ from tests.processes import wait_for
 from worker.resident import ALIVE_SECONDS
 
 SLOW = 1.0 if SCALE.name == "short" else 3.0
-POINTS = ("claimed", "measured", "committing", "committed", "ringing", "closing")
+POINTS = ("claimed", "measured", "committing", "committed", "ringing")
 HOUR = 3600.0
 RESTARTS_IN_A_JOB = 10  # it would be over before twenty, where a process takes long to start
 
@@ -46,14 +46,24 @@ def test_1_random_workers_are_killed(house: House, reference: Reference) -> None
 
 @pytest.mark.parametrize("point", POINTS)
 def test_2_workers_are_killed_at_a_named_point(house: House, reference: Reference, point: str) -> None:
-    count, slow = SCALE.numbers[2], 0 if point == "closing" else SLOW
-    with trial(house, reference, slow=slow, disturbances=2 * count) as job:
-        deaths = house.kill_at(point, count) if point == "closing" else []  # it comes once in a job's life
-        while len(deaths) < count:
-            deaths += house.kill_at(point)
+    count = SCALE.numbers[2]
+    with trial(house, reference, slow=SLOW, disturbances=2 * count) as job:
+        deaths = []
+        for _ in range(count):
+            deaths.append(house.kill_at(point))
             wait_for(lambda: len(house.ready_workers()) >= 2, 60)
     number = 2 + (1 + POINTS.index(point)) / 10
     report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries_of(house, deaths))
+
+
+def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Reference) -> None:
+    """That comes once in a job's life, and whoever is left closes it."""
+    count, deaths = SCALE.numbers[2], []
+    for _ in range(count):
+        wait_for(lambda: len(house.ready_workers()) >= 2, 60)
+        with trial(house, reference, disturbances=1) as job:
+            deaths.append(house.kill_at("closing"))
+    report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries_of(house, deaths))
 
 
 def test_3_a_worker_stopped_for_three_leases_comes_too_late(house: House, reference: Reference) -> None:
@@ -61,7 +71,7 @@ def test_3_a_worker_stopped_for_three_leases_comes_too_late(house: House, refere
     with trial(house, reference, slow=SLOW, disturbances=3 * count) as job:
         stops = []
         for point in (("measured", "committing") * count)[:count]:
-            (stopped,) = house.injection.inflict("stop", point)
+            stopped = house.injection.inflict("stop", point)
             stops.append(stopped)
             time.sleep(3 * SCALE.lease_seconds)
             os.kill(stopped.pid, signal.SIGCONT)
