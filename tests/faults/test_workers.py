@@ -110,6 +110,7 @@ def test_12_a_workers_clock_is_off(house: House, reference: Reference, offset: f
     odd, other, *_ = house.workers
     house.injection.clock(offset)
     odd.process.kill()
+    odd.process.wait()
     wait_for(lambda: odd in house.ready_workers() and has_odd_clock(house, odd), 60)
     house.injection.clock(0)
     wait_for(lambda: alive_by_the_api(house) == len(house.workers), 3 * ALIVE_SECONDS)
@@ -119,6 +120,7 @@ def test_12_a_workers_clock_is_off(house: House, reference: Reference, offset: f
             wait_for(lambda child=child: child in busy_workers(house), 60)  # type: ignore[misc]
             deaths.append(Event(time.monotonic(), child.process.pid, "kill", {}))
             child.process.kill()
+            child.process.wait()
             wait_for(lambda: len(house.ready_workers()) == len(house.workers), 60)
     sign = "ahead" if offset > 0 else "behind"
     number = 12.1 if offset > 0 else 12.2
