@@ -1,11 +1,13 @@
 """Generated business prose: invented companies, invented figures, sentences from patterns.
 
-A pattern names word lists in braces. `{percent}` and the like are figures, drawn anew each time.
+The patterns are in `patterns.txt`, one a line. They name word lists in braces; `{percent}` and the like are
+figures, drawn anew each time.
 """
 
 import random
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 _LISTS = {
     "kind": (
@@ -55,75 +57,20 @@ _LISTS = {
     ),
     "day": "Monday, Tuesday, Wednesday, Thursday, Friday",
     "term": "two-year, five-year, ten-year, thirty-year",
+    "doubt": (
+        "whether the worst is over, how long that will last, what the new owner will do with it, how much of "
+        "it will come back, who is going to pay for it, whether the price is right, why it took so long, "
+        "when the money will be paid back"
+    ),
     "currency": "euros, dollars, pounds, francs, yen",
     "rank": "first, second, third, fourth, fifth, sixth, seventh",
+    "syllable": "al, ber, cor, dan, el, fen, gar, hol, is, kan, lor, mer, nor, or, pal",
+    "ending": "by, don, field, ford, ham, ia, land, mark, ster, ton, vale, wick, worth",
     "stance": "buy, hold, sell, outperform, underperform, neutral",
 }
 WORDS = {name: words.split(", ") for name, words in _LISTS.items()}
 
-PATTERNS = (
-    "{company} said on {day} that {item} {rose} {percent} to {amount} in {period}, helped by {cause}.",
-    "{company}'s {item} {fell} {percent} to {amount} because of {cause}.",
-    "In {region}, {item} {rose} {percent}, while {unit} {fell} {percent} on {cause}.",
-    "{unit} reported {item} of {amount}, compared with {amount} a year earlier.",
-    "For {period}, {view} {item} between {amount} and {amount}.",
-    "The board proposes a dividend of {price} a share, up from {price}, payable on {date}.",
-    "{asset} {rose} {percent} on {day} after {event}, and {asset} {fell} {percent}.",
-    "The {term} yield {rose} {points} basis points to {percent}, its highest since {month}.",
-    "The {term} yield {fell} {points} basis points to {percent} ahead of {event}.",
-    "{asset} closed at {price}, {percent} higher than the day before, as {cause} weighed less than feared.",
-    "{company} agreed to buy {company} for {amount} in cash; the deal should close by {month}.",
-    "The {role}, {initial} {name}, said that {cause} would last into {period}.",
-    "Question: how much of the change in {item} came from {cause}? "
-    "Answer, the {role}: about {percent}, and we do not expect that to repeat in {period}.",
-    "Analysts at {company} cut their target from {price} to {price} and kept the rating at {stance}.",
-    "Analysts raised {company} to {stance} from {stance}, with a target of {price}.",
-    "Net debt stood at {amount}, or {ratio} times earnings before interest, tax and depreciation.",
-    "The gross margin was {percent}, against {percent} a year before; without {cause} it was {percent}.",
-    "{company} sold {term} bonds worth {amount} at a coupon of {percent}.",
-    "We have lowered our forecast for {item} in {period} to {amount}: {cause} and {cause} weigh on {region}.",
-    "Cash at the end of {period} was {amount}. The company repaid {amount} of its loans and drew {amount}.",
-    "The company employed {count} people at the end of {month}, {count} fewer than a year before.",
-    "If {cause} continues, {view} that {item} will be flat; otherwise it could rise by {percent}.",
-    "Trading in {asset} was thin before {event}; {view} little change until {day}.",
-    "The loan of {amount} bears interest at {percent} a year and falls due on {date}.",
-    "The central bank kept its key rate at {percent}; inflation was {percent} in {month}, after {percent}.",
-    "Provisions for bad loans {rose} to {amount}, and the capital ratio {fell} to {percent}.",
-    "Shares of {company} {fell} {percent} to {price} after {event}.",
-    "Dear shareholders, {period} was a year of change for our company, and {unit} is stronger than before.",
-    "Why does it matter? Because {item} tells how much of each euro is left once the bills have been paid.",
-    "{item} is what remains after {item} has been taken away; it is not the same as {item}.",
-    "The market opened higher, gave up its gains by noon and ended the day little changed after {event}.",
-    "Nobody at {company} would say when the plant in {region} will open again or what it has cost.",
-    "For households this means that a loan of {count} {currency} costs about {price} more each month.",
-    "On {date} the two sides met again, but they did not agree on how to share the costs of {unit}.",
-    "There are three risks to this forecast: {cause}, {cause} and a dispute with suppliers in {region}.",
-    "The fund holds {percent} in {asset}, {percent} in {asset} and the rest in cash.",
-    "Good morning and welcome. We will first go through the figures and then take your questions.",
-    "It was the {rank} rise in a row, and the {rank} time that {asset} moved more than {percent} in a day.",
-    "New customers signed {count} contracts in {month}, most of them in {region}.",
-    "Please note that past returns are no guide to the future, and that the value of {asset} can fall.",
-    "Excluding {cause}, like-for-like {item} in {region} {rose} {percent}.",
-)
-
-SYLLABLES = (
-    "al",
-    "ber",
-    "cor",
-    "dan",
-    "el",
-    "fen",
-    "gar",
-    "hol",
-    "is",
-    "kan",
-    "lor",
-    "mer",
-    "nor",
-    "or",
-    "pal",
-)
-ENDINGS = ("by", "don", "field", "ford", "ham", "ia", "land", "mark", "ster", "ton", "vale", "wick", "worth")
+PATTERNS = Path(__file__).with_name("patterns.txt").read_text(encoding="utf-8").splitlines()
 ROWS = ("Revenue", "Cost of sales", "Gross profit", "Operating costs", "Operating profit", "Interest", "Tax")
 
 
@@ -149,7 +96,7 @@ def _fill(rng: random.Random, name: str) -> str:
 
 
 def _company(rng: random.Random) -> str:
-    stem = "".join(rng.sample(SYLLABLES, rng.randint(1, 2))) + rng.choice(ENDINGS)
+    stem = "".join(rng.sample(WORDS["syllable"], rng.randint(1, 2))) + rng.choice(WORDS["ending"])
     return f"{stem.capitalize()} {rng.choice(WORDS['kind'])}"
 
 

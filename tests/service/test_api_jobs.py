@@ -62,7 +62,7 @@ def test_a_submitted_job_is_stored_rung_for_and_described(
         "id": state["id"],
         "name": "first",
         "status": "queued",
-        "model": {"name": "demo", "source": "demo", **nothing},
+        "model": {"name": "demo", "source": "demo/model", **nothing},
         "options": {
             **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
             **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},

@@ -183,14 +183,14 @@ def test_models(api: httpx.Client) -> None:
     api.post("/v1/jobs", json=BODY)
     demo, llama = api.get("/v1/models").json()["data"]
     unknown = {"revision": None, "layers": None, "hidden_size": None, "max_tokens": None, "workers_alive": 0}
-    assert demo == {"name": "demo", "source": "demo", **unknown, "dtype": None, "jobs_queued": 1}
+    assert demo == {"name": "demo", "source": "demo/model", **unknown, "dtype": None, "jobs_queued": 1}
     assert llama["name"] == "llama-3.2-3b"
     assert (llama["source"], llama["jobs_queued"]) == ("meta-llama/Llama-3.2-3B", 0)
 
 
 def test_one_configured_model_need_not_be_named(settings: Settings, tmp_path: Path) -> None:
     models = tmp_path / "models.toml"
-    models.write_text('[only]\nsource = "demo"\n')
+    models.write_text('[only]\nsource = "demo/model"\n')
     with serving(settings.model_copy(update={"models": models})) as url:
         assert httpx.post(f"{url}/v1/jobs", json={"texts": ["a"]}).json()["model"]["name"] == "only"
 

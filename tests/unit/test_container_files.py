@@ -94,7 +94,14 @@ def test_images_get_all_that_the_service_needs_and_nothing_private() -> None:
     kept = {line[1:].rstrip("/") for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = {package.split(".")[0] for package in project["tool"]["setuptools"]["packages"]}
-    needed = packages | {"migrations", "models.toml", "pyproject.toml", "constraints.txt", "README.md"}
+    needed = packages | {
+        "migrations",
+        "models.toml",
+        "pyproject.toml",
+        "constraints.txt",
+        "README.md",
+        "demo/model",
+    }
     assert needed <= kept
     assert not {".git", "var", "tests", ".venv"} & kept
 

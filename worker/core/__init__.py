@@ -4,7 +4,6 @@ Needs torch, transformers, numpy and scipy, and nothing of the service.
 """
 
 from worker.core.analysis import Activations, TextAnalysis, analyse_texts
-from worker.core.demo import ensure_demo_model
 from worker.core.engine import load_head, load_model
 from worker.core.first_token import FirstTokenShare, FirstTokenShares, first_token_share
 from worker.core.model import Model
@@ -30,7 +29,6 @@ __all__ = [
     "TextAnalysis",
     "TextProfile",
     "analyse_texts",
-    "ensure_demo_model",
     "first_token_share",
     "load_head",
     "load_model",

@@ -9,9 +9,19 @@ import pytest
 import torch
 
 from demo import corpus
-from demo.arithmetic import exercise
 from demo.business import article
-from demo.corpus import Document, docstrings, generate, in_order, python_files, read_all, without_notice
+from demo.corpus import (
+    Document,
+    docstrings,
+    exercise,
+    generate,
+    in_order,
+    python_files,
+    read_all,
+    samples,
+    without,
+    without_notice,
+)
 
 LINE = "line" + 30 * ", line"
 
@@ -98,3 +108,20 @@ def test_generated_documents_are_split_like_all_others(monkeypatch: pytest.Monke
     assert generate("numbers", exercise) == [
         Document.of("numbers", doc.text) for doc in generate("numbers", exercise)
     ]
+
+
+def test_half_of_the_sample_texts_of_every_domain_are_held_out() -> None:
+    found = samples()
+    assert {doc.domain for doc in found} == {
+        f"samples/{name}" for name in ("cpp", "finance", "numbers", "python")
+    }
+    for domain in {doc.domain for doc in found}:
+        sides = [doc.held_out for doc in found if doc.domain == domain]
+        assert 0.3 < sum(sides) / len(sides) < 0.7
+
+
+def test_generated_numbers_hold_no_text_that_is_held_out() -> None:
+    numbers, measured = generate("numbers", exercise), samples()
+    held_out = [doc.text for doc in measured if doc.held_out]
+    assert any(text in doc.text for text in held_out for doc in numbers)
+    assert not any(text in doc.text for text in held_out for doc in without(numbers, measured))
