@@ -25,9 +25,15 @@ def test_the_curl_lines_work(stack: RunningStack, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     files = {path.name for path in tmp_path.iterdir()} - {"job.json", "texts.ndjson"}
-    assert files == {
-        f"first-{name}" for name in ("results.csv", "results.json", "texts.csv", "transitions.csv")
-    }
+    tables = (
+        "results.csv",
+        "results.json",
+        "texts.csv",
+        "transitions.csv",
+        "comparison.csv",
+        "first_token.csv",
+    )
+    assert files == {f"first-{name}" for name in tables}
     results = json.loads((tmp_path / "first-results.json").read_text())
     assert results["job"]["status"] == "succeeded"
     assert results["job"]["progress"]["done"] == 4
