@@ -1,0 +1,22 @@
+"""A worker whose Redis is away waits for it, and keeps its model: the process does not end."""
+
+import threading
+import time
+
+import pytest
+
+from app.queue import connect, queue_of
+from worker.resident import PAUSE_SECONDS, stay
+
+NOBODY_THERE = "redis://127.0.0.1:1"
+
+
+def test_a_worker_waits_for_redis_until_it_is_asked_to_stop(caplog: pytest.LogCaptureFixture) -> None:
+    stopping = threading.Event()
+    asked = threading.Timer(2.5 * PAUSE_SECONDS, stopping.set)
+    begun = time.monotonic()
+    asked.start()
+    stay(queue_of(connect(NOBODY_THERE), "tiny"), stopping)
+    asked.join()
+    assert time.monotonic() - begun >= 2.5 * PAUSE_SECONDS
+    assert caplog.text.count("Redis is away") >= 2
