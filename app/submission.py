@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from app.body import Faults, parse, pointer_to
 from app.errors import Fault, InvalidRequest, LimitExceeded
@@ -45,8 +46,8 @@ def read_submission(
     model = _choose_model(request, models, faults) if request else None
     if request and request.options.analyses and "block" not in request.options.components:
         faults.add("need the component `block`", "options", "analyses")
-    if request and request.options.paired and len({len(domain.texts) for domain in domains}) > 1:
-        faults.add("needs domains of equally many texts", "options", "paired")
+    if request and request.options.paired:
+        _check_pairs(domains, faults)
     faults.check()
     assert request is not None
     assert model is not None
@@ -80,7 +81,7 @@ def _read_request(value: dict[str, Any], faults: Faults) -> JobRequest | None:
         return JobRequest.model_validate(value)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_context=False, include_input=False):
-            faults.add(sentence(fault["msg"]), *fault["loc"])
+            faults.add(sentence(fault), *fault["loc"])
         return None
 
 
@@ -92,9 +93,11 @@ def _without_unknown(value: dict[str, Any], model: type[Input], faults: Faults, 
     return {name: member for name, member in value.items() if name in model.model_fields}
 
 
-def sentence(message: str) -> str:
-    """What pydantic says, without its marks."""
-    return message.removeprefix("Value error, ")
+def sentence(fault: ErrorDetails) -> str:
+    """What pydantic says, without its marks and Python's words."""
+    return (
+        "must be an object" if fault["type"] == "model_type" else fault["msg"].removeprefix("Value error, ")
+    )
 
 
 def _domains(texts: Any, faults: Faults) -> Iterator[Domain]:
@@ -110,6 +113,14 @@ def _domains(texts: Any, faults: Faults) -> Iterator[Domain]:
                 faults.add("must be a list of texts", "texts", name)
     else:
         faults.add("must be an object of lists by domain, or a list", "texts")
+
+
+def _check_pairs(domains: list[Domain], faults: Faults) -> None:
+    for domain in domains[1:]:
+        if len(domain.texts) != len(domains[0].texts):
+            sizes = [f"{one.name} has {len(one.texts)}" for one in (domains[0], domain)]
+            faults.add(f"needs domains of equally many texts: {', '.join(sizes)}", "options", "paired")
+            return
 
 
 def _check_limits(domains: list[Domain], settings: Settings) -> None:

@@ -109,7 +109,7 @@ def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     if any(fault["loc"][0] == "path" for fault in error.errors()):
         return problem_response(JobNotFound(f"There is nothing at {request.url.path}: no id stands there."))
-    faults = [Fault(_place(*fault["loc"]), sentence(fault["msg"])) for fault in error.errors()]
+    faults = [Fault(_place(*fault["loc"]), sentence(fault)) for fault in error.errors()]
     return problem_response(InvalidRequest("The request is wrong in its parameters.", faults[:20]))
 
 

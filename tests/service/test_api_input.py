@@ -133,6 +133,18 @@ def test_a_wrong_request_is_told_its_places(
     assert all(fault["detail"] for fault in problem["errors"])
 
 
+@pytest.mark.parametrize("options", [None, [], "paired"])
+def test_options_of_another_shape_are_told_in_words_of_json(api: httpx.Client, options: Any) -> None:
+    (fault,) = api.post("/v1/jobs", json=body(options=options)).json()["errors"]
+    assert fault == {"pointer": "/options", "detail": "must be an object"}
+
+
+def test_domains_that_make_no_pairs_are_named(api: httpx.Client) -> None:
+    texts = {"a": ["x"], "b": ["x"], "c": ["x", "y"], "d": ["x", "y", "z"]}
+    (fault,) = api.post("/v1/jobs", json=body(texts=texts, options={"paired": True})).json()["errors"]
+    assert fault["detail"] == "needs domains of equally many texts: a has 1, c has 2"
+
+
 @pytest.mark.parametrize("content", [case[1] for case in NOT_JSON], ids=[case[0] for case in NOT_JSON])
 def test_what_is_no_json_object_is_refused_soon(api: httpx.Client, content: bytes) -> None:
     started = time.monotonic()
