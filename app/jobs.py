@@ -1,18 +1,23 @@
 """Jobs: submit, get, list, cancel, delete. Each function takes a Session and never commits."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
+from app.errors import IdempotencyKeyReused, InvalidRequest, JobFinished, JobNotFinished, JobNotFound
 from app.shards import ShardPlan, ShardSize
 from app.tables import CLOCK, Job, Shard, ShardDomain
+
+# A text as it is posted: its domain, itself and, where it has one, its pair.
+Posted = tuple[str, str] | tuple[str, str, str]
 
 VISIBLE = Job.erase_requested_at.is_(None)
 
@@ -39,15 +44,14 @@ class DomainProgress:
     tokens: int
 
 
-def submit(
-    session: Session, draft: Draft, texts: Iterable[tuple[str, str]], size: ShardSize
-) -> tuple[Job, bool]:
+def submit(session: Session, draft: Draft, texts: Iterable[Posted], size: ShardSize) -> tuple[Job, bool]:
     """Write a job with its texts and shards; the job, and whether it is new.
 
     The insert of the job's row waits for another that holds the same idempotency key, so of many
-    parallel requests with one key one is new.
+    parallel requests with one key one is new. A job whose texts have pairs is `paired`.
 
-    Raises: IdempotencyKeyReused if the key stands for another request.
+    Raises: IdempotencyKeyReused if the key stands for another request; InvalidRequest if a domain has
+        two texts of one pair.
     """
     plan = ShardPlan([draft.model, draft.name, draft.options], size)
     job_id = _reserve(session, draft)
@@ -55,9 +59,10 @@ def submit(
         return _first_of_the_key(session, draft, texts, plan), False
     _copy_texts(session, job_id, texts, plan)
     _insert_shards(session, job_id, plan)
-    session.execute(
-        update(Job).where(Job.id == job_id).values(texts=plan.texts, request_sha256=plan.request_sha256)
-    )
+    found: dict[str, Any] = {"texts": plan.texts, "request_sha256": plan.request_sha256}
+    if plan.has_pairs:
+        found["options"] = draft.options | {"paired": True}
+    session.execute(update(Job).where(Job.id == job_id).values(found))
     return session.get_one(Job, job_id), True
 
 
@@ -79,17 +84,15 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
     return session.scalar(statement)
 
 
-def _first_of_the_key(
-    session: Session, draft: Draft, texts: Iterable[tuple[str, str]], plan: ShardPlan
-) -> Job:
+def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[Posted], plan: ShardPlan) -> Job:
     key = draft.idempotency_key
     job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
     if job is None:  # deleted between our insert and our look
         raise JobFinished("The job of this Idempotency-Key has just been deleted: send the request again.")
     # They may take longer to arrive than a transaction may be idle.
     session.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
-    for domain, text in texts:
-        plan.add(domain, text)
+    for posted in texts:
+        plan.add(*posted)
     if job.request_sha256 != plan.request_sha256:
         raise IdempotencyKeyReused(
             f"The Idempotency-Key was used for another request, which became job {job.id}."
@@ -97,13 +100,23 @@ def _first_of_the_key(
     return job
 
 
-def _copy_texts(session: Session, job_id: UUID, texts: Iterable[tuple[str, str]], plan: ShardPlan) -> None:
+def _copy_texts(session: Session, job_id: UUID, texts: Iterable[Posted], plan: ShardPlan) -> None:
     connection = session.connection().connection.driver_connection
     assert connection is not None
-    with connection.cursor().copy("copy text (job_id, ordinal, domain, text) from stdin") as copy:
-        for ordinal, (domain, text) in enumerate(texts):
-            plan.add(domain, text)
-            copy.write_row((job_id, ordinal, domain, text))
+    try:
+        with connection.cursor().copy("copy text (job_id, ordinal, domain, text, pair) from stdin") as copy:
+            for ordinal, (domain, text, *pair) in enumerate(texts):
+                plan.add(domain, text, *pair)
+                copy.write_row((job_id, ordinal, domain, text, pair[0] if pair else None))
+    except UniqueViolation as error:
+        raise _pair_twice(error) from None
+
+
+def _pair_twice(error: UniqueViolation) -> InvalidRequest:
+    """Only the database has seen all pairs, and it says in its own language which is there twice."""
+    key = re.search(r"=\([^,]*, ([^,]*), (.*)\)", error.diag.message_detail or "", re.DOTALL)
+    assert key is not None
+    return InvalidRequest(f"Two texts of the domain {key[1]} have the pair {key[2]}: only one may.")
 
 
 def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:

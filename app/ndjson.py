@@ -6,13 +6,15 @@ from typing import Any
 
 from app.body import REPORTED_FAULTS, Faults, parse
 from app.errors import InvalidRequest
+from app.jobs import Posted
 from app.settings import MIB, Settings
 from app.submission import BAD_DOMAIN, DOMAIN, over_limit, wrong_with
 from app.vocabulary import DEFAULT_DOMAIN
 
 PIECE_BYTES = MIB  # unpacked at a time
 ESCAPED_BYTES = 6  # what JSON may spend on one byte of a text: \u0041
-FIELDS = ("domain", "text")
+FIELDS = ("domain", "text", "pair")
+LONGEST_PAIR = 64
 
 
 def gunzip(chunks: Iterable[bytes], expansion_limit: int) -> Iterator[bytes]:
@@ -45,29 +47,29 @@ def _unpack(member: Any, chunk: bytes) -> bytes:
     return piece
 
 
-def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[tuple[str, str]]:
-    """The (domain, text) pairs of the lines, as they arrive.
+def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[Posted]:
+    """The texts of the lines, as they arrive.
 
-    After the first fault no more pairs are given, but faults are looked for until enough are found.
+    After the first fault no more texts are given, but faults are looked for until enough are found.
 
     Raises: InvalidRequest, at the end or after the first faults; LimitExceeded.
     """
     faults, domains, texts = Faults(), set[str](), 0
     for number, line in _lines(chunks, settings):
-        pair = _read_line(number, line, settings, faults)
+        posted = _read_line(number, line, settings, faults)
         if faults.count >= REPORTED_FAULTS:
             break
-        if pair is None or faults.count:
+        if posted is None or faults.count:
             continue
         texts += 1
         if texts > settings.texts_per_job_limit:
             raise over_limit("The number of texts", f"{settings.texts_per_job_limit}", "texts_per_job_limit")
-        domains.add(pair[0])
+        domains.add(posted[0])
         if len(domains) > settings.domains_per_job_limit:
             raise over_limit(
                 "The number of domains", f"{settings.domains_per_job_limit}", "domains_per_job_limit"
             )
-        yield pair
+        yield posted
     faults.check()
     if not texts:
         raise InvalidRequest("The body holds no text.")
@@ -92,7 +94,30 @@ def _lines(chunks: Iterable[bytes], settings: Settings) -> Iterator[tuple[int, b
         yield number + 1, rest
 
 
-def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> tuple[str, str] | None:
+def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> Posted | None:
+    value = _read_object(number, line, settings, faults)
+    if value is None:
+        return None
+    domain: Any = value.get("domain", DEFAULT_DOMAIN)
+    text: Any = value.get("text")
+    if not isinstance(domain, str) or not DOMAIN.fullmatch(domain):
+        faults.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
+    wrong = wrong_with(text)
+    if wrong is not None:
+        faults.add(f"line {number}: {wrong}", number, "text")
+    elif len(text.encode()) > settings.text_limit_bytes:
+        limit = f"{settings.text_limit_bytes} bytes of UTF-8"
+        raise over_limit(f"The text in line {number}", limit, "text_limit_bytes", number, "text")
+    if "pair" not in value:
+        return domain, text
+    pair: Any = value["pair"]
+    wrong = _wrong_with_pair(pair)
+    if wrong is not None:
+        faults.add(f"line {number}: {wrong}", number, "pair")
+    return domain, text, pair
+
+
+def _read_object(number: int, line: bytes, settings: Settings, faults: Faults) -> dict[str, Any] | None:
     try:
         value = parse(line, settings.json_depth_limit)
     except InvalidRequest as error:
@@ -104,13 +129,11 @@ def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> 
         return None
     for name in value.keys() - set(FIELDS):
         faults.add(f"line {number}: unknown; known are {', '.join(FIELDS)}", number, name)
-    domain, text = value.get("domain", DEFAULT_DOMAIN), value.get("text")
-    if not isinstance(domain, str) or not DOMAIN.fullmatch(domain):
-        faults.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
-    wrong = wrong_with(text)
-    if wrong is not None:
-        faults.add(f"line {number}: {wrong}", number, "text")
-    elif isinstance(text, str) and len(text.encode()) > settings.text_limit_bytes:
-        limit = f"{settings.text_limit_bytes} bytes of UTF-8"
-        raise over_limit(f"The text in line {number}", limit, "text_limit_bytes", number, "text")
-    return (domain, text) if isinstance(domain, str) and isinstance(text, str) else None
+    return value
+
+
+def _wrong_with_pair(pair: Any) -> str | None:
+    wrong = wrong_with(pair)
+    if wrong is None and len(pair) > LONGEST_PAIR:
+        wrong = f"a pair is at most {LONGEST_PAIR} characters"
+    return wrong

@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 
 from app.tables import CLOCK, Job, Shard, ShardDomain, Text, TextProfile
 
+PAIR_FOLLOWS = b"\xff" * 8  # in the fingerprint, where else the length of a domain's name stands
+
 
 @dataclass(frozen=True)
 class ShardSize:
@@ -46,6 +48,7 @@ class ShardPlan:
 
     def __init__(self, request: list[Any], size: ShardSize) -> None:
         self.shards: list[_Shard] = []
+        self.has_pairs = False
         self._size = size
         self._hash = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
 
@@ -57,16 +60,23 @@ class ShardPlan:
     def request_sha256(self) -> bytes:
         return self._hash.digest()
 
-    def add(self, domain: str, text: str) -> None:
-        for part in (domain.encode(), text.encode()):
-            self._hash.update(len(part).to_bytes(8))
-            self._hash.update(part)
+    def add(self, domain: str, text: str, pair: str | None = None) -> None:
+        self._fingerprint(domain, text)
+        if pair is not None:
+            self.has_pairs = True
+            self._hash.update(PAIR_FOLLOWS)
+            self._fingerprint(pair)
         if not self.shards or self._is_full(self.shards[-1]):
             self.shards.append(_Shard(self.texts))
         shard = self.shards[-1]
         shard.characters += len(text)
         shard.first_of.setdefault(domain, self.texts)
         shard.texts[domain] = shard.texts.get(domain, 0) + 1
+
+    def _fingerprint(self, *parts: str) -> None:
+        for part in map(str.encode, parts):
+            self._hash.update(len(part).to_bytes(8))
+            self._hash.update(part)
 
     def _is_full(self, shard: _Shard) -> bool:
         texts = shard.end_ordinal - shard.first_ordinal

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    column,
     func,
     text,
 )
@@ -102,6 +103,18 @@ class Text(Base):
     ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     domain: Mapped[str]
     text: Mapped[str]
+    pair: Mapped[str | None]  # texts of two domains with the same one belong together
+
+    __table_args__ = (
+        Index(
+            "text_pair_idx",
+            "job_id",
+            "domain",
+            "pair",
+            unique=True,
+            postgresql_where=column("pair").is_not(None),
+        ),
+    )
 
 
 class Shard(Base):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, Integer, any_, case, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Integer, any_, case, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.analyses import metrics_of
@@ -47,11 +47,11 @@ class Texts:
     """Texts of a domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
-    positions: NDArray[np.int64]  # their places among all texts of the domain
+    places: NDArray[np.int64]  # where texts of two domains have the same, they are partners in a paired job
     tokens: Values
 
     def at(self, which: NDArray[np.bool_]) -> "Texts":
-        return Texts(self.ordinals[which], self.positions[which], self.tokens[which])
+        return Texts(self.ordinals[which], self.places[which], self.tokens[which])
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def compare_domains(
         return
     pooled = summaries[POOLED_DOMAIN].mean
     texts = {domain: of for domain, of in _texts(session, job).items() if domain in summaries}
-    some = _spaced(texts, most=HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1)))
+    most = HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1))
+    some = _spaced(texts, most, together=bool(job.options.get("paired")))
     for c, component in enumerate(job.options["components"]):
         for s, scope in enumerate(SCOPES):
             size = _rounding_sizes(pooled[c, s])
@@ -158,7 +159,7 @@ def _compare_paired(
     a: str, b: str, texts: Mapping[str, Texts], values: Mapping[str, Values], size: Values
 ) -> dict[str, Values]:
     """Of the texts at the same place of both domains, where both could be measured."""
-    _, i, j = np.intersect1d(texts[a].positions, texts[b].positions, assume_unique=True, return_indices=True)
+    _, i, j = np.intersect1d(texts[a].places, texts[b].places, assume_unique=True, return_indices=True)
     left, right = values[a][i], values[b][j]
     difference = paired(left, right, size)
     at_equal_length = adjusted_paired(left, texts[a].tokens[i], right, texts[b].tokens[j], size)
@@ -178,29 +179,54 @@ def _texts(session: Session, job: Job) -> dict[str, Texts]:
     """All texts of each domain; `tokens` are 0 where a text could not be measured."""
     measured = case((TextProfile.error.is_(None), TextProfile.tokens))
     statement = (
-        select(Text.domain, Text.ordinal, func.coalesce(measured, 0).label("tokens"))
+        select(
+            Text.domain,
+            Text.ordinal,
+            _place(session, job).label("place"),
+            func.coalesce(measured, 0).label("tokens"),
+        )
         .outerjoin(TextProfile, (TextProfile.job_id == Text.job_id) & (TextProfile.ordinal == Text.ordinal))
         .where(Text.job_id == job.id)
         .order_by(Text.ordinal)
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
-    ordinals: dict[str, array[int]] = {}
-    tokens: dict[str, array[int]] = {}
-    for row in session.execute(statement):
-        ordinals.setdefault(row.domain, array("q")).append(row.ordinal)
-        tokens.setdefault(row.domain, array("q")).append(row.tokens)
+    columns: dict[str, tuple[array[int], array[int], array[int]]] = {}
+    for domain, *row in session.execute(statement):
+        of_domain = columns.setdefault(domain, (array("q"), array("q"), array("q")))
+        for column, value in zip(of_domain, row, strict=True):
+            column.append(value)
     return {
-        domain: Texts(np.array(ordinals[domain]), np.arange(len(counts)), np.array(counts, np.float64))
-        for domain, counts in tokens.items()
+        domain: Texts(np.array(ordinals), np.array(places), np.array(tokens, np.float64))
+        for domain, (ordinals, places, tokens) in columns.items()
     }
 
 
-def _spaced(texts: Mapping[str, Texts], most: int) -> dict[str, Texts]:
-    """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured."""
-    return {
-        domain: of.at((of.tokens > 0) & (np.diff(of.positions * most // len(of.positions), prepend=-1) > 0))
-        for domain, of in texts.items()
-    }
+def _place(session: Session, job: Job) -> ColumnElement[int]:
+    """A text's place among those of its domain, or where texts have pairs, its pair's among all of the job.
+
+    Below 0, and then no other's, where others have a pair and it has none.
+    """
+    pairs = select(Text.pair).where(Text.job_id == job.id, Text.pair.is_not(None))
+    if not session.scalar(select(pairs.exists())):
+        return func.row_number().over(partition_by=Text.domain, order_by=Text.ordinal) - 1
+    among_pairs = func.dense_rank().over(order_by=Text.pair.collate("C")) - 1
+    return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)
+
+
+def _spaced(texts: Mapping[str, Texts], most: int, together: bool) -> dict[str, Texts]:
+    """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured.
+
+    If `together`, at the same places in all domains; texts that can have no partner are left out.
+    """
+    ends = {domain: of.places.max() + 1 for domain, of in texts.items()}
+    if together:
+        ends = dict.fromkeys(ends, max(ends.values()))
+    return {domain: _at_spaced_places(of, most, ends[domain]) for domain, of in texts.items()}
+
+
+def _at_spaced_places(texts: Texts, most: int, end: int) -> Texts:
+    held = texts.at((texts.tokens > 0) & (texts.places >= 0))
+    return held.at(held.places * most // end > (held.places - 1) * most // end)
 
 
 def _values(

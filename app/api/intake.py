@@ -8,7 +8,7 @@ from fastapi import Request
 
 from app.api.service import Service, ServiceDep
 from app.errors import Fault, InvalidRequest, UnsupportedMediaType
-from app.jobs import Draft
+from app.jobs import Draft, Posted
 from app.ndjson import gunzip, read_texts
 from app.submission import Texts, over_limit, read_head, read_submission
 
@@ -26,7 +26,7 @@ class Body:
 
     def read(
         self, key: str | None, models: dict[str, int | None], service: Service
-    ) -> tuple[Draft, Texts | Iterator[tuple[str, str]]]:
+    ) -> tuple[Draft, Texts | Iterator[Posted]]:
         """The draft and its texts; those of a stream are checked as they are taken.
 
         Raises: InvalidRequest, LimitExceeded.

@@ -30,7 +30,7 @@ def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: s
 def fill(url: str) -> None:
     engine = make_engine(url)
     sessions = make_sessions(engine)
-    finished_job(sessions)
+    finished_job(sessions, (("cpp", "a", "p"), ("cpp", "b"), ("python", "c", "p")))
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(Job))
     engine.dispose()

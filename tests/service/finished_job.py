@@ -11,7 +11,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import jobs, shards
-from app.jobs import Draft
+from app.jobs import Draft, Posted
 from app.shards import Claim, Measured, ShardSize
 from app.tables import CLOCK, Job, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
@@ -38,7 +38,7 @@ class FinishedJob:
 
 def finished_job(
     sessions: sessionmaker[Session],
-    texts: Sequence[tuple[str, str]] = (("cpp", "a"), ("cpp", "b"), ("python", "c")),
+    texts: Sequence[Posted] = (("cpp", "a"), ("cpp", "b"), ("python", "c")),
     *,
     name: str | None = None,
     components: Sequence[str] = COMPONENTS,
@@ -56,8 +56,8 @@ def finished_job(
     assert claim is not None
     values = {i: _values(i, len(components), layers) for i in range(len(texts)) if i not in failing}
     with sessions.begin() as session:
-        shards.commit(session, claim, [_measured(claim, i, d, values) for i, (d, _) in enumerate(texts)])
-    _close(sessions, job_id, {domain for domain, _ in texts}, components, layers, outcome)
+        shards.commit(session, claim, [_measured(claim, i, d, values) for i, (d, *_) in enumerate(texts)])
+    _close(sessions, job_id, {domain for domain, *_ in texts}, components, layers, outcome)
     return FinishedJob(job_id, values)
 
 

@@ -86,6 +86,12 @@ WRONG = [
     ("a reserved domain", b'{"domain": "*", "text": "b"}', ["/2/domain"]),
     ("a domain that is none", b'{"domain": 1, "text": "b"}', ["/2/domain"]),
     ("half a surrogate pair", b'{"domain": "a", "text": "\\ud800"}', ["/2/text"]),
+    ("a pair that is none", b'{"domain": "a", "text": "b", "pair": 1}', ["/2/pair"]),
+    ("no pair", b'{"domain": "a", "text": "b", "pair": null}', ["/2/pair"]),
+    ("an empty pair", b'{"domain": "a", "text": "b", "pair": ""}', ["/2/pair"]),
+    ("a long pair", b'{"domain": "a", "text": "b", "pair": "%s"}' % (65 * b"p"), ["/2/pair"]),
+    ("a pair with a NUL", b'{"domain": "a", "text": "b", "pair": "\\u0000"}', ["/2/pair"]),
+    ("all three", b'{"domain": "*", "text": "", "pair": " "}', ["/2/domain", "/2/text", "/2/pair"]),
     ("no UTF-8", b'{"domain": "a", "text": "\xff"}', ["/2"]),
 ]
 

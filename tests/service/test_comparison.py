@@ -204,11 +204,11 @@ def test_of_more_texts_than_can_be_held_some_stand_for_all(
     job_id, _ = closed_job(sessions, {"a": 30, "b": 10}, failing=(7,))
     with sessions() as session:
         job = session.get_one(Job, job_id)
-        whole = comparing._spaced(comparing._texts(session, job), most=30)
-        some = comparing._spaced(comparing._texts(session, job), most=10)
+        whole = comparing._spaced(comparing._texts(session, job), most=30, together=False)
+        some = comparing._spaced(comparing._texts(session, job), most=10, together=False)
     assert (len(whole["a"].ordinals), len(whole["b"].ordinals)) == (29, 10)
-    assert some["a"].positions.tolist() == list(range(0, 30, 3))
-    assert some["b"].positions.tolist() == list(range(10))
+    assert some["a"].places.tolist() == list(range(0, 30, 3))
+    assert some["b"].places.tolist() == list(range(10))
     assert some["b"].ordinals.tolist() == list(range(30, 40))
 
 
