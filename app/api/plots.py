@@ -49,9 +49,8 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
             raise FileNotFound(f"The job has no picture {name!r}. {lack}")
         rows = list(ROWS[plots.find(name).table](session, job))
     if not rows:
-        raise FileNotFound(
-            f"The job was finished before there was a picture {name!r}: its rows were not kept."
-        )
+        old = f"The job was finished before there was a picture {name!r}: its rows were not kept."
+        raise FileNotFound(state.error.detail if state.error else old)
     yield plots.draw(name, rows, _caption(state), file_format)
 
 

@@ -1,6 +1,7 @@
 """How far two domains are apart, in every layer: Hedges' g with its interval, a panel for each pair."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from app.plots.lines import column, shortened
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
 MOST_PAIRS = 16  # panels beyond would be too small to read, or the picture too high
+TITLE_CHARACTERS = 26  # a line of a panel's title, where four stand side by side
 SIGNIFICANT = 0.05  # largest q
 LEAST_REACH = 0.5  # of the y axis to either side of 0: a medium effect
 LONGEST_INTERVAL = 2  # times the largest effect; few texts have longer ones, which are cut
@@ -38,7 +40,8 @@ class Pair:
     def title(self) -> str:
         a, b = (shortened(self.rows[0][name]) for name in ("domain_a", "domain_b"))
         texts = (max(row[name] for row in self.rows) for name in ("texts_a", "texts_b"))
-        return "{} − {}\n(n = {} and {})".format(a, b, *texts)
+        names = textwrap.fill(f"{a} − {b}", TITLE_CHARACTERS, break_on_hyphens=False)
+        return "{}\n(n = {} and {})".format(names, *texts)
 
     @property
     def differing(self) -> int:

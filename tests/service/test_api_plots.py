@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import ending
 from app.plots import PICTURES
-from app.tables import layer_profile
+from app.tables import Job, layer_profile
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import submit
 from tests.service.test_comparison import closed_job
@@ -137,6 +138,15 @@ def test_a_job_whose_rows_are_missing_has_no_picture(
     answer = api.get(path(finished_job(sessions).id, "effect.png"))
     assert answer.status_code == 404
     assert "before there was a picture 'effect'" in answer.json()["detail"]
+
+
+def test_a_job_without_statistics_says_that_it_has_none(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id, error = finished_job(sessions).id, ending.problem("no-statistics", "None", "Not computed.")
+    with sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(error=error, outcome="failed"))
+    assert api.get(path(job_id, "effect.png")).json()["detail"] == "Not computed."
 
 
 def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 
 from app.plots import PICTURES, Measured
 from app.plots.effect import EFFECT, LEAST_REACH, MOST_PAIRS, SIGNIFICANT
@@ -75,6 +76,17 @@ def test_of_many_pairs_those_that_differ_most_are_shown_and_the_rest_is_counted(
     assert "of 120 pairs the 16 with most layers of q < 0.05" in text
     assert "of the others 13 have such a layer" in text
     assert "all 600 tests" in text
+
+
+def test_titles_of_long_names_do_not_run_into_each_other() -> None:
+    rows = comparison_rows([f"domain-{i:02}.whose_name_is_long" for i in range(16)])
+    panels = axes_of(EFFECT, rows)
+    panels[0].figure.draw_without_rendering()
+    titles = [text for axes in panels for text in axes.findobj(Text) if text.get_text() == title_of(axes)]
+    boxes = [text.get_window_extent() for text in titles]
+    assert len(boxes) == MOST_PAIRS
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert not any(box.overlaps(axes.bbox) for box in boxes for axes in panels)
 
 
 def test_few_pairs_are_shown_whole() -> None:
