@@ -80,16 +80,19 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
 ) -> None:
     monkeypatch.setattr(comparing, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     texts: list[Posted] = [("a", "x", f"{i:02}") for i in range(30)]
-    texts += [("b", "x", f"{i:02}") for i in reversed(range(30))] + [("b", "x")] * 40
+    texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
     values = closed(sessions, texts)
     with sessions() as session:
+        job = session.scalars(select(Job)).one()
+        held = comparing._spaced(comparing._texts(session, job), most=6, together=True)
+        assert held["b"].places.tolist() == [38, 30, 23, 15, 8, 0]
         row = session.execute(
             select(comparison).where(comparison.c.scope == "all", comparison.c.metric == METRICS[0])
         ).first()
     assert row is not None
     at = (COMPONENTS.index(row.component), SCOPES.index("all"), row.layer, 0)
-    a, b = (np.array([values[domain, f"{i:02}"][at] for i in range(0, 30, 5)]) for domain in ("a", "b"))
-    assert (row.texts_a, row.texts_b) == (6, 6)
+    a, b = (np.array([values[domain, f"{i:02}"][at] for i in (0, 8, 15, 23)]) for domain in ("a", "b"))
+    assert (row.texts_a, row.texts_b) == (4, 4)
     assert row.p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
 
 
