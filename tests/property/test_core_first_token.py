@@ -75,6 +75,14 @@ def test_neither_unit_nor_order_changes_a_share(
     assert (np.isnan(turned.variance) == np.isnan(one.variance)).all()
 
 
+def test_texts_that_differ_by_rounding_alone_vary_by_nothing_in_any_order() -> None:
+    value, tokens = 0.1, np.ones(3)
+    above = np.nextafter(value, 1)
+    for order in ([value, value, above], [above, value, value], [value, above, value]):
+        values = np.array(order)[:, None]
+        assert np.isnan(first_token_share(values, values, tokens).variance).all(), order
+
+
 def test_what_the_first_token_alone_varies_by() -> None:
     """The published finding: a constant giant, whose weight is 1/T, on top of equal other tokens."""
     tokens = np.array([10.0, 20.0, 40.0])

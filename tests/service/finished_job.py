@@ -19,7 +19,7 @@ from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 LAYERS = 3
 ERROR = "=the text has more tokens than the model reads"
 MEASURED_WITH = {
-    "source": "demo",
+    "source": "demo/model",
     "revision": "r1",
     "layers": LAYERS,
     "hidden_size": 8,

@@ -7,13 +7,19 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_ROUNDING = (
+    1e-12  # of the mean: values that lie closer differ by how float64 rounds, which depends on their order
+)
+
 
 @dataclass(frozen=True)
 class FirstTokenShare:
     """Of each layer, (..., L) float64, dimensionless; nan = no value. Other tokens: 1 − share."""
 
     mean: Array  # of the mean over texts, 0 … 1; nan without a text, or where that mean is 0
-    variance: Array  # of the variance over texts; nan with fewer than two texts, or where they are all equal
+    variance: (
+        Array  # of the variance over texts; nan with fewer than two texts, or where all are equal to rounding
+    )
 
 
 class FirstTokenShares:
@@ -58,7 +64,9 @@ class FirstTokenShares:
         """nan where there is no text, or nothing to share."""
         if self.texts == 0:
             return FirstTokenShare(*np.full((2, *self._whole.shape), np.nan))
-        return FirstTokenShare(_ratio(self._part, self._whole), _ratio(self._products, self._squares))
+        varying = self._squares > self.texts * (_ROUNDING * self._whole) ** 2
+        variance = _ratio(self._products, np.where(varying, self._squares, 0.0))
+        return FirstTokenShare(_ratio(self._part, self._whole), variance)
 
 
 def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTokenShare:
