@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-_ROUNDING = (
-    1e-12  # of the mean: values that lie closer differ by how float64 rounds, which depends on their order
-)
+# Of the mean: values that lie closer differ by how float64 rounds, which depends on their order.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -17,9 +16,7 @@ class FirstTokenShare:
     """Of each layer, (..., L) float64, dimensionless; nan = no value. Other tokens: 1 − share."""
 
     mean: Array  # of the mean over texts, 0 … 1; nan without a text, or where that mean is 0
-    variance: (
-        Array  # of the variance over texts; nan with fewer than two texts, or where all are equal to rounding
-    )
+    variance: Array  # of the variance over texts; nan with fewer than two, or where they differ by rounding
 
 
 class FirstTokenShares:
