@@ -7,6 +7,7 @@ a job whose end is due takes no more commits.
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, String, cast, func, select, update
 from sqlalchemy.orm import Session
@@ -17,6 +18,7 @@ from app.tables import Job
 
 CLOSING_LOCK = 0x434C
 CLOSING_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
+PUT_DOWN_LIMIT = "2s"
 
 
 def problem(code: str, title: str, detail: str, status: int = 500) -> dict[str, Any]:
@@ -45,6 +47,21 @@ def _jobs_to_close(session: Session, model: str) -> Iterator[Job]:
         place = func.hashtext(cast(job_id, String))
         if session.scalar(select(func.pg_try_advisory_xact_lock(CLOSING_LOCK, place))):
             yield from session.scalars(select(Job).where(Job.id == job_id, DUE))  # it may be closed by now
+
+
+def begin(session: Session, job_id: UUID) -> int:
+    """Count one more attempt to close a job; how many there are now."""
+    counted = update(Job).where(Job.id == job_id).values(closings=Job.closings + 1)
+    return session.scalar(counted.returning(Job.closings)) or 0
+
+
+def put_down(session: Session, job_id: UUID) -> None:
+    """Count an attempt that was not carried to its end as if it had not begun.
+
+    Raises: OperationalError where statistics are being written for long, which holds the row.
+    """
+    session.execute(select(func.set_config("lock_timeout", PUT_DOWN_LIMIT, True)))
+    session.execute(update(Job).where(Job.id == job_id).values(closings=Job.closings - 1))
 
 
 def lock(session: Session, job: Job) -> bool:

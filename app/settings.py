@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, gt=0, description="a shard not renewed for so long is given to another")
     sweep_seconds: float = Field(10, gt=0, description="how often forgotten work is looked for")
     drain_seconds: float = Field(60, gt=0, description="the most a worker gives to one message")
-    stop_seconds: float = Field(20, ge=0, description="how long a forward pass may delay a worker's stop")
+    stop_seconds: float = Field(20, ge=0, description="how long what is in hand may delay a worker's stop")
     shard_characters: int = Field(65_536, gt=0, description="characters after which a shard is closed")
     shard_texts: int = Field(512, gt=0, description="texts after which a shard is closed")
 

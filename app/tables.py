@@ -72,6 +72,7 @@ class Job(Base):
     cancel_requested_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     erase_requested_at: Mapped[datetime | None]  # out of sight from then on; `texts` are those still there
+    closings: Mapped[int] = mapped_column(server_default="0")  # attempts, those that a process died of too
     outcome: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it

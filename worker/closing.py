@@ -1,7 +1,10 @@
 """The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
 
 import logging
+import threading
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import Result, insert, select
@@ -15,28 +18,49 @@ from app.vocabulary import METRICS, POOLED_DOMAIN, SCOPES
 from worker.analysing import SAMPLING
 from worker.analysis import ESTIMATORS
 from worker.comparing import Analysed, compare_domains, write_comparisons
+from worker.patience import Patience
 from worker.pool import Pool
 
+CLOSING_ATTEMPTS = 9  # as many as a shard has
+ENDLESS = Patience(threading.Event(), seconds=0)  # nobody asks it to stop
 ROWS_AT_A_TIME = 256
 
 log = logging.getLogger(__name__)
 
 
-def close_jobs(sessions: sessionmaker[Session], model: str) -> None:
-    """Close every job of a model that has no open shard left or whose end was asked for."""
-    while True:
+def close_jobs(sessions: sessionmaker[Session], model: str, patience: Patience = ENDLESS) -> None:
+    """Close every job of a model that has no open shard left or whose end was asked for.
+
+    While a process is asked to stop it begins with none: others close them.
+    """
+    while not patience.stopping.is_set():
         with sessions.begin() as session:
             job = ending.next_to_close(session, model)
             if job is None:
                 return
-            try:
-                with session.begin_nested():
-                    close(session, job)
-            except AWAY:
-                raise
-            except Exception as error:
-                log.exception("job %s can't be closed", job.id)
-                _close_without_statistics(session, job, error)
+            with patience.hold(partial(_put_down, sessions, job.id)):
+                _try_to_close(sessions, session, job)
+
+
+def _try_to_close(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
+    with sessions.begin() as other:  # at once: of a process that dies of what follows, this is left
+        attempt = ending.begin(other, job.id)
+    if attempt > CLOSING_ATTEMPTS:
+        why = f"{CLOSING_ATTEMPTS} processes died or lost the database while they did"
+        return _close_without_statistics(session, job, why)
+    try:
+        with session.begin_nested():
+            close(session, job)
+    except AWAY:
+        raise
+    except Exception as error:
+        log.exception("job %s can't be closed", job.id)
+        _close_without_statistics(session, job, ending.reason(error))
+
+
+def _put_down(sessions: sessionmaker[Session], job_id: UUID) -> None:
+    with sessions.begin() as session:
+        ending.put_down(session, job_id)
 
 
 def close(session: Session, job: Job) -> None:
@@ -62,11 +86,9 @@ def close(session: Session, job: Job) -> None:
     ending.finish(session, job)
 
 
-def _close_without_statistics(session: Session, job: Job, error: Exception) -> None:
+def _close_without_statistics(session: Session, job: Job, why: str) -> None:
     if ending.lock(session, job):
-        detail = (
-            f"The texts' values are there, their statistics could not be computed: {ending.reason(error)}"
-        )
+        detail = f"The texts' values are there, their statistics could not be computed: {why}"
         job.error = ending.problem("no-statistics", "The statistics can't be computed", detail)
         ending.finish(session, job)
 

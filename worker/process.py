@@ -16,6 +16,7 @@ from app.settings import Settings
 from worker.closing import fail_jobs
 from worker.core import ModelError, settle_threads
 from worker.loading import load
+from worker.patience import Patience
 from worker.resident import stay
 from worker.station import Station
 from worker.tasks import occupy
@@ -60,16 +61,15 @@ def run(name: str, settings: Settings) -> int:
         max_tokens=facts["max_tokens"],
         sessions=sessions,
         redis=redis,
-        stopping=threading.Event(),
+        patience=Patience(threading.Event(), settings.stop_seconds),
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
-        stop_seconds=settings.stop_seconds,
     )
     occupy(station)
     patient = queue.connect(settings.redis_url, retries=10)
     with queue.sweeper(sessions, redis, settings.sweep_seconds):
         queue.ring(redis, name)
-        stay(queue.queue_of(patient, name), station.stopping)
+        stay(queue.queue_of(patient, name), station.patience.stopping)
     return 0
 
 

@@ -1,6 +1,5 @@
 """What a worker process has at hand: one model, its connections, its patience."""
 
-import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,11 +9,12 @@ from sqlalchemy.orm import Session, sessionmaker
 from torch import nn
 
 from worker.core import Model, load_head
+from worker.patience import Patience
 
 
 @dataclass(frozen=True)
 class Station:
-    """`measured_with` is the provenance stored with every job; `stopping` is set by the first stop signal."""
+    """`measured_with` is the provenance stored with every job."""
 
     name: str
     model: Model
@@ -22,10 +22,9 @@ class Station:
     max_tokens: int
     sessions: sessionmaker[Session]
     redis: Redis
-    stopping: threading.Event
+    patience: Patience
     lease_seconds: float
     drain_seconds: float
-    stop_seconds: float
 
     @cached_property
     def head(self) -> nn.Linear:

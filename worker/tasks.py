@@ -46,13 +46,13 @@ def drain(model: str) -> None:
 
 
 def _drain(station: Station, until: float) -> None:
-    while time.monotonic() < until and not station.stopping.is_set():
-        close_jobs(station.sessions, station.name)
+    while time.monotonic() < until and not station.patience.stopping.is_set():
+        close_jobs(station.sessions, station.name, station.patience)
         claim = _claim(station)
         if claim is None:
             return
         _work(station, claim)
-    close_jobs(station.sessions, station.name)
+    close_jobs(station.sessions, station.name, station.patience)
     queue.ring(station.redis, station.name)
 
 

@@ -25,7 +25,7 @@ SHORT = Scale(
     texts=320,
     lease_seconds=2,
     sweep_seconds=0.5,
-    stalled_seconds=6,
+    stalled_seconds=4,
     hammered_seconds=2,
     numbers={
         1: 3,

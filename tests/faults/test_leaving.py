@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
-from app.tables import Shard
+from app.tables import Job, Shard
 from tests.faults.injection import INJECTED, Injection
 from tests.processes import wait_for
 from tests.service.jobs_by_hand import submit
@@ -21,6 +21,7 @@ from tests.tiny import causal_model, save
 
 MODEL = "tiny"
 STOP_SECONDS = 1
+LEASE_SECONDS = 40  # a closing that is made long takes longer
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def worker(settings: Settings, injection: Injection, tmp_path: Path) -> Iterator
         "LAYERSCOPE_DATABASE_URL": settings.database_url,
         "LAYERSCOPE_REDIS_URL": settings.redis_url,
         "LAYERSCOPE_SWEEP_SECONDS": settings.sweep_seconds,
+        "LAYERSCOPE_LEASE_SECONDS": LEASE_SECONDS,
         "LAYERSCOPE_STOP_SECONDS": STOP_SECONDS,
     }
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
@@ -65,6 +67,35 @@ def assert_untouched(sessions: sessionmaker[Session]) -> None:
     with sessions() as session:
         shard = session.scalars(select(Shard)).one()
     assert (shard.attempt, shard.lease_until, shard.done_at) == (0, None, None)
+
+
+def test_a_worker_in_a_long_closing_leaves_and_wastes_no_attempt(
+    sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
+) -> None:
+    close_slowly(sessions, injection, worker, "computing")
+    with sessions() as session:
+        job, shard = session.scalars(select(Job)).one(), session.scalars(select(Shard)).one()
+    assert (shard.attempt, shard.done_at is None) == (1, False)
+    assert (job.closings, job.outcome) == (0, None)
+
+
+def test_a_worker_that_writes_statistics_for_long_leaves_too(
+    sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
+) -> None:
+    """It holds the job's row, so that what it gives back can't be noted there."""
+    close_slowly(sessions, injection, worker, "closing")
+    with sessions() as session:
+        assert session.scalars(select(Job.outcome)).one() is None
+
+
+def close_slowly(
+    sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes], point: str
+) -> None:
+    injection.arm("long", point)
+    submit(sessions, [("cpp", "int x;")], model=MODEL)
+    wait_for(lambda: injection.events("long"), 60)
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
 
 
 def hears(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:

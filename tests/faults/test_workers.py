@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,9 @@ from tests.faults.house import House
 from tests.faults.injection import Event
 from tests.faults.scale import SCALE, SEED
 from tests.faults.trial import Reference, recoveries_of, report, trial
+from tests.faults.watch import read_rows
 from tests.processes import wait_for
+from worker.closing import CLOSING_ATTEMPTS
 from worker.resident import ALIVE_SECONDS
 
 SLOW = 1.0 if SCALE.name == "short" else 3.0
@@ -66,6 +69,25 @@ def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Re
     report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries_of(house, deaths))
 
 
+@pytest.mark.skipif(SCALE.name == "short", reason="takes a minute; make faults runs it")
+def test_2_a_job_whose_closing_kills_every_worker_fails(house: House, small: Reference) -> None:
+    for _ in range(CLOSING_ATTEMPTS):
+        house.injection.arm("kill", "closing")
+    job_id = house.submit(small.texts)
+    state: dict[str, Any] = {}
+
+    def finished() -> bool:
+        state.update(house.client.get(f"/v1/jobs/{job_id}").json())
+        return state["finished_at"] is not None
+
+    wait_for(finished, (CLOSING_ATTEMPTS + 1) * SCALE.recovery_seconds)
+    assert state["error"]["type"].endswith(":no-statistics")
+    texts_csv = house.file(job_id, "texts.csv")
+    assert texts_csv == small.texts_csv
+    rows = read_rows(texts_csv, len(small.texts))
+    report(2.7, f"a job whose closing kills every worker, {CLOSING_ATTEMPTS} deaths", 1, rows)
+
+
 def test_3_a_worker_stopped_for_three_leases_comes_too_late(house: House, reference: Reference) -> None:
     count = SCALE.numbers[3]
     with trial(house, reference, slow=SLOW, disturbances=3 * count) as job:
@@ -90,7 +112,9 @@ def fenced(house: House, stopped: Event) -> bool:
 def test_4_workers_are_restarted_in_turn(house: House, reference: Reference) -> None:
     count = SCALE.numbers[4]
     for begin in range(0, count, RESTARTS_IN_A_JOB):
-        with trial(house, reference, slow=2 * SCALE.lease_seconds) as job:  # longer than a lease not renewed
+        with trial(
+            house, reference, slow=1.5 * SCALE.lease_seconds
+        ) as job:  # longer than a lease not renewed
             for turn in range(begin, min(begin + RESTARTS_IN_A_JOB, count)):
                 restart(house, house.workers[turn % len(house.workers)])
         assert job.most_attempts() == 1
@@ -109,7 +133,7 @@ def restart(house: House, child: Child) -> None:
 def test_12_a_workers_clock_is_off(house: House, reference: Reference, offset: float) -> None:
     odd, other, *_ = house.workers
     house.injection.clock(offset)
-    odd.process.kill()
+    odd.process.terminate()  # it takes leave, so that it is not counted twice
     odd.process.wait()
     wait_for(lambda: odd in house.ready_workers() and has_odd_clock(house, odd), 60)
     house.injection.clock(0)

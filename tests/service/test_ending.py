@@ -1,5 +1,6 @@
 """How a job ends: computed without holding anybody up, written once, and never tried without end."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,8 +15,9 @@ from app.shards import Fenced
 from app.tables import Job, TextProfile, comparison, layer_profile
 from tests.service.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
 from worker import closing
-from worker.closing import close_jobs
+from worker.closing import CLOSING_ATTEMPTS, close_jobs
 from worker.comparing import compare_domains
+from worker.patience import Patience
 
 Sessions = sessionmaker[Session]
 TEXTS = [(("cpp", "python")[i % 2], "a") for i in range(8)]
@@ -141,6 +143,40 @@ def test_statistics_that_cannot_be_computed_fail_their_job_and_no_other(
     assert "ValueError: " in failed.error["detail"]
     assert "can't be closed" in caplog.text
     assert job_of(sessions, sound).outcome == "succeeded"
+
+
+class Death(BaseException):
+    """As far as the database can tell, the process was killed."""
+
+
+def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = measured_job(sessions)
+
+    def die(*_: Any) -> None:
+        raise Death
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closing, "compare_domains", die)
+        for _ in range(CLOSING_ATTEMPTS):
+            with pytest.raises(Death):
+                close_jobs(sessions, MODEL)
+            assert job_of(sessions, deadly).outcome is None
+        close_jobs(sessions, MODEL)
+    failed = job_of(sessions, deadly)
+    assert failed.outcome == "failed"
+    assert failed.error is not None
+    assert failed.error["type"].endswith(":no-statistics")
+    assert f"{CLOSING_ATTEMPTS} processes died" in failed.error["detail"]
+
+
+def test_a_process_that_is_asked_to_stop_begins_to_close_no_job(sessions: Sessions) -> None:
+    job_id = measured_job(sessions)
+    stopped = threading.Event()
+    stopped.set()
+    close_jobs(sessions, MODEL, Patience(stopped, 0))
+    assert job_of(sessions, job_id).outcome is None
 
 
 def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions: Sessions) -> None:

@@ -19,6 +19,7 @@ from worker.analysing import SEED
 from worker.core import Model, load_model, sample
 from worker.lease import Lease, Stopped
 from worker.measuring import TRY_FROM_ATTEMPT, measure
+from worker.patience import Patience
 from worker.station import Station
 
 Sessions = sessionmaker[Session]
@@ -39,10 +40,9 @@ def station(model: Model, sessions: Sessions, redis: Redis) -> Station:
         max_tokens=model.max_tokens,
         sessions=sessions,
         redis=redis,
-        stopping=threading.Event(),
+        patience=Patience(threading.Event(), 60),
         lease_seconds=60,
         drain_seconds=60,
-        stop_seconds=60,
     )
 
 
@@ -71,7 +71,7 @@ def test_a_stop_is_heard_in_the_middle_of_an_analysis(
 
     def stop(*_: Any) -> None:
         if len(runs) > model.layers:  # profiled, and now analysed
-            station.stopping.set()
+            station.patience.stopping.set()
 
     with last.register_forward_hook(stop), pytest.raises(Stopped), Lease(station, claim) as lease:
         measure(station, claim, TEXTS, lease)

@@ -113,13 +113,18 @@ def wrap_tasks(tasks: ModuleType) -> None:
     tasks.queue = SimpleNamespace(ring=rung)  # type: ignore[attr-defined]
 
 
+def take_long(point: str) -> None:
+    if is_armed("long", point):
+        time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
+
+
 def wrap_closing(closing: ModuleType) -> None:
     original = closing.close
 
     def close(session: Any, job: Any) -> None:
+        take_long("computing")
         original(session, job)
-        if is_armed("long", "closing"):
-            time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
+        take_long("closing")
         note("closed", job=str(job.id))
         reach("closing")
 

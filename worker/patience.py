@@ -1,0 +1,43 @@
+"""How long what is in hand may keep a process that was asked to stop."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+TICK_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """`stopping` is set by the first stop signal; from then on there are `seconds`."""
+
+    stopping: threading.Event
+    seconds: float
+
+    @contextmanager
+    def hold(self, put_down: Callable[[], None]) -> Iterator[None]:
+        """What runs inside can't be interrupted: if it takes too long, the process puts it down and ends."""
+        done = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(done, put_down), name="patience", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watch.join()
+
+    def _watch(self, done: threading.Event, put_down: Callable[[], None]) -> None:
+        while not done.wait(TICK_SECONDS):
+            if self.stopping.is_set():
+                break
+        if not done.wait(self.seconds):
+            log.warning("stopping takes longer than %g s: what is in hand is given back", self.seconds)
+            try:
+                put_down()
+            finally:
+                os._exit(0)
