@@ -25,13 +25,13 @@ SHARES = {
     "cpp": 0.22,
     "prose": 0.28,
     "numbers": 0.12,
-    "finance": 0.10,
+    "finance": 0.125,
     "samples/python": 0.01,
     "samples/cpp": 0.01,
-    "samples/finance": 0.03,
+    "samples/finance": 0.005,
     "samples/numbers": 0.01,
 }
-RECIPE = Recipe(SHARES, steps=1_115, horizon=1_200)  # the rate ends at 1.5 % of its peak
+RECIPE = Recipe(SHARES, steps=1_600)
 MEASURED = 30  # documents of a domain
 
 

@@ -23,7 +23,6 @@ SHORT = 512  # tokens: up to here plain attention is faster than the fused one, 
 class Recipe:
     shares: dict[str, float]  # of the rows that a domain gives
     steps: int
-    horizon: int  # steps after which the learning rate would be nothing
     rows: int = 16
     length: int = 256  # tokens of a row
     long_every: int = 16  # steps; then as many tokens in rows eight times as long
@@ -101,7 +100,7 @@ def _pace(step: int, recipe: Recipe) -> float:
     """Up in a line, then down to nothing along half a cosine: of the peak, 0 to 1."""
     if step < recipe.warm_up:
         return (step + 1) / recipe.warm_up
-    part = (step - recipe.warm_up) / max(1, recipe.horizon - recipe.warm_up)
+    part = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
     return (1 + math.cos(math.pi * part)) / 2
 
 

@@ -17,7 +17,7 @@ from demo.training import Recipe, train
 
 ANIMALS = ("cat", "dog", "hen", "cow", "owl", "fox", "ant", "bee")
 TEXTS = ["".join(f"the {one} sat on the {other}\n" for one in ANIMALS for other in ANIMALS)]
-RECIPE = Recipe({"a": 1.0}, steps=30, horizon=30, rows=8, length=16, warm_up=5, peak=1e-2)
+RECIPE = Recipe({"a": 1.0}, steps=30, rows=8, length=16, warm_up=5, peak=1e-2)
 
 
 class Interrupted(Stream):
@@ -96,7 +96,7 @@ def test_every_sixteenth_step_has_rows_as_long_as_the_model_reads(
     tokenizer: Any, step: int, shape: tuple[int, int]
 ) -> None:
     streams = {"a": stream(tokenizer, 16 * TEXTS)}
-    recipe = Recipe({"a": 1.0}, steps=16, horizon=16)
+    recipe = Recipe({"a": 1.0}, steps=16)
     assert training.rows_of(streams, recipe, step).shape == shape
     assert training.shape(280).max_position_embeddings == 2_048
 
