@@ -8,25 +8,29 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from itertools import product
 from uuid import UUID
 
 import httpx
 import psutil
 import psycopg
+from psycopg.types.json import Jsonb
 
-from app.db import migrate
+from app.db import make_engine, make_sessions, migrate
 from app.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
-from benchmarks.filling import fill, profile, values_of
+from benchmarks.filling import MEASURED_WITH, MODEL, fill, profile, values_of
 from benchmarks.places import BUILT
 from benchmarks.report import Report
+from worker.closing import close_jobs
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 LINES_AT_A_TIME = 500
 CHARACTERS = 200
 HOME = BUILT / "intake"
+UNFINISHED = "update job set outcome = null, finished_at = null, measured_with = %s where id = %s"
 TABLES = "select count(*) from job union all select count(*) from text union all select count(*) from shard"
 
 
@@ -82,32 +86,53 @@ def _rows(bench: Bench, texts: int, wide_texts: int) -> Iterator[tuple[str, ...]
     yield bench.row("broken off in the middle", lambda: broken_off(bench, texts))
     yield bench.row("refused for its last line", lambda: refused(bench, texts))
     posted: list[UUID] = []
-    yield bench.row("accepted", lambda: _accepted(bench, texts, posted))
+    yield bench.row("accepted", lambda: _accepted(bench, lines(texts), posted))
+    yield bench.row("accepted, with pairs", lambda: _accepted(bench, paired_lines(texts), posted))
     with bench.connect() as connection:
         profile(connection, posted[0], texts, values_of(1))
         wide = fill(connection, 1, wide_texts, values_of(28), characters=CHARACTERS)
     shapes = ((posted[0], f"{texts:,} texts, 1 layer"), (wide[0], f"{wide_texts:,} texts, 28 layers"))
     for (job_id, shape), name in product(shapes, ("texts.csv", "texts.ndjson")):
         yield bench.row(f"{name} of {shape}", partial(_downloaded, bench.url, job_id, name))
+    yield bench.row(f"closed, {texts:,} texts in pairs, 1 layer", lambda: _closed(bench, posted[1], texts))
     for job_id, shape in shapes:
         yield bench.row(f"DELETE of {shape}", partial(_deleted, bench, job_id))
 
 
 def lines(count: int, last: bytes = b"") -> Iterator[bytes]:
     """So many texts, a text a line, in pieces of many lines; and then `last`."""
-    for first in range(0, count, LINES_AT_A_TIME):
-        numbers = range(first, min(first + LINES_AT_A_TIME, count))
-        texts = (f"{number} ".ljust(CHARACTERS, "x") for number in numbers)
-        yield "".join(f'{{"domain": "cpp", "text": "{text}"}}\n' for text in texts).encode()
+    for numbers in _pieces(count):
+        yield "".join(f'{{"domain": "cpp", "text": "{_text(number)}"}}\n' for number in numbers).encode()
     yield last
+
+
+def paired_lines(count: int) -> Iterator[bytes]:
+    """The same of two domains, every two texts a pair, in an order that has nothing to do with the pairs."""
+    for numbers in _pieces(count):
+        yield "".join(
+            f'{{"domain": "{"ab"[number % 2]}", "text": "{_text(number)}", "pair": "{_pair(number // 2)}"}}\n'
+            for number in numbers
+        ).encode()
+
+
+def _pieces(count: int) -> Iterator[range]:
+    return (range(i, min(i + LINES_AT_A_TIME, count)) for i in range(0, count, LINES_AT_A_TIME))
+
+
+def _text(number: int) -> str:
+    return f"{number} ".ljust(CHARACTERS, "x")
+
+
+def _pair(number: int) -> str:
+    return sha256(number.to_bytes(8)).hexdigest()[:16]
 
 
 def post(url: str, body: Iterator[bytes]) -> httpx.Response:
     return httpx.post(f"{url}/v1/jobs?model=demo", content=body, headers=NDJSON, timeout=600)
 
 
-def _accepted(bench: Bench, texts: int, posted: list[UUID]) -> str:
-    answer = post(bench.url, lines(texts))
+def _accepted(bench: Bench, body: Iterator[bytes], posted: list[UUID]) -> str:
+    answer = post(bench.url, body)
     posted.append(UUID(answer.json()["id"]))
     return f"{answer.status_code}, {answer.json()['progress']['texts']:,} texts"
 
@@ -157,6 +182,21 @@ def download(url: str, job_id: UUID, name: str) -> tuple[int, int, int]:
             size += len(piece)
             ends += piece.count(b"\n")
     return answer.status_code, size, ends
+
+
+def _closed(bench: Bench, job_id: UUID, texts: int) -> str:
+    """As a worker does it, in this process: statistics, and the pairs compared."""
+    with bench.connect() as connection:
+        profile(connection, job_id, texts, values_of(1))
+        connection.execute("update shard set done_at = now() where job_id = %s", (job_id,))
+        connection.execute(UNFINISHED, (Jsonb(MEASURED_WITH | {"layers": 1}), job_id))
+    engine = make_engine(bench.running.database_url)
+    with Most(resident(psutil.Process())) as closer:
+        close_jobs(make_sessions(engine), MODEL)
+    engine.dispose()
+    with bench.connect() as connection:
+        ((outcome,),) = connection.execute("select outcome from job where id = %s", (job_id,)).fetchall()
+    return f"{outcome}, in {closer.growth / MEGABYTE:.0f} MB"
 
 
 def _deleted(bench: Bench, job_id: UUID) -> str:

@@ -1,6 +1,6 @@
 """`make demo-model`: the text, the tokenizer, the training and its figures, in this order.
 
-Takes about a quarter of an hour on two cores. Interrupted, it goes on where it was a minute before.
+Takes about twenty minutes on two cores. Interrupted, it goes on where it was a minute before.
 """
 
 import json
