@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass
 
+import pytest
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -25,10 +27,10 @@ SHORT = Scale(
     texts=320,
     lease_seconds=2,
     sweep_seconds=0.5,
-    stalled_seconds=4,
+    stalled_seconds=2,
     hammered_seconds=2,
     numbers={
-        1: 3,
+        1: 2,
         2: 1,
         3: 2,
         4: 2,
@@ -39,7 +41,7 @@ SHORT = Scale(
         9: 2,
         10: 1,
         12: 1,
-        13: 3,
+        13: 2,
         14: 20,
         15: 6,
         16: 20,
@@ -58,6 +60,8 @@ WHOLE = Scale(
     },
 )
 SCALE = WHOLE if os.environ.get("FAULTS") == "whole" else SHORT
+
+ONLY_WHOLE = pytest.mark.skipif(SCALE is SHORT, reason="takes long: `make faults` runs it")
 
 TEXTS_PER_SHARD = 16
 WORKERS = 3

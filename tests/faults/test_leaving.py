@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.settings import Settings
 from app.tables import Job, Shard
 from tests.faults.injection import INJECTED, Injection
+from tests.faults.scale import ONLY_WHOLE
 from tests.processes import wait_for
 from tests.service.jobs_by_hand import submit
 from tests.tiny import causal_model, save
 
 MODEL = "tiny"
-STOP_SECONDS = 1
+STOP_SECONDS = 0.5
 LEASE_SECONDS = 40  # a closing that is made long takes longer
 
 
@@ -79,6 +80,7 @@ def test_a_worker_in_a_long_closing_leaves_and_wastes_no_attempt(
     assert (job.closings, job.outcome) == (0, None)
 
 
+@ONLY_WHOLE
 def test_a_worker_that_writes_statistics_for_long_leaves_too(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:

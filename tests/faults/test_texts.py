@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.faults.house import House, random_texts
 from tests.faults.injection import KILLING, LOSING, TOO_MUCH
-from tests.faults.scale import SCALE, TEXTS_PER_SHARD
+from tests.faults.scale import ONLY_WHOLE, SCALE, TEXTS_PER_SHARD
 from tests.faults.trial import Reference, report
 from tests.faults.watch import Rows, Watch, read_rows
 
@@ -58,6 +58,7 @@ def test_10_texts_that_kill_the_process(house: House, reference: Reference) -> N
     report(10.1, f"{count} texts that kill the process, {len(deaths)} deaths", count, rows)
 
 
+@ONLY_WHOLE
 def test_10_a_text_that_loses_the_device(house: House, reference: Reference) -> None:
     """Each process that met it ends: what it said of the next texts would be worth nothing."""
     begun = time.monotonic()

@@ -11,7 +11,7 @@ import pytest
 from app.supervisor import Child
 from tests.faults.house import House
 from tests.faults.injection import Event
-from tests.faults.scale import SCALE, SEED
+from tests.faults.scale import ONLY_WHOLE, SCALE, SEED
 from tests.faults.trial import Reference, recoveries_of, report, trial
 from tests.faults.watch import read_rows
 from tests.processes import wait_for
@@ -69,7 +69,7 @@ def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Re
     report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries_of(house, deaths))
 
 
-@pytest.mark.skipif(SCALE.name == "short", reason="takes a minute; make faults runs it")
+@ONLY_WHOLE
 def test_2_a_job_whose_closing_kills_every_worker_fails(house: House, small: Reference) -> None:
     for _ in range(CLOSING_ATTEMPTS):
         house.injection.arm("kill", "closing")
@@ -88,17 +88,18 @@ def test_2_a_job_whose_closing_kills_every_worker_fails(house: House, small: Ref
     report(2.7, f"a job whose closing kills every worker, {CLOSING_ATTEMPTS} deaths", 1, rows)
 
 
-def test_3_a_worker_stopped_for_three_leases_comes_too_late(house: House, reference: Reference) -> None:
+def test_3_workers_stopped_for_three_leases_come_too_late(house: House, reference: Reference) -> None:
+    """Two at a time: one before its commit, one in the middle of it, with rows locked."""
     count = SCALE.numbers[3]
-    with trial(house, reference, slow=SLOW, disturbances=3 * count) as job:
+    with trial(house, reference, slow=SLOW, disturbances=2 * count) as job:
         stops = []
-        for point in (("measured", "committing") * count)[:count]:
-            stopped = house.injection.inflict("stop", point)
-            stops.append(stopped)
+        for _ in range(count // 2):
+            stopped = [house.injection.inflict("stop", point) for point in ("measured", "committing")]
+            stops += stopped
             time.sleep(3 * SCALE.lease_seconds)
-            os.kill(stopped.pid, signal.SIGCONT)
-            wait_for(lambda: fenced(house, stops[-1]), SCALE.recovery_seconds)
-            assert house.recovery(stopped) is not None
+            for stop in stopped:
+                os.kill(stop.pid, signal.SIGCONT)
+            wait_for(lambda stopped=stopped: all(fenced(house, stop) for stop in stopped), 30)  # type: ignore[misc]
     report(3, "SIGSTOP for three leases, then SIGCONT", count, job.rows, recoveries_of(house, stops))
 
 
@@ -142,10 +143,11 @@ def test_12_a_workers_clock_is_off(house: House, reference: Reference, offset: f
         deaths = []
         for child in (other, odd):
             wait_for(lambda child=child: child in busy_workers(house), 60)  # type: ignore[misc]
-            deaths.append(Event(time.monotonic(), child.process.pid, "kill", {}))
+            died = Event(time.monotonic(), child.process.pid, "kill", {})
             child.process.kill()
             child.process.wait()
-            wait_for(lambda: len(house.ready_workers()) == len(house.workers), 60)
+            deaths.append(died)
+            wait_for(lambda died=died: house.recovery(died) is not None, 60)  # type: ignore[misc]
     sign = "ahead" if offset > 0 else "behind"
     number = 12.1 if offset > 0 else 12.2
     report(number, f"a worker's clock an hour {sign}", 1, job.rows, recoveries_of(house, deaths))
