@@ -6,12 +6,22 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import FAINT, LOOKS, add_legend, columns_and_height, marker_size, number_layers, panels
+from app.plots.canvas import (
+    FAINT,
+    LOOKS,
+    QUIET,
+    add_legend,
+    columns_and_height,
+    marker_size,
+    number_layers,
+    panels,
+)
 from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
+NO_TOKEN = "no value: no text has a token but its first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +56,9 @@ class Profile(Picture):
             _draw_panel(axes, self, group, behind)
             axes.set_title("" if together else group[0].title)
         number_layers(grid, columns, len(lines[0].rows))
-        if self.log:
+        if _is_empty(lines):
+            grid[0].set_yticks([])  # there is nothing to scale
+        elif self.log:
             scale_logarithmically(grid[0], "y")
         figure.supylabel(f"{self.metric} ({self.unit})", fontsize=11)
         if names:
@@ -98,6 +110,14 @@ def _draw_panel(axes: Axes, profile: Profile, lines: list[Line], behind: list[Li
         axes.plot(line.column("layer"), line.column(profile.metric), color=FAINT, linewidth=0.8)
     for line, look in zip(lines, LOOKS, strict=False):
         _draw_line(axes, profile, line, *look)
+    if _is_empty(lines):
+        axes.text(
+            0.5, 0.5, NO_TOKEN, transform=axes.transAxes, ha="center", color=QUIET, backgroundcolor="white"
+        )
+
+
+def _is_empty(lines: list[Line]) -> bool:
+    return not any(row["texts"] for line in lines for row in line.rows)
 
 
 def _draw_line(axes: Axes, profile: Profile, line: Line, colour: str, marker: str, dashes: str) -> None:

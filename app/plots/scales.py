@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import (
     FuncFormatter,
     Locator,
@@ -21,14 +22,19 @@ PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
 def scale_logarithmically(axes: Axes, which: Literal["x", "y"]) -> None:
     """For all that share the axis; as it is where nothing is above zero."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    if axis.get_minpos() == math.inf:
+    sharing = (axes.get_shared_x_axes() if which == "x" else axes.get_shared_y_axes()).get_siblings(axes)
+    if all(_axis(other, which).get_minpos() == math.inf for other in sharing):
         return
+    axis = _axis(axes, which)
     axes.set(**{f"{which}scale": "log"})
     low, high = axis.get_view_interval()
     axis.set_major_locator(_ticks(high / low))
     axis.set_major_formatter(PLAIN)
     axis.set_minor_locator(NullLocator())
+
+
+def _axis(axes: Axes, which: Literal["x", "y"]) -> Axis:
+    return axes.xaxis if which == "x" else axes.yaxis
 
 
 def _ticks(ratio: float) -> Locator:

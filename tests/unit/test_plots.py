@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -96,6 +97,29 @@ def test_one_text_has_no_band_and_no_variance() -> None:
     for name in PROFILES:
         assert not any(c.get_paths() for c in axes_of(PROFILES[name], rows)[0].collections)
     assert "no sample variance over fewer than two texts" in words("variance_ranking", rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "domains", "panels"),
+    [
+        ("relative", DOMAINS, 1),
+        ("relative", ["cpp"], 0),
+        ("components", DOMAINS, 4),
+        ("components", ["cpp"], 1),
+    ],
+)
+def test_an_empty_panel_says_that_its_texts_have_one_token(
+    name: str, domains: Sequence[str], panels: int
+) -> None:
+    rows = layer_rows()
+    for row in rows:
+        if row["domain"] in domains:
+            row |= dict.fromkeys(STATISTIC_COLUMNS) | {"texts": 0}
+    assert words(name, rows).count("no value: no text has a token but its first") == panels
+    for axes in axes_of(PROFILES[name], rows):
+        assert (axes.get_yscale(), axes.get_yticks().size > 0) == (
+            ("linear", False) if domains == DOMAINS else ("log", True)
+        )
 
 
 def test_a_layer_without_a_value_is_a_gap() -> None:
