@@ -5,6 +5,7 @@ and `settings` show a test empty tables and an empty Redis; `empty_database_url`
 test's own, without tables. `stack` is the whole product, started once by its own command.
 """
 
+import gc
 import os
 import re
 import subprocess
@@ -65,6 +66,14 @@ def _processes_of(mark: str, folder: Path) -> list[str]:
         except OSError:  # ended meanwhile, or someone else's
             continue
     return found
+
+
+@pytest.fixture(scope="module")
+def nothing_to_collect() -> Iterator[None]:
+    """For statsmodels' `multipletests`, which collects garbage at each call: 0.4 s among PyTorch's."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

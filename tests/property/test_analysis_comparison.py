@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,9 +105,22 @@ def test_the_paired_test_is_scipys_and_half_a_pair_does_not_count(domains: Domai
         np.testing.assert_allclose(
             (found.ci_low[k], found.ci_high[k]), (interval.low, interval.high), rtol=1e-8, atol=1e-12
         )
-        average = np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2)
-        g = (a - b).mean() / average * (1 - 3 / (4 * (len(a) - 1) - 1))
-        np.testing.assert_allclose(found.hedges_g[k], g, rtol=1e-8, atol=1e-12)
+
+
+@given(domains)
+def test_the_paired_g_is_the_difference_over_the_average_deviation(domains: Domains) -> None:
+    n = min(len(domains.a), len(domains.b))
+    a, b = domains.a[:n], domains.b[:n]
+    found = paired(a, b, ONE)
+    var_a, var_b, var_gap = (values.var(0, ddof=1) for values in (a, b, a - b))
+    covariance = ((a - a.mean(0)) * (b - b.mean(0))).sum(0) / (n - 1)
+    average = (var_a + var_b) / 2
+    d, correction = (a - b).mean(0) / np.sqrt(average), 1 - 3 / (4 * (n - 1) - 1)
+    bonett = d**2 * (var_a**2 + var_b**2 + 2 * covariance**2) / (8 * (n - 1) * average**2)
+    half = stats.norm.ppf(0.975) * np.sqrt(bonett + var_gap / ((n - 1) * average))
+    np.testing.assert_allclose(found.hedges_g, correction * d, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.g_ci_low, correction * (d - half), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.g_ci_high, correction * (d + half), rtol=1e-9, atol=1e-12)
 
 
 @given(many_texts)
@@ -135,6 +149,7 @@ def assert_is_fit(found: tuple[Array, ...], column: int, fit: sm.regression.line
     np.testing.assert_allclose([part[column] for part in found], expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.usefixtures("nothing_to_collect")
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=40))
 def test_corrections_are_those_of_the_definition(p_values: list[float]) -> None:
     p = np.array(p_values)
