@@ -18,7 +18,7 @@ _NORMAL = stats.norm.ppf((1 + CONFIDENCE) / 2)
 
 @dataclass(frozen=True)
 class Sample:
-    """A domain's texts: how many have a value, their mean and sample variance; one shape, float64."""
+    """A domain's texts: how many have a value, mean, sample variance (nan below two); one shape, float64."""
 
     texts: Array
     mean: Array
@@ -52,8 +52,7 @@ def welch(a: Sample, b: Sample, size: Array) -> Difference:
     Source: Welch 1947, p by `scipy.stats.ttest_ind_from_stats`; g by statsmodels' `effectsize_smd` (Hedges
         1981; variance as in Borenstein et al. 2009), which standardises by the pooled deviation.
     """
-    several = (a.texts > 1) & (b.texts > 1)
-    tested = several & exceeds_rounding(np.sqrt(np.maximum(a.var, b.var)), size)
+    tested = exceeds_rounding(np.sqrt(np.maximum(a.var, b.var)), size)
     std_a, std_b = (np.sqrt(np.where(tested, sample.var, np.nan)) for sample in (a, b))
     n_a, n_b = a.texts.astype(np.int64), b.texts.astype(np.int64)
     p_value = stats.ttest_ind_from_stats(a.mean, std_a, n_a, b.mean, std_b, n_b, equal_var=False).pvalue
@@ -63,7 +62,7 @@ def welch(a: Sample, b: Sample, size: Array) -> Difference:
     )
     half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(error_a + error_b)
     g, variance = effectsize_smd(a.mean, std_a, a.texts, b.mean, std_b, b.texts)
-    return _difference(a, b, half, g, np.sqrt(variance), np.where(tested, p_value, np.nan))
+    return _difference(a, b, half, g, np.sqrt(variance), np.asarray(p_value))
 
 
 @np.errstate(divide="ignore", invalid="ignore")
@@ -81,7 +80,7 @@ def paired(a: Array, b: Array, size: Array) -> Difference:
     absent = np.isnan(a) | np.isnan(b)
     a, b = np.where(absent, np.nan, a), np.where(absent, np.nan, b)
     left, right, gap = sample_of(a), sample_of(b), sample_of(a - b)
-    tested = (gap.texts > 1) & exceeds_rounding(np.sqrt(gap.var), size)
+    tested = exceeds_rounding(np.sqrt(gap.var), size)
     freedom = np.where(tested, gap.texts - 1, np.nan)
     half = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(gap.var / gap.texts)
     typical = (left.var + right.var) / 2
@@ -91,8 +90,7 @@ def paired(a: Array, b: Array, size: Array) -> Difference:
     variance = np.square(d) * spread / (8 * freedom * np.square(typical)) + gap.var / (freedom * typical)
     correction = 1 - 3 / (4 * freedom - 1)
     p_value = np.full(tested.shape, np.nan)
-    if tested.any():
-        p_value[tested] = stats.ttest_rel(a[:, tested], b[:, tested], nan_policy="omit").pvalue
+    p_value[tested] = stats.ttest_rel(a[:, tested], b[:, tested], nan_policy="omit").pvalue
     return _difference(left, right, half, correction * d, correction * np.sqrt(variance), p_value)
 
 

@@ -18,7 +18,7 @@ def holm(p_values: Array) -> Array:
     adjusted = np.full(p_values.shape, np.nan)
     tested = ~np.isnan(p_values)
     p = p_values[tested]
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p)
     stepped_down = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     p[order] = np.minimum(stepped_down, 1.0)
     adjusted[tested] = p
@@ -32,6 +32,5 @@ def benjamini_hochberg(p_values: Array) -> Array:
     """
     adjusted = np.full(p_values.shape, np.nan)
     tested = ~np.isnan(p_values)
-    if tested.any():
-        adjusted[tested] = fdrcorrection(p_values[tested])[1]
+    adjusted[tested] = fdrcorrection(p_values[tested])[1]
     return adjusted

@@ -41,8 +41,7 @@ def bca_interval(values: Array) -> tuple[Array, Array]:
         sample = columns[np.ix_(pattern, alike)]
         if FEWEST <= len(sample) < BEYOND:
             varied = exceeds_rounding(sample.std(0, ddof=1), np.abs(sample).max(0))
-            if varied.any():
-                bounds[:, alike[varied]] = _bca(sample[:, varied])
+            bounds[:, alike[varied]] = _bca(sample[:, varied])
     low, high = bounds.reshape(2, *values.shape[1:])
     return low, high
 

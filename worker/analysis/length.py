@@ -9,8 +9,6 @@ from worker.analysis.regression import robust_coefficient
 
 Array = NDArray[np.float64]
 
-_FEWEST_LENGTHS = 3  # fewer, and 1/T and log T are one and the same
-
 
 class Adjusted(NamedTuple):
     """a − b, in the columns' order of comparison.csv; one shape, float64, nan = no value."""
@@ -32,15 +30,16 @@ def adjusted(a: Array, tokens_a: Array, b: Array, tokens_b: Array, size: Array) 
             another missing value has none.
         tokens_a, tokens_b: (n,), (m,) the texts' lengths T.
         size: (...) what rounding is relative to (`exceeds_rounding`).
-    Returns: nan also where there are fewer than three lengths or they tell the domains apart by themselves.
+    Returns: nan also where there are fewer than three lengths (then 1/T and log T are one and the same), they
+        tell the domains apart by themselves, or a domain has no value at all.
     """
     values, tokens = np.concatenate([a, b]), np.concatenate([tokens_a, tokens_b])
     in_a = np.repeat([1.0, 0.0], [len(a), len(b)])
     columns = values.reshape(len(values), size.size)
     kept = ~np.isnan(columns).all(1)
+    if not kept.any():
+        return Adjusted(*np.full((4, *size.shape), np.nan))
     columns, tokens, in_a = columns[kept], tokens[kept], in_a[kept]
-    if len(np.unique(tokens)) < _FEWEST_LENGTHS or np.ptp(in_a) == 0:
-        return _nothing(size.shape)
     regressors = [np.ones(len(tokens)), _centred(1 / tokens), _centred(np.log(tokens)), in_a]
     return _last_coefficient(np.stack(regressors, 1), columns, size)
 
@@ -72,7 +71,3 @@ def _last_coefficient(design: Array, columns: Array, size: Array) -> Adjusted:
     found = robust_coefficient(design, columns, size.ravel())
     parts = (found.estimate, found.ci_low, found.ci_high, found.p_value)
     return Adjusted(*(part.reshape(size.shape) for part in parts))
-
-
-def _nothing(shape: tuple[int, ...]) -> Adjusted:
-    return Adjusted(*np.full((4, *shape), np.nan))

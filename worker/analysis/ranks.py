@@ -57,7 +57,7 @@ class TextGroups:
         weights = np.random.default_rng(_SEED).multinomial(groups, np.full(groups, 1 / groups), RESAMPLES)
         resampled = _ranks(_weighted(weights, sums), _weighted(weights, counts))
         tails = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-        certain = np.isnan(rank) | (counts.sum(0) < 2)
+        certain = counts.sum(0) < 2
         bounds = np.nanquantile(np.where(certain, 0.0, resampled), tails, axis=0, method="inverted_cdf")
         low, high = np.where(certain, np.nan, bounds)
         return Ranks(rank, low, high)

@@ -11,8 +11,8 @@ from worker.analysis.spread import exceeds_rounding
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-_WORST_CONDITION = 1e10  # of the Gram matrix: beyond it the regressors can't be told apart
-_HIGHEST_LEVERAGE = 1 - 1e-9  # a text that alone decides a coefficient leaves no residual to judge it by
+_WORST_CONDITION = 1e10  # of the Gram matrix: beyond it, as with n < k, the regressors can't be told apart
+_HIGHEST_LEVERAGE = 1 - 1e-9  # a text that alone decides, as each of n = k, leaves no residual to judge it by
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def robust_coefficient(design: Array, values: Array, size: Array) -> Coefficient
     """
     n, k = design.shape
     scale = np.sqrt(np.square(design).sum(0))
-    if n <= k or not scale.all():
+    if not scale.all():
         return _nothing(values.shape[1])
     regressors = design / scale
     gram = np.einsum("ni,nj->ij", regressors, regressors)

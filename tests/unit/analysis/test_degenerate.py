@@ -1,5 +1,7 @@
 """What can't be said is left out: no value, no exception, and, since warnings are errors, no warning."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -32,6 +34,7 @@ CASES = {
     "rounding": (column(2, 2 + 1e-7, 2), column(2 + 2e-7, 2, 2 + 2e-7)),
     "all zero": (column(0, 0, 0), column(0, 0, 0)),
     "no value": (column(NAN, NAN, NAN), column(1, 2, 3)),
+    "no value in either": (column(NAN, NAN), column(NAN, NAN)),
 }
 
 
@@ -72,10 +75,17 @@ def test_rounding_is_judged_by_the_given_size() -> None:
     [
         ([7.0] * 6, [7.0] * 6),
         ([7.0, 9.0] * 3, [7.0, 9.0] * 3),
+        ([4095.0, 4096.0] * 3, [4096.0, 4095.0] * 3),
         ([5.0] * 6, [7.0, 9.0] * 3),
-        ([1000.0] * 6, [1000.0] * 5 + [3.0]),
+        ([7.0, 9.0] * 3, [7.0, 9.0] * 2 + [7.0, 3.0]),
     ],
-    ids=["one length", "two lengths", "the lengths tell the domains apart", "one text decides alone"],
+    ids=[
+        "one length",
+        "two lengths",
+        "two long ones",
+        "the lengths tell the domains apart",
+        "one text decides alone",
+    ],
 )
 def test_without_lengths_to_compare_nothing_is_adjusted(
     tokens_a: list[float], tokens_b: list[float], rng: np.random.Generator
@@ -83,6 +93,17 @@ def test_without_lengths_to_compare_nothing_is_adjusted(
     a, b = rng.normal(size=(2, 6, 2))
     found = adjusted(a, np.array(tokens_a), b, np.array(tokens_b), np.ones(2))
     assert all(np.isnan(part).all() for part in found)
+
+
+@pytest.mark.parametrize("lengths", [[7, 9, 12], range(4_056, 4_096)], ids=["three", "of truncated texts"])
+def test_few_lengths_or_such_as_differ_little_are_enough(
+    lengths: Sequence[int], rng: np.random.Generator
+) -> None:
+    """Of long texts 1/T and log T are nearly constant, and yet not to be taken for it."""
+    a, b = rng.normal(size=(2, 12, 2))
+    tokens_a, tokens_b = rng.choice(lengths, (2, 12)).astype(float)
+    found = adjusted(a, tokens_a, b, tokens_b, np.ones(2))
+    assert all(np.isfinite(part).all() for part in found)
 
 
 @pytest.mark.parametrize("texts", [0, 1, 2])
@@ -116,9 +137,20 @@ def test_a_text_out_of_scope_is_left_out(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 12, 2))
     tokens = rng.integers(2, 200, 12).astype(float)
     without = adjusted(a[1:], tokens[1:], b, tokens[::-1], np.ones(2))
+    without_pair = adjusted_paired(a[1:], tokens[1:], b[1:], tokens[::-1][1:], np.ones(2))
     a[0] = NAN
-    for found, expected in zip(adjusted(a, tokens, b, tokens[::-1], np.ones(2)), without, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(adjusted(a, tokens, b, tokens[::-1], np.ones(2)), without)
+    np.testing.assert_array_equal(adjusted_paired(a, tokens, b, tokens[::-1], np.ones(2)), without_pair)
+
+
+def test_a_domain_out_of_scope_is_not_adjusted_for(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(2, 12, 2))
+    tokens = rng.integers(2, 200, 12).astype(float)
+    a[:] = NAN
+    for one, other in ((a, b), (b, a)):
+        for adjust in (adjusted, adjusted_paired):
+            found = adjust(one, tokens, other, tokens[::-1], np.ones(2))
+            assert all(np.isnan(part).all() for part in found)
 
 
 def test_an_exact_fit_is_no_certainty(rng: np.random.Generator) -> None:
@@ -137,7 +169,7 @@ def test_an_interval_needs_spread_and_eight_values(rng: np.random.Generator) -> 
     values = rng.normal(size=(8, 4))
     values[0, 1] = NAN
     values[:, 2] = 5.0
-    values[:, 3] = 5.0 + np.array([0, 1] * 4) * 1e-15
+    values[:, 3] = -5.0 + np.array([0, 1] * 4) * 1e-15
     low, high = bca_interval(values)
     assert np.isfinite(low).tolist() == np.isfinite(high).tolist() == [True, False, False, False]
     assert np.isnan(bca_interval(rng.normal(size=(50, 2)))).all()

@@ -61,3 +61,5 @@ def test_unit_and_origin_do_not_matter(rng: np.random.Generator) -> None:
     low, high = bca_interval(values)
     moved = bca_interval(4 * values - 2)
     np.testing.assert_allclose(moved, (4 * low - 2, 4 * high - 2), rtol=1e-9)
+    tiny = bca_interval(1e-9 * values)
+    np.testing.assert_allclose(tiny, (1e-9 * low, 1e-9 * high), rtol=1e-9)

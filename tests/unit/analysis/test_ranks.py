@@ -57,7 +57,7 @@ def test_groups_are_as_uncertain_as_texts(rng: np.random.Generator) -> None:
 
 
 def test_a_layer_without_values_has_no_rank_and_takes_none(rng: np.random.Generator) -> None:
-    texts = rng.normal(size=(10, 3, 1)) + np.array([1.0, 9.0, 5.0])[:, None]
+    texts = rng.normal(size=(10, 3, 1)) - np.array([9.0, 5.0, 4.0])[:, None]
     texts[:, 1] = np.nan
     found = ranks_of(texts)
     np.testing.assert_array_equal(found.rank[:, 0], [2, np.nan, 1])
