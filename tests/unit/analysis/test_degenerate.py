@@ -16,6 +16,7 @@ from worker.analysis import (
     sample_of,
     welch,
 )
+from worker.analysis.regression import robust_coefficient
 
 Array = NDArray[np.float64]
 NAN = np.nan
@@ -151,6 +152,15 @@ def test_a_domain_out_of_scope_is_not_adjusted_for(rng: np.random.Generator) -> 
         for adjust in (adjusted, adjusted_paired):
             found = adjust(one, tokens, other, tokens[::-1], np.ones(2))
             assert all(np.isnan(part).all() for part in found)
+
+
+@pytest.mark.parametrize(("difference", "judged"), [(1e-3, True), (1e-6, False)])
+def test_regressors_that_are_nearly_the_same_can_not_be_told_apart(
+    difference: float, judged: bool, rng: np.random.Generator
+) -> None:
+    design, values = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
+    design[:, 1] = design[:, 0] + difference * design[:, 1]
+    assert np.isfinite(robust_coefficient(design, values, np.ones(1)).p_value) == judged
 
 
 def test_an_exact_fit_is_no_certainty(rng: np.random.Generator) -> None:

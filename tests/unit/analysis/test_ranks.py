@@ -64,6 +64,30 @@ def test_a_layer_without_values_has_no_rank_and_takes_none(rng: np.random.Genera
     np.testing.assert_array_equal(found.ci_low[:, 0], [2, np.nan, 1])
 
 
+def test_a_text_without_a_value_does_not_count(rng: np.random.Generator) -> None:
+    """Nor does a resample that holds none of the two texts with a value."""
+    texts = rng.normal(size=(10, 2, 6, 2))
+    absent = rng.random(texts.shape) < 0.3
+    absent[:, 0, 0, 0] = np.arange(10) >= 2
+    texts[absent] = np.nan
+    found = ranks_of(texts)
+    np.testing.assert_array_equal(found.rank, stats.rankdata(-np.nanmean(texts, axis=0), axis=1))
+    assert np.isfinite(found.ci_low).all()
+    assert np.isfinite(found.ci_high).all()
+
+
+def test_as_many_texts_are_drawn_as_there_are() -> None:
+    """The layer in the middle would be first only where one of two texts had twice the other's weight."""
+    found = ranks_of(np.array([[[0.0], [2.4], [5.2]], [[6.0], [2.4], [-4.8]]]))
+    assert (found.rank[1, 0], found.ci_low[1, 0], found.ci_high[1, 0]) == (2, 2, 2)
+
+
+def test_bounds_are_ranks(rng: np.random.Generator) -> None:
+    found = ranks_of(rng.normal(size=(20, 8, 100)))
+    np.testing.assert_array_equal(found.ci_low, np.round(found.ci_low))
+    np.testing.assert_array_equal(found.ci_high, np.round(found.ci_high))
+
+
 def test_one_text_has_ranks_without_certainty_and_ties_share_the_better_one() -> None:
     found = ranks_of(np.array([[[2.0], [3.0], [2.0]]]))
     np.testing.assert_array_equal(found.rank[:, 0], [2, 1, 2])
