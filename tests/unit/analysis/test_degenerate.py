@@ -176,10 +176,11 @@ def test_no_test_needs_no_correction() -> None:
 
 
 def test_an_interval_needs_spread_and_eight_values(rng: np.random.Generator) -> None:
-    values = rng.normal(size=(8, 4))
+    values = rng.normal(size=(8, 5))
     values[0, 1] = NAN
     values[:, 2] = 5.0
+    values[:, 4] = 0.0
     values[:, 3] = -5.0 + np.array([0, 1] * 4) * 1e-15
     low, high = bca_interval(values)
-    assert np.isfinite(low).tolist() == np.isfinite(high).tolist() == [True, False, False, False]
+    assert np.isfinite(low).tolist() == np.isfinite(high).tolist() == [True, False, False, False, False]
     assert np.isnan(bca_interval(rng.normal(size=(50, 2)))).all()
