@@ -6,6 +6,19 @@ from uuid import UUID
 
 import httpx
 
+BODY = {
+    "model": "demo",
+    "name": "first",
+    "texts": {"python": ["print(1)", "print(2)"], "cpp": ["int main() {}"]},
+}
+
+
+def submit(api: httpx.Client, **changes: object) -> dict[str, object]:
+    answer = api.post("/v1/jobs", json=BODY | changes)
+    assert answer.status_code == 202, answer.text
+    state: dict[str, object] = answer.json()
+    return state
+
 
 def path(job_id: UUID, name: str) -> str:
     return f"/v1/jobs/{job_id}/{name}"
