@@ -211,7 +211,7 @@ class Model(Base):
 
 def _key(*names: str) -> list[Column[Any]]:
     """A job's id, and what else names a row of its statistics."""
-    job = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    job: Column[Any] = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
     word, number = Text.__table__.c.domain.type, Shard.__table__.c.number.type
     kinds = [(name, number if name == "layer" else word) for name in names]
     return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in kinds)]

@@ -165,7 +165,8 @@ def settle(figure: Figure) -> None:
     for axes in figure.axes:
         axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), PLACE_DIGITS)))
     for text in figure.texts:
-        text.set_position(np.round(text.get_position(), PLACE_DIGITS))
+        x, y = np.round(text.get_position(), PLACE_DIGITS)
+        text.set_position((x, y))
 
 
 def encode(figure: Figure, file_format: Format) -> bytes:
