@@ -209,14 +209,18 @@ class Model(Base):
     loaded_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
 
 
+def _key(*names: str) -> list[Column[Any]]:
+    """A job's id, and what else names a row of its statistics."""
+    job: Column[Any] = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    word, number = Text.__table__.c.domain.type, Shard.__table__.c.number.type
+    kinds = [(name, number if name == "layer" else word) for name in names]
+    return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in kinds)]
+
+
 layer_profile = Table(
     "layer_profile",
     Base.metadata,
-    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
-    Column("domain", Text.__table__.c.domain.type, primary_key=True),
-    Column("scope", Text.__table__.c.domain.type, primary_key=True),
-    Column("component", Text.__table__.c.domain.type, primary_key=True),
-    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
+    *_key("domain", "scope", "component", "layer"),
     Column("texts", Shard.__table__.c.number.type, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     *(Column(name, Double) for name in STATISTIC_COLUMNS),
@@ -229,13 +233,7 @@ layer_profile = Table(
 comparison = Table(
     "comparison",
     Base.metadata,
-    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
-    Column("metric", Text.__table__.c.domain.type, primary_key=True),
-    Column("scope", Text.__table__.c.domain.type, primary_key=True),
-    Column("component", Text.__table__.c.domain.type, primary_key=True),
-    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
-    Column("domain_a", Text.__table__.c.domain.type, primary_key=True),
-    Column("domain_b", Text.__table__.c.domain.type, primary_key=True),
+    *_key("metric", "scope", "component", "layer", "domain_a", "domain_b"),
     *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
     *(Column(name, Double) for name in COMPARISON_STATISTICS),
 )
@@ -245,10 +243,7 @@ comparison = Table(
 first_token = Table(
     "first_token",
     Base.metadata,
-    Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
-    Column("domain", Text.__table__.c.domain.type, primary_key=True),
-    Column("component", Text.__table__.c.domain.type, primary_key=True),
-    Column("layer", Shard.__table__.c.number.type, primary_key=True, autoincrement=False),
+    *_key("domain", "component", "layer"),
     Column("texts", Integer, nullable=False),
     *(Column(name, Double) for name in SHARES),
     Column("analysis_texts", Integer),

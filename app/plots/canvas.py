@@ -6,10 +6,12 @@ from io import BytesIO
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 
 Format = Literal["png", "svg"]
 
@@ -19,13 +21,16 @@ TITLE_INCHES, LEGEND_INCHES = 0.5, 0.35
 MARGIN_INCHES, LINE_INCHES = 0.23, 0.185  # of the caption
 LINE_CHARACTERS = 165
 LAYER_TICKS = 30
+PLACE_DIGITS = 6  # of places, in parts of the figure
 
 INK, QUIET, FAINT, GRID = "#1f2933", "#52606d", "#cbd2d9", "#e4e7eb"
 # From the palette of Okabe and Ito, made to be told apart by colour-blind eyes.
 LOOKS = (("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), ("#a3508a", "D", ":"))
+SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
 
 matplotlib.rcParams.update(
     {
+        "figure.dpi": DOTS_PER_INCH,
         "svg.hashsalt": "layerscope",
         "font.size": 11,
         "text.color": INK,
@@ -86,18 +91,52 @@ def columns_and_height(count: int) -> tuple[int, float]:
     return columns, {1: 5.2, 2: 3.2, 3: 2.6, 4: 2.2}[columns]
 
 
+def layer_panels(
+    figure: Figure,
+    heading: tuple[str, Sequence[str]],
+    count: int,
+    layers: int,
+    *,
+    legend: bool = False,
+    title_inches: float = 0.0,
+) -> list[Axes]:
+    """`count` axes with the layers along x, named below the lowest, and one y for all."""
+    columns, height = columns_and_height(count)
+    grid = panels(figure, heading, count, columns, height + title_inches, legend=legend, sharey=True)
+    for axes in grid:
+        axes.set_xlim(-0.5, layers - 0.5)
+        axes.xaxis.set_major_locator(layer_ticks(LAYER_TICKS // columns))
+    for axes in grid[-columns:]:
+        axes.set_xlabel("layer")
+    return grid
+
+
+def layer_ticks(most: int) -> MaxNLocator:
+    return MaxNLocator(most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+
+
 def marker_size(layers: int) -> float:
     return 4 if layers <= 40 else 3
 
 
-def number_layers(grid: Sequence[Axes], columns: int, layers: int) -> None:
-    """The layers along x, named below the lowest panels."""
-    for axes in grid:
-        axes.set_xlim(-0.5, layers - 0.5)
-        ticks = MaxNLocator(LAYER_TICKS // columns, integer=True, steps=[1, 2, 5, 10])
-        axes.xaxis.set_major_locator(ticks)
-    for axes in grid[-columns:]:
-        axes.set_xlabel("layer")
+def draw_line(
+    axes: Axes, layers: Sequence[float], values: Sequence[float], look: tuple[str, str, str]
+) -> None:
+    colour, marker, dashes = look
+    axes.plot(
+        layers,
+        values,
+        color=colour,
+        marker=marker,
+        linestyle=dashes,
+        markersize=marker_size(len(layers)),
+        linewidth=1.4,
+    )
+
+
+def write_instead(axes: Axes, words: str) -> None:
+    """Of axes on which there is nothing to draw."""
+    axes.text(0.5, 0.55, words, transform=axes.transAxes, ha="center", color=QUIET, backgroundcolor="white")
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
@@ -115,8 +154,24 @@ def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) 
     )
 
 
+def settle(figure: Figure) -> None:
+    """Everything has its place from here on.
+
+    The last digits that the layout's solver finds depend on where its numbers lie in memory; rounded, the
+    same rows give the same bytes on any machine.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), PLACE_DIGITS)))
+    for text in figure.texts:
+        x, y = np.round(text.get_position(), PLACE_DIGITS)
+        text.set_position((x, y))
+
+
 def encode(figure: Figure, file_format: Format) -> bytes:
+    settle(figure)
     out = BytesIO()
     undated = {"Software": None} if file_format == "png" else {"Date": None, "Creator": None}
-    figure.savefig(out, format=file_format, dpi=DOTS_PER_INCH, metadata=undated)
+    figure.savefig(out, format=file_format, metadata=undated)
     return out.getvalue()

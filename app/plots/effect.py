@@ -8,16 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import (
-    INK,
-    LOOKS,
-    QUIET,
-    add_legend,
-    columns_and_height,
-    marker_size,
-    number_layers,
-    panels,
-)
+from app.plots.canvas import LOOKS, QUIET, add_legend, layer_panels, marker_size, write_instead
 from app.plots.lines import column, shortened
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
@@ -63,11 +54,10 @@ class Effect(Picture):
         shown = pairs if len(pairs) <= MOST_PAIRS else _most_differing(pairs)
         reach, cut = _reach([row for pair in shown for row in pair.rows])
         heading = self.title, [caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut]
-        columns, height = columns_and_height(len(shown))
-        grid = panels(figure, heading, len(shown), columns, height + 0.2, legend=True, sharey=True)
+        layers = len(shown[0].rows)
+        grid = layer_panels(figure, heading, len(shown), layers, legend=True, title_inches=0.2)
         for axes, pair in zip(grid, shown, strict=True):
             _draw_pair(axes, pair)
-        number_layers(grid, columns, len(shown[0].rows))
         grid[0].set_ylim(-reach, reach)
         figure.supylabel(f"Hedges' g of {self.metric} (standard deviations)", fontsize=11)
         add_legend(figure, grid[0].get_lines()[1:3], [f"q < {SIGNIFICANT}", f"q ≥ {SIGNIFICANT}"])
@@ -139,7 +129,7 @@ def _draw_pair(axes: Axes, pair: Pair) -> None:
         )
     axes.set_title(pair.title)
     if not any(row["hedges_g"] is not None for row in pair.rows):
-        axes.text(0.5, 0.55, "no value in any layer", transform=axes.transAxes, ha="center", color=INK)
+        write_instead(axes, "no value in any layer")
 
 
 def _is_significant(row: Row) -> bool:

@@ -8,15 +8,7 @@ from itertools import chain
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import (
-    LOOKS,
-    QUIET,
-    add_legend,
-    columns_and_height,
-    marker_size,
-    number_layers,
-    panels,
-)
+from app.plots.canvas import LOOKS, QUIET, add_legend, draw_line, layer_panels
 from app.plots.lines import Line, lines_of
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
@@ -41,11 +33,10 @@ class FirstToken(Picture):
         beyond = any(not low <= share <= high for line in lines for share in _shares(line))
         cut = ["A triangle at the edge: the share lies beyond the axis"] if beyond else []
         heading = self.title, [caption, f"{WORDS}; {SCOPE_WORDS[self.scope]}", *cut]
-        columns, height = columns_and_height(len(lines))
-        grid = panels(figure, heading, len(lines), columns, height, legend=True, sharey=True)
+        grid = layer_panels(figure, heading, len(lines), len(lines[0].rows), legend=True)
+        grid[0].set_ylim(limits)
         for axes, line in zip(grid, lines, strict=True):
             _draw_shares(axes, line, limits)
-        number_layers(grid, columns, len(lines[0].rows))
         figure.supylabel(f"share of {self.metric} (no unit)", fontsize=11)
         add_legend(figure, grid[0].get_lines()[2:4], list(SHARES.values()))
 
@@ -73,14 +64,10 @@ def _draw_shares(axes: Axes, line: Line, limits: tuple[float, float]) -> None:
     layers = line.column("layer")
     for whole in (0, 1):
         axes.axhline(whole, color=QUIET, linewidth=0.8)
-    for name, (colour, marker, dashes) in zip(SHARES, LOOKS, strict=False):
+    for name, look in zip(SHARES, LOOKS, strict=False):
         shares = line.column(name)
-        size = marker_size(len(layers))
-        axes.plot(
-            *(layers, shares), color=colour, marker=marker, linestyle=dashes, markersize=size, linewidth=1.4
-        )
-        _mark_beyond(axes, layers, shares, limits, colour)
-    axes.set_ylim(limits)
+        draw_line(axes, layers, shares, look)
+        _mark_beyond(axes, layers, shares, limits, colour=look[0])
     axes.set_title(line.title)
 
 
@@ -93,4 +80,4 @@ def _mark_beyond(
 ) -> None:
     for edge, marker, sign in ((limits[0], "v", -1), (limits[1], "^", 1)):
         beyond = [layer for layer, share in zip(layers, shares, strict=True) if sign * (share - edge) > 0]
-        axes.scatter(beyond, [edge] * len(beyond), s=45, color=colour, marker=marker, clip_on=False, zorder=3)
+        axes.scatter(beyond, [edge] * len(beyond), s=45, color=colour, marker=marker, clip_on=False)

@@ -8,15 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from app.plots.canvas import panels
+from app.plots.canvas import SHADES, layer_ticks, panels
 from app.plots.lines import lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import PLAIN
 
-SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
 LIGHT = 0.55  # of the scale: from here on figures are black
 NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
 LAYER_TICKS = 40
@@ -36,7 +35,7 @@ class Heatmap(Picture):
         shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
         axes.grid(visible=False)
         axes.set_yticks(range(len(lines)), [line.title for line in lines])
-        axes.xaxis.set_major_locator(MaxNLocator(LAYER_TICKS, integer=True, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(layer_ticks(LAYER_TICKS))
         axes.set_xlabel("layer")
         if values.shape[1] <= NUMBERED_LAYERS:
             _write_values(axes, values, scale)
@@ -61,13 +60,13 @@ def _scale(values: NDArray[np.float64]) -> Normalize:
     positive = values[values > 0]
     if not positive.size:
         return Normalize(0, 1)
-    return LogNorm(positive.min(), max(positive.max(), positive.min() * 1.01))
+    return LogNorm(positive.min(), positive.max(), clip=True)
 
 
 def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> None:
     for (domain, layer), value in np.ndenumerate(values):
         if not math.isnan(value):
-            colour = "white" if value <= 0 or scale(value) < LIGHT else "black"
+            colour = "white" if scale(value) < LIGHT else "black"
             axes.text(layer, domain, _figure(value), ha="center", va="center", fontsize=7.5, color=colour)
 
 

@@ -8,16 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from app.plots.canvas import INK, QUIET, columns_and_height, panels
+from app.plots.canvas import (
+    INK,
+    QUIET,
+    SHADES,
+    columns_and_height,
+    layer_ticks,
+    panels,
+    settle,
+    write_instead,
+)
 from app.plots.labels import label_points
 from app.plots.lines import Line, lines_in_scope, lines_of, shortened
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import scale_around_zero, scale_logarithmically
 
-SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
 COST = "ablation_nll"
 WORDS = (
     "Number and shade: the layer (numbers where there is room); bars: 95 % confidence intervals of the means"
@@ -55,7 +62,7 @@ class Importance(Picture):
         heading = self.title, [caption, WORDS, scopes]
         grid = panels(figure, heading, len(clouds), columns, height + 0.2, sharex=True, sharey=True)
         linear = scale_around_zero(grid[0], [value for line in cost for value in line.column(COST)])
-        depth = ScalarMappable(Normalize(0, max(len(cost[0].rows) - 1, 1)), SHADES)
+        depth = ScalarMappable(Normalize(0, len(cost[0].rows) - 1), SHADES)
         for axes, cloud in zip(grid, clouds, strict=True):
             _draw_cloud(axes, cloud, self.metric, depth)
         scale_logarithmically(grid[0], "x")
@@ -64,8 +71,12 @@ class Importance(Picture):
             axes.xaxis.set_tick_params(labelbottom=True)
         figure.supylabel(f"{COST} (nat, linear within ± {linear:g})", fontsize=11)
         bar = figure.colorbar(depth, ax=grid, pad=0.01, aspect=40, label="layer")
-        bar.ax.yaxis.set_major_locator(MaxNLocator(10, integer=True))
-        _number(figure, grid, clouds, self.metric)
+        bar.ax.yaxis.set_major_locator(layer_ticks(10))
+        settle(figure)
+        for axes, cloud in zip(grid, clouds, strict=True):
+            label_points(
+                axes, cloud.points(self.metric), [str(layer) for layer in cloud.cost.column("layer")]
+            )
 
 
 IMPORTANCE = Importance(
@@ -90,13 +101,4 @@ def _draw_cloud(axes: Axes, cloud: Cloud, metric: str, depth: ScalarMappable) ->
     axes.scatter(points[:, 0], points[:, 1], s=26, c=shades, edgecolors=INK, linewidths=0.5, zorder=3)
     axes.set_title(cloud.title)
     if not np.isfinite(points).all(axis=1).any():
-        axes.text(0.5, 0.55, NO_VALUE, transform=axes.transAxes, ha="center", color=QUIET)
-
-
-def _number(figure: Figure, grid: Sequence[Axes], clouds: Sequence[Cloud], metric: str) -> None:
-    figure.draw_without_rendering()  # so that every point has its place
-    for axes, cloud in zip(grid, clouds, strict=True):
-        points = cloud.points(metric)
-        shown = np.isfinite(points).all(axis=1) & (points[:, 0] > 0)
-        layers = [str(layer) for layer, there in zip(cloud.cost.column("layer"), shown, strict=True) if there]
-        label_points(axes, points[shown], layers)
+        write_instead(axes, NO_VALUE)

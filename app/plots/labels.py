@@ -19,7 +19,7 @@ Place = tuple[float, float]
 
 
 def label_points(axes: Axes, points: NDArray[np.float64], names: Sequence[str]) -> None:
-    """Names at points (n, 2) of the axes, once these have their place; none where there is no room."""
+    """Names at points (n, 2) of the axes, once these have their place; none without room or point."""
     scale = 72 / axes.figure.dpi
     dots = axes.transData.transform(points) * scale
     taken = [(x, y, DOT, DOT) for x, y in dots]
@@ -65,4 +65,4 @@ def _write(axes: Axes, name: str, point: NDArray[np.float64], offset: Place) -> 
         fontsize=FONT,
         color=INK,
         arrowprops=line if math.hypot(*offset) > UNLINKED else None,
-    ).set_in_layout(False)
+    )

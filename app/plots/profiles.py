@@ -6,16 +6,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import (
-    FAINT,
-    LOOKS,
-    QUIET,
-    add_legend,
-    columns_and_height,
-    marker_size,
-    number_layers,
-    panels,
-)
+from app.plots.canvas import FAINT, LOOKS, add_legend, draw_line, layer_panels, write_instead
 from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import scale_logarithmically
@@ -48,14 +39,12 @@ class Profile(Picture):
             [lines] if together else [[line for line in lines if line.domain == name] for name in domains]
         )
         names = self.components if by_component else [line.title for line in lines] if together else []
-        columns, height = columns_and_height(len(groups))
         heading = self.title, [caption, f"{self.band}; {SCOPE_WORDS[self.scope]}"]
-        grid = panels(figure, heading, len(groups), columns, height, legend=bool(names), sharey=True)
+        grid = layer_panels(figure, heading, len(groups), len(lines[0].rows), legend=bool(names))
         for axes, group in zip(grid, groups, strict=True):
             behind = [] if names else [line for line in lines if line.domain != group[0].domain]
             _draw_panel(axes, self, group, behind)
             axes.set_title("" if together else group[0].title)
-        number_layers(grid, columns, len(lines[0].rows))
         if _is_empty(lines):
             grid[0].set_yticks([])  # there is nothing to scale
         elif self.log:
@@ -109,29 +98,15 @@ def _draw_panel(axes: Axes, profile: Profile, lines: list[Line], behind: list[Li
     for line in behind:
         axes.plot(line.column("layer"), line.column(profile.metric), color=FAINT, linewidth=0.8)
     for line, look in zip(lines, LOOKS, strict=False):
-        _draw_line(axes, profile, line, *look)
+        layers = line.column("layer")
+        axes.fill_between(layers, *_band(profile, line), color=look[0], alpha=0.13, linewidth=0)
+        draw_line(axes, layers, line.column(profile.metric), look)
     if _is_empty(lines):
-        axes.text(
-            0.5, 0.5, NO_TOKEN, transform=axes.transAxes, ha="center", color=QUIET, backgroundcolor="white"
-        )
+        write_instead(axes, NO_TOKEN)
 
 
 def _is_empty(lines: list[Line]) -> bool:
     return not any(row["texts"] for line in lines for row in line.rows)
-
-
-def _draw_line(axes: Axes, profile: Profile, line: Line, colour: str, marker: str, dashes: str) -> None:
-    layers = line.column("layer")
-    axes.fill_between(layers, *_band(profile, line), color=colour, alpha=0.13, linewidth=0)
-    axes.plot(
-        layers,
-        line.column(profile.metric),
-        color=colour,
-        marker=marker,
-        linestyle=dashes,
-        markersize=marker_size(len(layers)),
-        linewidth=1.4,
-    )
 
 
 def _band(profile: Profile, line: Line) -> tuple[list[float], list[float]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import LOOKS, QUIET, panels
+from app.plots.canvas import LOOKS, panels, write_instead
 from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
@@ -47,7 +47,7 @@ def _draw_bars(axes: Axes, line: Line, column: str) -> None:
     )
     axes.grid(visible=False, axis="x")
     if not ranking:
-        axes.text(0.5, 0.5, NO_VARIANCE, transform=axes.transAxes, ha="center", color=QUIET)
+        write_instead(axes, NO_VARIANCE)
         axes.set(xticks=[], yticks=[])
         return
     places = range(len(ranking))

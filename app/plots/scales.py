@@ -13,7 +13,6 @@ from matplotlib.ticker import (
     LogLocator,
     MaxNLocator,
     NullLocator,
-    SymmetricalLogLocator,
 )
 
 LINEAR_PART = 0.25  # of the values, at most
@@ -49,7 +48,5 @@ def scale_around_zero(axes: Axes, values: Sequence[float]) -> float:
     sizes = [abs(value) for value in values if value and math.isfinite(value)]
     linear = 10.0 ** math.floor(math.log10(np.quantile(sizes, LINEAR_PART))) if sizes else 1.0
     axes.set_yscale("symlog", linthresh=linear)
-    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=linear))
     axes.yaxis.set_major_formatter(PLAIN)
-    axes.yaxis.set_minor_locator(NullLocator())
     return linear

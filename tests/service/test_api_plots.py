@@ -113,23 +113,24 @@ def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessio
     assert "over all 9 tests (layers × pairs); scope rest" in text
 
 
-def test_a_single_domain_has_no_effects(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
-    job_id, _ = closed_job(sessions, {"b": 3})
-    answer = api.get(path(job_id, "effect.png"))
-    assert answer.status_code == 404
-    assert "sets domains against each other" in answer.json()["detail"]
-    assert f"/v1/jobs/{job_id}/plots/effect.png" not in api.get(f"/jobs/{job_id}").text
-
-
-def test_without_an_ablation_there_is_no_importance(
+def test_importance_tells_how_many_texts_were_ablated(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     assert "(n = 3; 2 ablated)" in api.get(path(ablated_job(sessions), "importance.svg")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "lack"),
+    [("effect", "sets domains against each other"), ("importance", '`"analyses": ["ablation"]`')],
+)
+def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_does_not_show_it(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str, lack: str
+) -> None:
     job_id, _ = closed_job(sessions, {"b": 3})
-    answer = api.get(path(job_id, "importance.png"))
+    answer = api.get(path(job_id, f"{name}.png"))
     assert answer.status_code == 404
-    assert '`"analyses": ["ablation"]`' in answer.json()["detail"]
-    assert f"/v1/jobs/{job_id}/plots/importance.png" not in api.get(f"/jobs/{job_id}").text
+    assert lack in answer.json()["detail"]
+    assert path(job_id, f"{name}.png") not in api.get(f"/jobs/{job_id}").text
 
 
 def test_a_job_whose_rows_are_missing_has_no_picture(

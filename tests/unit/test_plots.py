@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from app.errors import FileNotFound
 from app.plots import PICTURES, Measured, draw
-from app.plots.canvas import LOOKS, Format
-from app.plots.heatmap import HEATMAP
+from app.plots.canvas import LOOKS, PLACE_DIGITS, Format, encode, settle
+from app.plots.heatmap import HEATMAP, NUMBERED_LAYERS
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
 from app.vocabulary import COMPONENTS, STATISTIC_COLUMNS
@@ -160,6 +161,43 @@ def test_the_heatmap_has_a_cell_and_a_figure_for_each_domain_and_layer() -> None
     assert written == pytest.approx([value for row in expected for value in row], rel=0.05)
 
 
+def test_figures_of_the_heatmap_are_readable_on_their_shades() -> None:
+    for zeros in ((), (1,), range(8)):
+        rows = layer_rows(layers=8)
+        for row in rows:
+            if row["layer"] in zeros:
+                row["relative_norm"] = 0.0
+        axes = axes_of(HEATMAP, rows)[0]
+        (shades,) = axes.images
+        for text in axes.texts:
+            layer, domain = text.get_position()
+            *colour, alpha = shades.to_rgba(shades.get_array()[domain : domain + 1, layer : layer + 1])[0, 0]
+            assert alpha == 1  # a zero is not blank
+            linear = [((c + 0.055) / 1.055) ** 2.4 for c in colour]
+            light = np.dot([0.2126, 0.7152, 0.0722], linear)  # of WCAG 2
+            assert (1.05 / (light + 0.05) if text.get_color() == "white" else (light + 0.05) / 0.05) > 3.5
+
+
+@pytest.mark.parametrize(
+    ("layers", "figures"), [(NUMBERED_LAYERS, NUMBERED_LAYERS), (NUMBERED_LAYERS + 1, 0)]
+)
+def test_a_heatmap_of_many_layers_has_no_figures(layers: int, figures: int) -> None:
+    axes = axes_of(HEATMAP, layer_rows(["cpp"], layers))[0]
+    assert len(axes.texts) == figures
+
+
+def test_the_heatmap_s_layers_are_whole_and_its_bar_is_plainly_numbered() -> None:
+    for rows in (layer_rows(), layer_rows(["cpp"], layers=1)):
+        axes, bar = axes_of(HEATMAP, rows)
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+        assert not any(line.get_visible() for line in axes.get_xgridlines() + axes.get_ygridlines())
+        assert all("$" not in label.get_text() for label in bar.get_yticklabels())
+        assert bar.yaxis.get_minorticklocs().size == 0
+    low, high = axes_of(HEATMAP, layer_rows())[1].get_ylim()
+    shown = [tick for tick in axes_of(HEATMAP, layer_rows())[1].get_yticks() if low <= tick <= high]
+    assert len(shown) >= 3
+
+
 def test_a_heatmap_leaves_out_what_has_no_value() -> None:
     rows = layer_rows(["cpp"])
     for row in rows:
@@ -175,12 +213,39 @@ def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     text = "\n".join(words(name, rows_for(name, texts=45)))
     assert CAPTION in text
     assert PICTURES[name].title in text
-    assert "layer" in text
+    assert any(line.startswith("layer") for line in text.splitlines())
     assert all(re.search(rf"{domain}.*?\(n = 45", text, re.DOTALL) for domain in DOMAINS)
     assert ("ddof = 1" in text) == (name in STUDIED)
     scope = PICTURES[name].scope
     assert f"scope {scope}" in text
     assert re.search(r"\((activation²?|no unit|standard deviations|nat)(, log scale)?\)", text)
+
+
+@pytest.mark.parametrize("name", [*PROFILES, "effect", "first_token"])
+def test_layers_stand_along_x_in_whole_numbers(name: str) -> None:
+    for axes in axes_of(PICTURES[name], rows_for(name, layers=3)):
+        assert axes.get_xlim() == (-0.5, 2.5)
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+    assert axes.get_xlabel() == "layer"
+
+
+@pytest.mark.parametrize("name", ["mean_std", "components", "effect", "first_token"])
+def test_the_legend_has_a_place_of_its_own(name: str) -> None:
+    (figure,) = {axes.figure for axes in axes_of(PICTURES[name], rows_for(name))}
+    settle(figure)
+    (legend,) = (legend.get_window_extent() for legend in figure.legends)
+    title = next(text for text in figure.texts if text.get_text() == PICTURES[name].title)
+    assert not legend.overlaps(title.get_window_extent())
+    assert not any(legend.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+
+
+@pytest.mark.parametrize("name", ["variance_ranking", "importance", "heatmap"])
+def test_places_are_rounded_as_the_solver_s_last_digits_vary_from_run_to_run(name: str) -> None:
+    (figure,) = {axes.figure for axes in axes_of(PICTURES[name], rows_for(name, DOMAINS[:3]))}
+    encode(figure, "svg")
+    places = [axes.get_position(original=True).get_points() for axes in figure.axes]
+    places += [text.get_position() for text in figure.texts]
+    assert all((np.round(place, PLACE_DIGITS) == place).all() for place in places)
 
 
 @pytest.mark.parametrize("name", PICTURES)

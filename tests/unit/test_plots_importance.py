@@ -7,6 +7,7 @@ import pytest
 from matplotlib.text import Text
 
 from app.plots.importance import IMPORTANCE, NO_VALUE
+from app.plots.labels import UNLINKED
 from tests.picture_rows import DOMAINS, Rows, axes_of, importance_rows, values_of, words
 
 
@@ -64,10 +65,47 @@ def test_numbers_cover_neither_points_nor_each_other(layers: int) -> None:
     figure.draw_without_rendering()
     for axes in figure.axes[: len(DOMAINS)]:
         boxes = [Text.get_window_extent(text) for text in axes.texts]  # without lines to their points
+        assert all(axes.bbox.containsx(x) for box in boxes for x in box.intervalx)
+        assert all(axes.bbox.containsy(y) for box in boxes for y in box.intervaly)
         dots = axes.transData.transform(points(axes))
         assert len(boxes) > 0.8 * layers
         assert not any(box.contains(*dot) for box in boxes for dot in dots)
-        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        apart = [box.padded(1, 0) for box in boxes]  # or two numbers read as one
+        assert not any(a.overlaps(b) for i, a in enumerate(apart) for b in apart[:i])
+
+
+def test_a_number_stands_close_by_its_point_or_has_a_line_to_it() -> None:
+    (alone,) = panels_of(importance_rows(["cpp"], layers=1))[0].texts
+    assert np.hypot(*alone.get_position()) < UNLINKED
+    assert min(map(abs, alone.get_position())) > 1  # where no bar is
+    distances = {True: [0.0], False: [0.0]}
+    for axes in panels_of(importance_rows(layers=60)):
+        for text in axes.texts:
+            distances[text.arrow_patch is not None].append(float(np.hypot(*text.get_position())))
+    assert max(distances[False]) <= UNLINKED < min(distances[True][1:])
+
+
+def test_panels_have_the_same_axes_and_every_lowest_one_has_its_figures() -> None:
+    panels = panels_of(importance_rows(["a", "b", "c"]))
+    assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels}) == 1
+    assert {axes.get_xscale() for axes in panels} == {"log"}
+    for axes in panels[-2:]:
+        assert axes.xaxis.get_tick_params()["labelbottom"]
+        assert axes.get_xlabel() == "relative_norm (no unit)"
+
+
+def test_the_bar_of_shades_has_whole_layers() -> None:
+    for layers in (1, 3):
+        bar = axes_of(IMPORTANCE, importance_rows(["cpp"], layers=layers))[-1]
+        assert all(tick == round(tick) for tick in bar.get_yticks())
+
+
+def test_a_layer_without_a_place_has_no_number() -> None:
+    rows = importance_rows(["cpp"], layers=5)
+    for row in rows:
+        if (row["scope"], row["layer"]) in (("rest", 1), ("rest", 3)):
+            row["relative_norm"] = None if row["layer"] == 1 else 0.0
+    assert sorted(numbers(panels_of(rows)[0])) == ["0", "2", "4"]
 
 
 @pytest.mark.parametrize("size", [1e-9, 1.0])
@@ -82,6 +120,7 @@ def test_costs_of_any_size_and_sign_are_told_apart(size: float) -> None:
     assert (np.diff(heights) > 0.1).all()
     assert (heights > 0).all()
     assert (heights < 1).all()
+    assert [list(line.get_ydata()) for line in axes.get_lines()] == [[0, 0]]
 
 
 def test_a_domain_without_an_ablated_text_says_so() -> None:

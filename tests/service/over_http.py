@@ -1,0 +1,29 @@
+"""Jobs and their files as a client asks for them."""
+
+import csv
+import io
+from uuid import UUID
+
+import httpx
+
+BODY = {
+    "model": "demo",
+    "name": "first",
+    "texts": {"python": ["print(1)", "print(2)"], "cpp": ["int main() {}"]},
+}
+
+
+def submit(api: httpx.Client, **changes: object) -> dict[str, object]:
+    answer = api.post("/v1/jobs", json=BODY | changes)
+    assert answer.status_code == 202, answer.text
+    state: dict[str, object] = answer.json()
+    return state
+
+
+def path(job_id: UUID, name: str) -> str:
+    return f"/v1/jobs/{job_id}/{name}"
+
+
+def rows_of(answer: httpx.Response) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
