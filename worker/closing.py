@@ -22,6 +22,7 @@ from worker.patience import Patience
 from worker.pool import Pool
 
 CLOSING_ATTEMPTS = 9  # as many as a shard has
+DEADLY = f"{CLOSING_ATTEMPTS} processes died or lost the database while they did"
 ENDLESS = Patience(threading.Event(), seconds=0)  # nobody asks it to stop
 ROWS_AT_A_TIME = 256
 
@@ -38,16 +39,20 @@ def close_jobs(sessions: sessionmaker[Session], model: str, patience: Patience =
             job = ending.next_to_close(session, model)
             if job is None:
                 return
+            if _begin(sessions, job.id) > CLOSING_ATTEMPTS:
+                _close_without_statistics(session, job, DEADLY)
+                continue
             with patience.hold(partial(_put_down, sessions, job.id)):
-                _try_to_close(sessions, session, job)
+                _try_to_close(session, job)
 
 
-def _try_to_close(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
-    with sessions.begin() as other:  # at once: of a process that dies of what follows, this is left
-        attempt = ending.begin(other, job.id)
-    if attempt > CLOSING_ATTEMPTS:
-        why = f"{CLOSING_ATTEMPTS} processes died or lost the database while they did"
-        return _close_without_statistics(session, job, why)
+def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
+    """In a transaction of its own: of a process that dies of what follows, this is left."""
+    with sessions.begin() as session:
+        return ending.begin(session, job_id)
+
+
+def _try_to_close(session: Session, job: Job) -> None:
     try:
         with session.begin_nested():
             close(session, job)
