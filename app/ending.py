@@ -61,7 +61,8 @@ def put_down(session: Session, job_id: UUID) -> None:
     Raises: OperationalError where statistics are being written for long, which holds the row.
     """
     session.execute(select(func.set_config("lock_timeout", PUT_DOWN_LIMIT, True)))
-    session.execute(update(Job).where(Job.id == job_id).values(closings=Job.closings - 1))
+    counted = update(Job).where(Job.id == job_id, Job.closings > 0)
+    session.execute(counted.values(closings=Job.closings - 1))
 
 
 def lock(session: Session, job: Job) -> bool:

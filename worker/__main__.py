@@ -7,7 +7,10 @@ from types import FrameType
 
 
 def leave(signum: int, frame: FrameType | None) -> None:
-    """While the process starts and its model loads nothing is in hand that had to be given back."""
+    """While the process starts and its model loads, nothing is in hand that had to be given back.
+
+    At most an attempt to close a job whose model can't be loaded stays counted.
+    """
     os._exit(0)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -43,7 +44,7 @@ def close_jobs(sessions: sessionmaker[Session], model: str, patience: Patience =
                 _close_without_statistics(session, job, DEADLY)
                 continue
             with patience.hold(partial(_put_down, sessions, job.id)):
-                _try_to_close(session, job)
+                _try_to_close(sessions, session, job)
 
 
 def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
@@ -52,15 +53,27 @@ def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
         return ending.begin(session, job_id)
 
 
-def _try_to_close(session: Session, job: Job) -> None:
+def _try_to_close(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
     try:
         with session.begin_nested():
             close(session, job)
-    except AWAY:
+    except AWAY as error:
+        if _will_pass(error):
+            with suppress(*AWAY):
+                _put_down(sessions, job.id)
         raise
     except Exception as error:
         log.exception("job %s can't be closed", job.id)
         _close_without_statistics(session, job, ending.reason(error))
+
+
+def _will_pass(error: Exception) -> bool:
+    """Whether it says something of the server, not of what it was asked: no room, no connection, a restart.
+
+    Source: PostgreSQL's error codes, classes 53 and 57P.
+    """
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state.startswith(("53", "57P"))
 
 
 def _put_down(sessions: sessionmaker[Session], job_id: UUID) -> None:

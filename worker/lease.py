@@ -9,6 +9,7 @@ from app.db import AWAY
 from app.shards import Claim, Fenced
 from worker.station import Station
 
+RENEWAL_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 2.0  # a renewal also learns that the job was cancelled
 
 log = logging.getLogger(__name__)
@@ -59,5 +60,7 @@ class Lease:
             log.warning("could not renew a lease: %s", error)
 
     def _release(self) -> None:
+        self._ended.set()
+        self._thread.join(RENEWAL_SECONDS)  # a renewal after the release would lease the shard to nobody
         with self._station.sessions.begin() as session:
             shards.release(session, self._claim)

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """`stopping` is set by the first stop signal; from then on there are `seconds`."""
+    """`stopping` is set by the first stop signal; what is in hand then has `seconds`, nothing is begun."""
 
     stopping: threading.Event
     seconds: float
@@ -39,5 +39,8 @@ class Patience:
             log.warning("stopping takes longer than %g s: what is in hand is given back", self.seconds)
             try:
                 put_down()
-            finally:
-                os._exit(0)
+            except Exception as error:
+                log.warning("it could not be given back: %s", error)
+                if done.is_set():  # it came to its end meanwhile
+                    return
+            os._exit(0)

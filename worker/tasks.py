@@ -48,6 +48,8 @@ def drain(model: str) -> None:
 def _drain(station: Station, until: float) -> None:
     while time.monotonic() < until and not station.patience.stopping.is_set():
         close_jobs(station.sessions, station.name, station.patience)
+        if station.patience.stopping.is_set():  # since a moment ago: a job may take long to close
+            break
         claim = _claim(station)
         if claim is None:
             return

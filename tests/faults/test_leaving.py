@@ -96,6 +96,8 @@ def close_slowly(
     injection.arm("long", point)
     submit(sessions, [("cpp", "int x;")], model=MODEL)
     wait_for(lambda: injection.events("long"), 60)
+    with sessions() as session:
+        assert session.scalars(select(Job.closings)).one() == 1
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 

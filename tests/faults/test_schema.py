@@ -47,7 +47,7 @@ def measured_texts(url: str) -> int:
 def step_down(url: str) -> None:
     config = alembic_config()
     config.attributes["database_url"] = url
-    command.downgrade(config, "-1")
+    command.downgrade(config, "0001")
 
 
 def differences(url: str) -> list[object]:

@@ -3,11 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app import ending, erasing, jobs, shards
@@ -169,6 +171,37 @@ def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
     assert failed.error is not None
     assert failed.error["type"].endswith(":no-statistics")
     assert f"{CLOSING_ATTEMPTS} processes died" in failed.error["detail"]
+
+
+def test_a_full_disk_costs_no_attempt(sessions: Sessions) -> None:
+    job_id = measured_job(sessions)
+    with full_disk(sessions):
+        for _ in range(2):
+            with pytest.raises(OperationalError):
+                close_jobs(sessions, MODEL)
+            assert job_of(sessions, job_id).closings == 0
+    close_jobs(sessions, MODEL)
+    assert job_of(sessions, job_id).outcome == "succeeded"
+
+
+@contextmanager
+def full_disk(sessions: Sessions) -> Iterator[None]:
+    """As PostgreSQL says it, when the first statistics are to be written."""
+    with sessions.begin() as session:
+        session.execute(
+            text(
+                "create function full_disk() returns trigger language plpgsql as"
+                " $$ begin raise exception 'No space left on device' using errcode = '53100'; end $$"
+            )
+        )
+        session.execute(
+            text("create trigger full_disk before insert on layer_profile execute function full_disk()")
+        )
+    try:
+        yield
+    finally:
+        with sessions.begin() as session:
+            session.execute(text("drop function full_disk cascade"))
 
 
 def test_a_process_that_is_asked_to_stop_begins_to_close_no_job(sessions: Sessions) -> None:

@@ -1,0 +1,79 @@
+"""A worker that is asked to stop begins nothing new, and leaves what it gives back to others at once."""
+
+import os
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app import shards
+from app.tables import Job, Shard
+from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.tiny import causal_model, save
+from worker import closing, tasks
+from worker.comparing import compare_domains
+from worker.core import load_model
+from worker.lease import Lease
+from worker.patience import Patience
+from worker.station import Station
+
+Sessions = sessionmaker[Session]
+LEASE_SECONDS = 0.6
+
+
+@pytest.fixture
+def station(sessions: Sessions, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Station:
+    model = load_model(save(causal_model(num_hidden_layers=2), tmp_path_factory.mktemp("tiny")))
+    return Station(
+        name=MODEL,
+        model=model,
+        measured_with={},
+        max_tokens=model.max_tokens,
+        sessions=sessions,
+        redis=redis,
+        patience=Patience(threading.Event(), 60),
+        lease_seconds=LEASE_SECONDS,
+        drain_seconds=60,
+    )
+
+
+def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(
+    station: Station, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = submit(sessions, [("cpp", "a"), ("python", "b")])
+    commit(sessions, must_claim(sessions))
+    waiting = submit(sessions, [("cpp", "a")])
+
+    def stop_and_compare(*given: Any) -> Any:
+        station.patience.stopping.set()
+        return compare_domains(*given)
+
+    monkeypatch.setattr(closing, "compare_domains", stop_and_compare)
+    monkeypatch.setattr(tasks, "_station", station)
+    tasks.drain(MODEL)
+    with sessions() as session:
+        assert session.get_one(Job, due).outcome == "succeeded"
+        assert session.scalars(select(Shard.epoch).where(Shard.job_id == waiting)).one() == 0
+
+
+def test_a_shard_that_was_given_back_is_not_renewed(
+    station: Station, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit(sessions, [("cpp", "a")])
+    claim = must_claim(sessions)
+    leaving = threading.Event()
+    monkeypatch.setattr(os, "_exit", lambda code: leaving.set())
+    hasty = replace(station, patience=Patience(threading.Event(), 0))
+    with Lease(hasty, claim):
+        hasty.patience.stopping.set()
+        assert leaving.wait(10)
+        time.sleep(LEASE_SECONDS)
+        with sessions() as session:
+            assert session.scalars(select(Shard.lease_until)).one() is None
+    with sessions() as session:
+        assert shards.models_with_work(session) == [MODEL]

@@ -1,0 +1,44 @@
+"""A process that was asked to stop, in one of its own: what it does depends on when its work ends."""
+
+import subprocess
+import sys
+
+import pytest
+
+from app.settings import ROOT
+
+PROCESS = """
+import sys, threading, time
+from worker.patience import Patience
+stopping, holding = threading.Event(), threading.Event()
+def put_down():
+    {put_down}
+with Patience(stopping, {seconds}).hold(put_down):
+    {before}
+    time.sleep({work})
+print("done", flush=True)
+sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("facts", "code", "said"),
+    [
+        ({"before": "pass", "work": 1.2}, 7, "done"),
+        ({"work": 1.0, "seconds": 30}, 7, "done"),
+        ({"work": 30}, 0, "put down"),
+        ({"work": 30, "put_down": "raise OSError('no way')"}, 0, ""),
+        ({"work": 2, "put_down": "time.sleep(3); raise OSError('too late')"}, 7, "done"),
+        ({"work": 2, "put_down": "time.sleep(3); print('put down', flush=True)"}, 0, "put down"),
+    ],
+    ids=["not asked to stop", "in time", "too long", "can't be put down", "ends meanwhile", "too late"],
+)
+def test_what_is_in_hand(facts: dict[str, object], code: int, said: str) -> None:
+    default = {"before": "stopping.set()", "seconds": 0.1, "put_down": "print('put down', flush=True)"}
+    program = PROCESS.format(**(default | facts))
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (code, said), ended.stderr
+    if "raise" in program:
+        assert "it could not be given back" in ended.stderr
