@@ -49,7 +49,12 @@ class ProblemError(LayerscopeError):
 
 
 class InvalidRequest(ProblemError):
+    """Where no place is named it is the whole body."""
+
     status, title, code = 422, "Invalid request", "invalid-request"
+
+    def __init__(self, detail: str, errors: Sequence[Fault] = ()) -> None:
+        super().__init__(detail, errors or [Fault("", detail)])
 
 
 class IdempotencyKeyReused(ProblemError):

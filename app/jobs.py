@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.errors import IdempotencyKeyReused, InvalidRequest, JobFinished, JobNotFinished, JobNotFound
 from app.shards import ShardPlan, ShardSize
-from app.tables import CLOCK, Job, Shard, ShardDomain
+from app.tables import CLOCK, Job, Shard, ShardDomain, Text
 
 # A text as it is posted: its domain, itself and, where it has one, its pair.
 Posted = tuple[str, str] | tuple[str, str, str]
@@ -51,13 +51,15 @@ def submit(session: Session, draft: Draft, texts: Iterable[Posted], size: ShardS
     parallel requests with one key one is new. A job whose texts have pairs is `paired`.
 
     Raises: IdempotencyKeyReused if the key stands for another request; InvalidRequest if a domain has
-        two texts of one pair.
+        two texts of one pair, or no pair has texts of two domains.
     """
     plan = ShardPlan([draft.model, draft.name, draft.options], size)
     job_id = _reserve(session, draft)
     if job_id is None:
         return _first_of_the_key(session, draft, texts, plan), False
     _copy_texts(session, job_id, texts, plan)
+    if plan.has_pairs:
+        _check_partners(session, job_id)
     _insert_shards(session, job_id, plan)
     found: dict[str, Any] = {"texts": plan.texts, "request_sha256": plan.request_sha256}
     if plan.has_pairs:
@@ -117,6 +119,17 @@ def _pair_twice(error: UniqueViolation) -> InvalidRequest:
     key = re.search(r"=\([^,]*, ([^,]*), (.*)\)", error.diag.message_detail or "", re.DOTALL)
     assert key is not None
     return InvalidRequest(f"Two texts of the domain {key[1]} have the pair {key[2]}: only one may.")
+
+
+def _check_partners(session: Session, job_id: UUID) -> None:
+    of_two_domains = (
+        select(Text.pair)
+        .where(Text.job_id == job_id, Text.pair.is_not(None))
+        .group_by(Text.pair)
+        .having(func.count() > 1)
+    )
+    if not session.scalar(select(of_two_domains.exists())):
+        raise InvalidRequest("No pair has texts of two domains: there is nothing to compare in pairs.")
 
 
 def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:

@@ -100,7 +100,9 @@ def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> 
         return None
     domain: Any = value.get("domain", DEFAULT_DOMAIN)
     text: Any = value.get("text")
-    if not isinstance(domain, str) or not DOMAIN.fullmatch(domain):
+    if not isinstance(domain, str):
+        faults.add(f"line {number}: must be a string", number, "domain")
+    elif not DOMAIN.fullmatch(domain):
         faults.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
     wrong = wrong_with(text)
     if wrong is not None:

@@ -20,7 +20,7 @@ from app.vocabulary import POOLED_DOMAIN
 
 SAMPLES = ROOT / "samples"
 MODEL = "demo"
-TABLES = ("results.csv", "transitions.csv", "texts.csv")
+TABLES = ("results.csv", "transitions.csv", "texts.csv", "comparison.csv", "first_token.csv")
 OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # for every picture, and still quick
 LOOK_SECONDS = 1
 ANSWER_SECONDS = 120.0  # a picture waits for those that are drawn before it

@@ -116,6 +116,8 @@ def _domains(texts: Any, faults: Faults) -> Iterator[Domain]:
 
 
 def _check_pairs(domains: list[Domain], faults: Faults) -> None:
+    if len(domains) == 1:
+        faults.add("needs two domains or more", "options", "paired")
     for domain in domains[1:]:
         if len(domain.texts) != len(domains[0].texts):
             sizes = [f"{one.name} has {len(one.texts)}" for one in (domains[0], domain)]

@@ -17,7 +17,7 @@ from app.errors import FileNotFound
 from app.first_token import first_token_rows
 from app.plots import Format, Measured, Row, Table
 from app.plots.effect import EFFECT
-from app.schemas import JobOut
+from app.schemas import JobOut, Options
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
@@ -65,7 +65,14 @@ def measured(job: JobOut) -> Measured:
 def _caption(job: JobOut) -> str:
     model = job.model
     revision = f" at revision {model.revision}" if model.revision else ""
-    return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}"
+    return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}{_design(job.options)}"
+
+
+def _design(options: Options) -> str:
+    """What else a reader has to know: under these options the same words mean other numbers."""
+    counted = f"only the first {options.window}" if options.window else f"at most {options.max_tokens}"
+    tokens = f"; of each text {counted} tokens count" if options.window or options.max_tokens else ""
+    return tokens + ("; texts compared in pairs" if options.paired else "")
 
 
 for file_format, media_type in MEDIA_TYPES.items():

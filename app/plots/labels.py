@@ -54,7 +54,8 @@ def _is_free(
 
 
 def _write(axes: Axes, name: str, point: NDArray[np.float64], offset: Place) -> None:
-    line = {"arrowstyle": "-", "color": QUIET, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
+    dotted = {"linestyle": ":", "linewidth": 0.8}  # a plain line could be taken for an interval
+    line = {"arrowstyle": "-", "color": QUIET, "shrinkA": 0, "shrinkB": 2, **dotted}
     axes.annotate(
         name,
         (point[0], point[1]),

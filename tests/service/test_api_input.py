@@ -73,6 +73,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
         ["/options/paired"],
     ),
     ("truth in words", body(options={"paired": "yes"}), ["/options/paired"]),
+    ("pairs of one domain", body(options={"paired": True}), ["/options/paired"]),
     ("unknown analysis", body(options={"analyses": ["patching"]}), ["/options/analyses/0"]),
     ("analysis twice", body(options={"analyses": ["ablation", "ablation"]}), ["/options/analyses"]),
     (

@@ -106,6 +106,11 @@ def test_a_fault_names_its_line_and_nothing_is_kept(
     assert jobs_kept(sessions) == 0
 
 
+def test_a_domain_that_is_no_string_is_told_so(api: httpx.Client) -> None:
+    (fault,) = post(api, b'{"domain": 1, "text": "b"}').json()["errors"]
+    assert fault["detail"] == "line 1: must be a string"
+
+
 def test_the_first_twenty_faults_are_named(api: httpx.Client) -> None:
     answer = post(api, b"{}\n" * 50)
     assert pointers(answer) == [f"/{n}/text" for n in range(1, 21)]
@@ -119,7 +124,8 @@ def test_a_fault_on_the_last_line_costs_everything(api: httpx.Client, sessions: 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n"])
 def test_a_body_without_texts_is_refused(api: httpx.Client, body: bytes) -> None:
-    assert post(api, body).status_code == 422
+    answer = post(api, body)
+    assert (answer.status_code, pointers(answer)) == (422, [""])
 
 
 def test_bad_parameters_are_named(api: httpx.Client) -> None:

@@ -1,6 +1,7 @@
 """Pictures over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -111,6 +112,22 @@ def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessio
     assert "a − b" in text
     assert "(n = 3 and 5)" in text  # in scope rest, and the first text of a has one token
     assert "over all 9 tests (layers × pairs); scope rest" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"window": 3}, "; of each text only the first 3 tokens count"),
+        ({"max_tokens": 9, "paired": True}, "; of each text at most 9 tokens count; texts compared in pairs"),
+    ],
+)
+def test_a_picture_tells_the_options_that_change_its_meaning(
+    api: httpx.Client, sessions: sessionmaker[Session], options: dict[str, Any], words: str
+) -> None:
+    job_id, _ = closed_job(sessions, {"a": 4, "b": 4}, **options)
+    assert f"job {job_id}{words}" in api.get(path(job_id, "effect.svg")).text
+    plain, _ = closed_job(sessions, {"a": 4, "b": 4})
+    assert f"job {plain}{words[0]}" not in api.get(path(plain, "effect.svg")).text
 
 
 def test_importance_tells_how_many_texts_were_ablated(

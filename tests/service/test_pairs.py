@@ -127,14 +127,26 @@ def test_two_texts_of_a_pair_in_one_domain_are_refused(
 ) -> None:
     answer = post(api, [("a", "1", pair), ("b", "2", pair), ("c", "3", pair), ("b", "4", pair)])
     assert answer.status_code == 422
-    assert answer.json()["detail"] == f"Two texts of the domain b have the pair {pair}: only one may."
+    detail = f"Two texts of the domain b have the pair {pair}: only one may."
+    assert answer.json()["errors"] == [{"pointer": "", "detail": detail}]
+    assert_nothing_kept(sessions)
+
+
+def test_pairs_without_a_partner_anywhere_are_refused(api: httpx.Client, sessions: Sessions) -> None:
+    answer = post(api, [("a", "1", "p"), ("b", "2", "q"), ("c", "3")])
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("No pair has texts of two domains")
+    assert_nothing_kept(sessions)
+
+
+def assert_nothing_kept(sessions: Sessions) -> None:
     with sessions() as session:
         assert session.scalar(select(func.count()).select_from(Job)) == 0
         assert session.scalar(select(func.count()).select_from(Text)) == 0
 
 
 def test_a_key_stands_for_the_pairs_too(api: httpx.Client) -> None:
-    texts: list[Posted] = [("a", "b", "c"), ("d", "e")]
+    texts: list[Posted] = [("a", "b", "c"), ("d", "e", "c")]
     first = post(api, texts, **{"Idempotency-Key": "k"})
     again = post(api, texts, **{"Idempotency-Key": "k"})
     assert (first.status_code, again.status_code) == (202, 200)
