@@ -15,19 +15,9 @@ from app.jobs import Draft, Posted
 from app.shards import Claim, Measured, ShardSize
 from app.tables import CLOCK, Job, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
+from tests.service.jobs_by_hand import LAYERS, MEASURED_WITH
 
-LAYERS = 3
 ERROR = "=the text has more tokens than the model reads"
-MEASURED_WITH = {
-    "source": "demo/model",
-    "revision": "r1",
-    "layers": LAYERS,
-    "hidden_size": 8,
-    "dtype": "float32",
-    "device": "cpu",
-    "max_tokens": 2048,
-    "versions": {},
-}
 
 
 @dataclass(frozen=True)

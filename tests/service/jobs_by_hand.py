@@ -17,7 +17,7 @@ LAYERS = 3
 LEASE_SECONDS = 60.0
 OPTIONS: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(COMPONENTS)}
 MEASURED_WITH = {
-    "source": "demo",
+    "source": "demo/model",
     "revision": "r1",
     "layers": LAYERS,
     "hidden_size": 8,

@@ -20,7 +20,7 @@ def submit(api: httpx.Client, **changes: object) -> dict[str, object]:
     return state
 
 
-def path(job_id: UUID, name: str) -> str:
+def path(job_id: UUID | str, name: str) -> str:
     return f"/v1/jobs/{job_id}/{name}"
 
 

@@ -1,6 +1,5 @@
 """What analyses add to a job's files: from rows in the database to files over HTTP."""
 
-import csv
 import io
 from typing import Any
 from uuid import UUID
@@ -23,6 +22,7 @@ from app.tables import Job, layer_profile
 from app.vocabulary import ANALYSIS_METRICS, COMPONENTS, METRICS, PEAKS, SCOPES, STATISTICS
 from tests.service.counting import statements
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
+from tests.service.over_http import path, rows_of
 from worker.closing import close_jobs
 
 Array = NDArray[np.float64]
@@ -70,12 +70,6 @@ def analysed_job(
     return job_id, found
 
 
-def table(api: httpx.Client, job_id: UUID, name: str) -> list[dict[str, str]]:
-    answer = api.get(f"/v1/jobs/{job_id}/{name}")
-    assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
-
-
 def of_domain(found: dict[str, dict[int, Array]], domain: str) -> Array:
     texts = {o: a for d, of in found.items() if domain in ("*", d) for o, a in of.items()}
     return np.stack([texts[ordinal] for ordinal in sorted(texts)])
@@ -98,15 +92,15 @@ def test_columns_come_behind_and_only_those_asked_for(
     job_id, _ = analysed_job(sessions, {"a": 3, "b": 2}, analyses)
     statistics = [metric + suffix for metric in metrics for suffix in STATISTICS]
     further = ["analysis_texts", *statistics] if metrics else []
-    assert list(table(api, job_id, "results.csv")[0]) == [*export.RESULTS_COLUMNS, *further]
-    assert list(table(api, job_id, "texts.csv")[0]) == [*export.TEXTS_COLUMNS, *metrics]
-    compared = {row["metric"] for row in table(api, job_id, "comparison.csv")}
+    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == [*export.RESULTS_COLUMNS, *further]
+    assert list(rows_of(api.get(path(job_id, "texts.csv")))[0]) == [*export.TEXTS_COLUMNS, *metrics]
+    compared = {row["metric"] for row in rows_of(api.get(path(job_id, "comparison.csv")))}
     assert compared == {*METRICS, *metrics}
 
 
 def test_a_texts_values_stand_beside_its_own(api: httpx.Client, sessions: Sessions) -> None:
     job_id, found = analysed_job(sessions, {"a": 3}, left_out=(1,))
-    rows = table(api, job_id, "texts.csv")
+    rows = rows_of(api.get(path(job_id, "texts.csv")))
     for row in rows:
         there = (row["scope"], row["component"]) == ("all", "block") and row["ordinal"] != "1"
         for m, metric in enumerate(ANALYSIS_METRICS):
@@ -121,7 +115,7 @@ def test_parquet_has_the_same(api: httpx.Client, sessions: Sessions, name: str) 
     job_id, _ = analysed_job(sessions, {"a": 3, "b": 4}, left_out=(1,))
     file = api.get(f"/v1/jobs/{job_id}/{name}.parquet").content
     rows = pq.read_table(io.BytesIO(file)).to_pylist()
-    for ours, theirs in zip(rows, table(api, job_id, f"{name}.csv"), strict=True):
+    for ours, theirs in zip(rows, rows_of(api.get(path(job_id, f"{name}.csv"))), strict=True):
         shown = {column: "" if value is None else str(value) for column, value in ours.items()}
         assert shown == theirs | {"truncated": "False"} if name == "texts" else shown == theirs
 
@@ -146,7 +140,9 @@ def test_layers_have_the_statistics_of_the_analysed_texts(sessions: Sessions) ->
 
 def test_domains_are_compared_by_scipys_welch_test(api: httpx.Client, sessions: Sessions) -> None:
     job_id, found = analysed_job(sessions, {"a": 12, "b": 9, "c": 3}, left_out=(4, 21, 22, 23))
-    rows = [row for row in table(api, job_id, "comparison.csv") if row["metric"] in ANALYSIS_METRICS]
+    rows = [
+        row for row in rows_of(api.get(path(job_id, "comparison.csv"))) if row["metric"] in ANALYSIS_METRICS
+    ]
     assert len(rows) == 3 * LAYERS * len(ANALYSIS_METRICS)
     assert {(row["scope"], row["component"]) for row in rows} == {("all", "block")}
     for row in rows:
@@ -166,7 +162,7 @@ def test_the_largest_activations_of_a_domain_are_those_of_its_texts(
     api: httpx.Client, sessions: Sessions
 ) -> None:
     job_id, found = analysed_job(sessions, {"a": 6, "b": 3}, ["activations"], left_out=(2,))
-    rows = table(api, job_id, "first_token.csv")
+    rows = rows_of(api.get(path(job_id, "first_token.csv")))
     for row in rows:
         if row["component"] != "block":
             assert row["unit_1"] == row["analysis_texts"] == ""
@@ -237,6 +233,6 @@ def test_a_job_from_before_has_no_analyses(api: httpx.Client, sessions: Sessions
     with sessions.begin() as session:
         shards.commit(session, claimed, [Measured(0, "a", 3, False, None, values)])
     close_jobs(sessions, MODEL)
-    assert list(table(api, job_id, "results.csv")[0]) == list(export.RESULTS_COLUMNS)
-    assert "unit_1" not in table(api, job_id, "first_token.csv")[0]
+    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == list(export.RESULTS_COLUMNS)
+    assert "unit_1" not in rows_of(api.get(path(job_id, "first_token.csv")))[0]
     assert api.get(f"/v1/jobs/{job_id}").json()["options"]["analyses"] == []

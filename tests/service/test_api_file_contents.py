@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app import export, jobs
 from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 from tests.service.counting import statements
-from tests.service.finished_job import ERROR, LAYERS, MEASURED_WITH, finished_job, layer_row
-from tests.service.jobs_by_hand import submit
+from tests.service.finished_job import ERROR, finished_job, layer_row
+from tests.service.jobs_by_hand import LAYERS, MEASURED_WITH, submit
 from tests.service.over_http import path, rows_of
 
 

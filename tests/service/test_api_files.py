@@ -19,8 +19,8 @@ from app.errors import JobNotFound
 from app.main import make_service
 from app.settings import Settings
 from app.tables import Model
-from tests.service.finished_job import MEASURED_WITH, finished_job
-from tests.service.jobs_by_hand import must_claim, submit
+from tests.service.finished_job import finished_job
+from tests.service.jobs_by_hand import MEASURED_WITH, must_claim, submit
 from tests.service.over_http import path
 from tests.service.serving import serving
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.queue import queue_of
 from app.settings import Settings
 from app.tables import Job, Model, ShardDomain, Text
-from tests.service.finished_job import MEASURED_WITH, finished_job
-from tests.service.jobs_by_hand import commit, must_claim
+from tests.service.finished_job import finished_job
+from tests.service.jobs_by_hand import MEASURED_WITH, commit, must_claim
 from tests.service.over_http import submit
 
 

@@ -45,7 +45,7 @@ def test_every_picture_comes_in_both_formats(
     assert png.content.startswith(b"\x89PNG")
     assert svg.headers["Content-Type"].startswith("image/svg+xml")
     assert str(job_id) in svg.text
-    assert "Model demo: demo at revision r1, float32" in svg.text
+    assert "Model demo: demo/model at revision r1, float32" in svg.text
 
 
 def test_a_picture_is_as_stable_as_the_other_files(

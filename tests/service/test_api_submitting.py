@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.queue import queue_of
 from app.settings import Settings
 from app.tables import Job, Model, Text
-from tests.service.finished_job import MEASURED_WITH
+from tests.service.jobs_by_hand import MEASURED_WITH
 from tests.service.over_http import BODY, submit
 from tests.service.serving import serving
 

@@ -1,7 +1,5 @@
 """A job's domains against each other: from rows in the database to files over HTTP."""
 
-import csv
-import io
 import time
 from itertools import product
 from typing import Any
@@ -23,6 +21,7 @@ from app.tables import Job, comparison, layer_profile
 from app.vocabulary import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
 from tests.processes import RunningStack
 from tests.service.jobs_by_hand import MODEL, OPTIONS, claim
+from tests.service.over_http import path, rows_of
 from worker import comparing
 from worker.closing import close_jobs
 
@@ -67,18 +66,17 @@ def closed_job(
     return job_id, values
 
 
-def rows_of(api: httpx.Client, job_id: UUID) -> list[dict[str, str]]:
-    answer = api.get(f"/v1/jobs/{job_id}/comparison.csv")
-    assert answer.status_code == 200, answer.text
+def compared(api: httpx.Client, job_id: UUID) -> list[dict[str, str]]:
+    answer = api.get(path(job_id, "comparison.csv"))
     assert answer.text.split("\r\n")[0] == COLUMNS
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+    return rows_of(answer)
 
 
 def test_a_row_for_each_metric_place_and_pair_in_order(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = closed_job(sessions, {"c": 4, "a": 5, "b": 6})
     keys = [
         (row["metric"], row["scope"], row["component"], int(row["layer"]), row["domain_a"], row["domain_b"])
-        for row in rows_of(api, job_id)
+        for row in compared(api, job_id)
     ]
     pairs = [("a", "b"), ("a", "c"), ("b", "c")]
     assert keys == [
@@ -88,7 +86,7 @@ def test_a_row_for_each_metric_place_and_pair_in_order(api: httpx.Client, sessio
 
 def test_every_difference_is_scipys_welch_test(api: httpx.Client, sessions: Sessions) -> None:
     job_id, values = closed_job(sessions, {"a": 9, "b": 12}, failing=(3,))
-    for row in rows_of(api, job_id):
+    for row in compared(api, job_id):
         c, s = COMPONENTS.index(row["component"]), SCOPES.index(row["scope"])
         at = (c, s, int(row["layer"]), METRICS.index(row["metric"]))
         a, b = (np.array([array[at] for array in values[domain].values()]) for domain in ("a", "b"))
@@ -106,7 +104,7 @@ def test_every_difference_is_scipys_welch_test(api: httpx.Client, sessions: Sess
 @pytest.mark.usefixtures("nothing_to_collect")
 def test_p_values_are_corrected_over_layers_and_pairs(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = closed_job(sessions, {"a": 5, "b": 5, "c": 5})
-    rows = rows_of(api, job_id)
+    rows = compared(api, job_id)
     for metric, scope, component in product(METRICS, SCOPES, COMPONENTS):
         family = [r for r in rows if (r["metric"], r["scope"], r["component"]) == (metric, scope, component)]
         assert len(family) == 3 * LAYERS
@@ -118,7 +116,7 @@ def test_p_values_are_corrected_over_layers_and_pairs(api: httpx.Client, session
 
 def test_a_paired_job_compares_texts_at_the_same_place(api: httpx.Client, sessions: Sessions) -> None:
     job_id, values = closed_job(sessions, {"a": 8, "b": 8}, failing=(2, 13), paired=True)
-    for row in rows_of(api, job_id):
+    for row in compared(api, job_id):
         c, s = COMPONENTS.index(row["component"]), SCOPES.index(row["scope"])
         at = (c, s, int(row["layer"]), METRICS.index(row["metric"]))
         places = [k for k in range(8) if k not in (2, 5) and not (k == 0 and row["scope"] == "rest")]
@@ -135,7 +133,7 @@ def test_json_has_the_same_rows_the_estimators_and_the_ranks(api: httpx.Client, 
     assert list(found) == ["job", "estimators", "comparisons", "ranks"]
     assert found["job"] == api.get(f"/v1/jobs/{job_id}").json()
     assert "BCa" in found["estimators"]["mean_ci"]
-    for ours, theirs in zip(found["comparisons"], rows_of(api, job_id), strict=True):
+    for ours, theirs in zip(found["comparisons"], compared(api, job_id), strict=True):
         assert {name: "" if value is None else str(value) for name, value in ours.items()} == theirs
     assert len(found["ranks"]) == 3 * len(SCOPES) * len(COMPONENTS) * LAYERS
     for row in found["ranks"]:
@@ -186,7 +184,7 @@ def test_what_can_not_be_compared_has_no_value(
     api: httpx.Client, sessions: Sessions, domains: dict[str, int]
 ) -> None:
     job_id, _ = closed_job(sessions, domains)
-    rows = rows_of(api, job_id)
+    rows = compared(api, job_id)
     assert len(rows) == (0 if len(domains) == 1 else len(METRICS) * len(SCOPES) * len(COMPONENTS) * LAYERS)
     assert all(row["p_value"] == row["ci_low"] == row["adjusted_p_value"] == "" for row in rows)
     assert api.get(f"/v1/jobs/{job_id}/comparison.json").status_code == 200
@@ -196,7 +194,7 @@ def test_a_domain_of_which_nothing_was_measured_is_not_compared(
     api: httpx.Client, sessions: Sessions
 ) -> None:
     job_id, _ = closed_job(sessions, {"a": 3, "b": 2, "c": 3}, failing=(3, 4))
-    assert {(row["domain_a"], row["domain_b"]) for row in rows_of(api, job_id)} == {("a", "c")}
+    assert {(row["domain_a"], row["domain_b"]) for row in compared(api, job_id)} == {("a", "c")}
 
 
 def test_of_more_texts_than_can_be_held_some_stand_for_all(
@@ -231,7 +229,7 @@ def test_from_a_request_to_a_comparison(stack: RunningStack) -> None:
         give_up = time.monotonic() + 60
         while client.get(f"/v1/jobs/{job['id']}?wait=30").json()["finished_at"] is None:
             assert time.monotonic() < give_up
-        rows = rows_of(client, UUID(job["id"]))
+        rows = compared(client, UUID(job["id"]))
         assert {row["domain_a"] + row["domain_b"] for row in rows} == {"cpppython"}
         assert any(row["adjusted_p_value"] for row in rows)
         head = client.head(f"/v1/jobs/{job['id']}/comparison.csv")

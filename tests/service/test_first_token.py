@@ -1,9 +1,5 @@
 """The first-token report: from rows in the database to files over HTTP."""
 
-import csv
-import io
-from uuid import UUID
-
 import httpx
 import numpy as np
 import pytest
@@ -12,21 +8,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.first_token import first_token_rows
 from app.tables import Job
 from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from tests.service.over_http import path, rows_of
 from tests.service.test_comparison import LAYERS, TOKENS, closed_job
 
 Sessions = sessionmaker[Session]
 ABSOLUTE = METRICS.index("delta_abs_mean")
 
 
-def rows_of(api: httpx.Client, job_id: UUID) -> list[dict[str, str]]:
-    answer = api.get(f"/v1/jobs/{job_id}/first_token.csv")
-    assert answer.status_code == 200, answer.text
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
-
-
 def test_shares_are_those_of_all_texts_of_a_domain(api: httpx.Client, sessions: Sessions) -> None:
     job_id, values = closed_job(sessions, {"b": 9, "c": 4}, failing=(3,))
-    rows = rows_of(api, job_id)
+    rows = rows_of(api.get(path(job_id, "first_token.csv")))
     places = [(row["domain"], row["component"], int(row["layer"])) for row in rows]
     assert places == [(d, c, layer) for d in "*bc" for c in COMPONENTS for layer in range(LAYERS)]
     for row in rows:
@@ -49,7 +40,7 @@ def test_json_has_the_same_rows_and_says_what_they_are_of(api: httpx.Client, ses
     found = api.get(f"/v1/jobs/{job_id}/first_token.json").json()
     assert list(found) == ["job", "about", "layers", "provenance"]
     assert found["about"].startswith("Measured on this job's texts")
-    for ours, theirs in zip(found["layers"], rows_of(api, job_id), strict=True):
+    for ours, theirs in zip(found["layers"], rows_of(api.get(path(job_id, "first_token.csv"))), strict=True):
         assert {name: "" if value is None else str(value) for name, value in ours.items()} == theirs
     alone = [row for row in found["layers"] if row["domain"] == "b"]
     assert all(row["variance_share"] is None and row["mean_share"] is not None for row in alone)
@@ -57,6 +48,6 @@ def test_json_has_the_same_rows_and_says_what_they_are_of(api: httpx.Client, ses
 
 def test_a_job_of_which_nothing_was_measured_has_no_row(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = closed_job(sessions, {"a": 2}, failing=(0, 1))
-    assert rows_of(api, job_id) == []
+    assert rows_of(api.get(path(job_id, "first_token.csv"))) == []
     with sessions() as session:
         assert list(first_token_rows(session, session.get_one(Job, job_id))) == []

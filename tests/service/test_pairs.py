@@ -1,7 +1,5 @@
 """Texts that belong together by a posted id: from lines over HTTP to the comparison of the pairs."""
 
-import csv
-import io
 import json
 import time
 from collections.abc import Iterable
@@ -23,6 +21,7 @@ from app.tables import Job, Text, comparison
 from app.vocabulary import COMPONENTS, METRICS, SCOPES
 from tests.processes import RunningStack
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
+from tests.service.over_http import path, rows_of
 from worker import comparing
 from worker.closing import close_jobs
 
@@ -41,11 +40,6 @@ def post(api: httpx.Client, texts: Iterable[Posted], **headers: str) -> httpx.Re
     return api.post("/v1/jobs?model=demo", content=lines(texts), headers=headers)
 
 
-def table(api: httpx.Client, job_id: str, name: str) -> list[dict[str, str]]:
-    answer = api.get(f"/v1/jobs/{job_id}/{name}").raise_for_status()
-    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
-
-
 def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) -> None:
     texts: list[Posted] = [("cpp", f"int f{i}() {{ return {i * i}; }}", f"f{i}") for i in range(10)]
     texts += [("python", f"def f{i}():\n    return {'1 + ' * i}{i}", f"f{i}") for i in (7, 2, 9, 4, 0, 5, 3)]
@@ -58,9 +52,9 @@ def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) 
             assert time.monotonic() < give_up
         values = {
             (texts[int(row["ordinal"])][::2], row["scope"], row["component"], row["layer"]): row
-            for row in table(api, job["id"], "texts.csv")
+            for row in rows_of(api.get(path(job["id"], "texts.csv")))
         }
-        rows = table(api, job["id"], "comparison.csv")
+        rows = rows_of(api.get(path(job["id"], "comparison.csv")))
     assert {row["domain_a"] + row["domain_b"] for row in rows} == {"cpppython"}
     for row in rows:
         place = (row["scope"], row["component"], row["layer"])
