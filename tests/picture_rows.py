@@ -51,21 +51,18 @@ def layer_rows(
 
 
 def comparison_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
-    """Two metrics and scopes; random effects with intervals of ± 0.5; below two texts no value."""
+    """Random effects with intervals of ± 0.5; below two texts no value."""
     random = np.random.default_rng(0)
     rows = []
-    for metric in ("delta_abs_mean", "relative_norm"):
-        for scope in SCOPES:
-            for layer in range(layers):
-                for a, b in combinations(sorted(domains), 2):
-                    place = {"metric": metric, "scope": scope, "component": "block", "layer": layer}
-                    pair = {"domain_a": a, "domain_b": b, "texts_a": texts, "texts_b": texts + 1}
-                    values: dict[str, float | None] = dict.fromkeys(COMPARISON_STATISTICS)
-                    if texts > 1:
-                        g = float(random.normal())
-                        values |= {"hedges_g": g, "g_ci_low": g - 0.5, "g_ci_high": g + 0.5}
-                        values |= {"q_value": float(random.uniform(0, 0.1))}
-                    rows.append({**place, **pair, **values})
+    for layer in range(layers):
+        for a, b in combinations(sorted(domains), 2):
+            pair = {"domain_a": a, "domain_b": b, "texts_a": texts, "texts_b": texts + 1}
+            values: dict[str, float | None] = dict.fromkeys(COMPARISON_STATISTICS)
+            if texts > 1:
+                g = float(random.normal())
+                values |= {"hedges_g": g, "g_ci_low": g - 0.5, "g_ci_high": g + 0.5}
+                values |= {"q_value": float(random.uniform(0, 0.1))}
+            rows.append({"layer": layer, **pair, **values})
     return rows
 
 
@@ -113,6 +110,12 @@ def axes_of(picture: Picture, rows: Sequence[Row]) -> list[Any]:
 def words(name: str, rows: Sequence[Row], caption: str = CAPTION) -> list[str]:
     """Matplotlib writes each text of an SVG into a comment before its outlines."""
     return re.findall(r"<!-- (.*?) -->", unescape(draw(name, rows, caption, "svg").decode()), re.DOTALL)
+
+
+def run_into_each_other(texts: Sequence[Any]) -> bool:
+    """Texts of a figure that was drawn."""
+    boxes = [text.get_window_extent() for text in texts]
+    return any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def values_of(rows: Rows, column: str, **where: str) -> list[float]:

@@ -50,7 +50,7 @@ class Effect(Picture):
     metric: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
-        pairs = _pairs([row for row in rows if self._shows(row)])
+        pairs = _pairs(rows)
         shown = pairs if len(pairs) <= MOST_PAIRS else _most_differing(pairs)
         reach, cut = _reach([row for pair in shown for row in pair.rows])
         heading = self.title, [caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut]
@@ -61,10 +61,6 @@ class Effect(Picture):
         grid[0].set_ylim(-reach, reach)
         figure.supylabel(f"Hedges' g of {self.metric} (standard deviations)", fontsize=11)
         add_legend(figure, grid[0].get_lines()[1:3], [f"q < {SIGNIFICANT}", f"q ≥ {SIGNIFICANT}"])
-
-    def _shows(self, row: Row) -> bool:
-        place = row["metric"], row["scope"], row["component"]
-        return place == (self.metric, self.scope, self.components[0])
 
     def _tests(self, pairs: Sequence[Pair]) -> str:
         count = sum(row["q_value"] is not None for pair in pairs for row in pair.rows)
@@ -85,7 +81,7 @@ def _pairs(rows: Sequence[Row]) -> list[Pair]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         found.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
-    return [Pair(sorted(of_pair, key=lambda row: row["layer"])) for _, of_pair in sorted(found.items())]
+    return [Pair(of_pair) for of_pair in found.values()]
 
 
 def _most_differing(pairs: Sequence[Pair]) -> list[Pair]:

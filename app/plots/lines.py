@@ -33,16 +33,12 @@ def shortened(name: str) -> str:
 
 
 def lines_of(rows: Iterable[Row], components: Sequence[str]) -> list[Line]:
-    """By domain, then by component as they are given; without the pool."""
-    grouped: dict[tuple[str, int], list[Row]] = {}
+    """In the order of the rows; without the pool."""
+    grouped: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         if row["component"] in components and row["domain"] != POOLED_DOMAIN:
-            key = row["domain"], components.index(row["component"])
-            grouped.setdefault(key, []).append(row)
-    return [
-        Line(domain, components[component], sorted(of_line, key=lambda row: row["layer"]))
-        for (domain, component), of_line in sorted(grouped.items())
-    ]
+            grouped.setdefault((row["domain"], row["component"]), []).append(row)
+    return [Line(*place, of_line) for place, of_line in grouped.items()]
 
 
 def lines_in_scope(picture: Picture, rows: Iterable[Row]) -> list[Line]:

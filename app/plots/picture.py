@@ -36,7 +36,10 @@ class Picture(ABC):
 
     @abstractmethod
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
-        """The rows are those of a job that lacks nothing."""
+        """The rows are those of a job that lacks nothing, in the order of their file.
+
+        Of the table `comparison` they are those of the picture's metric, scope and component alone.
+        """
 
     def lack(self, measured: Measured) -> str | None:
         """Why a job has no such picture, as a sentence; none: it has one."""
