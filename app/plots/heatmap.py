@@ -19,6 +19,7 @@ from app.plots.scales import PLAIN
 LIGHT = 0.55  # of the scale: from here on figures are black
 NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
 LAYER_TICKS = 40
+LEAST_ROWS = 2  # of the height; the name of the bar needs it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Heatmap(Picture):
         lines = lines_in_scope(self, rows)
         values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
         heading = self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"]
-        (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * len(lines))
+        (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * max(LEAST_ROWS, len(lines)))
         scale = _scale(values)
         shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
         axes.grid(visible=False)

@@ -12,7 +12,7 @@ from app.plots.picture import SCOPE_WORDS, Picture, Row
 from app.plots.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
-NO_TOKEN = "no value: no text has a token but its first"
+NO_TOKEN = "no value: no text has\na token but its first"
 
 
 @dataclass(frozen=True, kw_only=True)

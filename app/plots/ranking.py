@@ -11,7 +11,7 @@ from app.plots.canvas import LOOKS, panels, write_instead
 from app.plots.lines import Line, lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
 
-LAYERS_OF_HALF_WIDTH = 40  # bars of more layers need the whole width for their labels
+LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
 NO_VARIANCE = "no sample variance over fewer than two texts"
 
 
@@ -24,7 +24,7 @@ class Ranking(Picture):
         columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
         bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
         heading = self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"]
-        grid = panels(figure, heading, len(lines), columns, 5.2 if len(lines) == 1 else 2.6)
+        grid = panels(figure, heading, len(lines), columns, 5.2 if len(lines) <= columns else 2.6)
         for axes, line in zip(grid, lines, strict=True):
             _draw_bars(axes, line, self.column)
             axes.set_title(line.title)
@@ -42,9 +42,7 @@ RANKING = Ranking(
 
 def _draw_bars(axes: Axes, line: Line, column: str) -> None:
     found = [(v, row["layer"]) for v, row in zip(line.column(column), line.rows, strict=True)]
-    ranking = sorted(
-        ((v, layer) for v, layer in found if not math.isnan(v)), key=lambda bar: (-bar[0], bar[1])
-    )
+    ranking = sorted(((v, layer) for v, layer in found if not math.isnan(v)), key=lambda bar: -bar[0])
     axes.grid(visible=False, axis="x")
     if not ranking:
         write_instead(axes, NO_VARIANCE)
