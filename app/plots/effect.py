@@ -1,6 +1,5 @@
 """How far two domains are apart, in every layer: Hedges' g with its interval, a panel for each pair."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class Pair:
 
     @property
     def mean_effect(self) -> float:
-        effects = [abs(g) for g in column(self.rows, "hedges_g") if not math.isnan(g)]
+        effects = _effects(self.rows)
         return sum(effects) / len(effects) if effects else 0.0
 
 
@@ -101,9 +100,8 @@ def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair]) -> list[str]:
 
 def _reach(rows: Sequence[Row]) -> tuple[float, list[str]]:
     """How far the y axis goes to either side, and what is to be said of intervals beyond."""
-    effects = [abs(g) for g in column(rows, "hedges_g") if not math.isnan(g)]
     ends = [abs(row[end]) for row in rows for end in ("g_ci_low", "g_ci_high") if row[end] is not None]
-    longest = LONGEST_INTERVAL * max(effects, default=0.0)
+    longest = LONGEST_INTERVAL * max(_effects(rows), default=0.0)
     reach = 1.05 * max(LEAST_REACH, min(longest, max(ends, default=0.0)))
     return reach, ["Intervals that reach beyond the axis are cut"] if max(ends, default=0.0) > reach else []
 
@@ -124,8 +122,13 @@ def _draw_pair(axes: Axes, pair: Pair) -> None:
             linestyle="",
         )
     axes.set_title(pair.title)
-    if not any(row["hedges_g"] is not None for row in pair.rows):
+    if not _effects(pair.rows):
         write_instead(axes, "no value in any layer")
+
+
+def _effects(rows: Sequence[Row]) -> list[float]:
+    """Their sizes."""
+    return [abs(row["hedges_g"]) for row in rows if row["hedges_g"] is not None]
 
 
 def _is_significant(row: Row) -> bool:

@@ -114,6 +114,7 @@ def test_effects_fit_on_the_axis_and_longer_intervals_are_said_to_be_cut() -> No
     assert longest < axes_of(EFFECT, rows)[0].get_ylim()[1] < 1.1 * longest
     for row in rows:
         row |= {"hedges_g": 0.2, "g_ci_low": -40.0, "g_ci_high": 40.0}
+    rows[0]["hedges_g"] = None
     rows[-1]["hedges_g"] = -3.0
     low, high = axes_of(EFFECT, rows)[0].get_ylim()
     assert -low == high
