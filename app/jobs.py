@@ -58,11 +58,10 @@ def submit(session: Session, draft: Draft, texts: Iterable[Posted], size: ShardS
     if job_id is None:
         return _first_of_the_key(session, draft, texts, plan), False
     _copy_texts(session, job_id, texts, plan)
-    if plan.has_pairs:
-        _check_partners(session, job_id)
     _insert_shards(session, job_id, plan)
     found: dict[str, Any] = {"texts": plan.texts, "request_sha256": plan.request_sha256}
     if plan.has_pairs:
+        _check_partners(session, job_id)
         found["options"] = draft.options | {"paired": True}
     session.execute(update(Job).where(Job.id == job_id).values(found))
     return session.get_one(Job, job_id), True

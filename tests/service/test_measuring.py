@@ -1,6 +1,5 @@
 """Analyses inside a shard's lease: let go in the middle of a row, and isolated where they raise."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,12 +13,12 @@ from app import jobs, shards
 from app.jobs import Draft
 from app.shards import Claim, ShardSize
 from tests.service.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.service.stations import station_of
 from tests.tiny import causal_model, save
 from worker.analysing import SEED
 from worker.core import Model, load_model, sample
 from worker.lease import Lease, Stopped
 from worker.measuring import TRY_FROM_ATTEMPT, measure
-from worker.patience import Patience
 from worker.station import Station
 
 Sessions = sessionmaker[Session]
@@ -33,17 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture
 def station(model: Model, sessions: Sessions, redis: Redis) -> Station:
-    return Station(
-        name=MODEL,
-        model=model,
-        measured_with={},
-        max_tokens=model.max_tokens,
-        sessions=sessions,
-        redis=redis,
-        patience=Patience(threading.Event(), 60),
-        lease_seconds=60,
-        drain_seconds=60,
-    )
+    return station_of(model, sessions, redis)
 
 
 def claimed(sessions: Sessions, texts_per_shard: int = 100, **options: Any) -> Claim:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app import shards
 from app.tables import Job, Shard
 from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.service.stations import station_of
 from tests.tiny import causal_model, save
 from worker import closing, tasks
 from worker.comparing import compare_domains
@@ -29,17 +30,7 @@ LEASE_SECONDS = 0.6
 @pytest.fixture
 def station(sessions: Sessions, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Station:
     model = load_model(save(causal_model(num_hidden_layers=2), tmp_path_factory.mktemp("tiny")))
-    return Station(
-        name=MODEL,
-        model=model,
-        measured_with={},
-        max_tokens=model.max_tokens,
-        sessions=sessions,
-        redis=redis,
-        patience=Patience(threading.Event(), 60),
-        lease_seconds=LEASE_SECONDS,
-        drain_seconds=60,
-    )
+    return station_of(model, sessions, redis, LEASE_SECONDS)
 
 
 def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(

@@ -10,7 +10,7 @@ from app.settings import ROOT
 PROCESS = """
 import sys, threading, time
 from worker.patience import Patience
-stopping, holding = threading.Event(), threading.Event()
+stopping = threading.Event()
 def put_down():
     {put_down}
 with Patience(stopping, {seconds}).hold(put_down):
