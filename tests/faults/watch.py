@@ -161,15 +161,15 @@ def errors_in(metrics: str) -> Counter[str]:
     return errors
 
 
-def open_transactions(house: House) -> list[object]:
-    """Those that do nothing, or have lasted longer than any of ours should."""
+def open_transactions(house: House) -> list[tuple[object, ...]]:
+    """Process, state and query of those that do nothing, or have lasted longer than any of ours should."""
     with house.database() as connection:
         query = (
             "select pid, state, query from pg_stat_activity where datname = current_database()"
             " and pid <> pg_backend_pid() and (state like 'idle in transaction%'"
             " or clock_timestamp() - xact_start > interval '2 seconds')"
         )
-        return list(connection.execute(query).fetchall())
+        return connection.execute(query).fetchall()
 
 
 def strange_connections(house: House) -> set[int]:
