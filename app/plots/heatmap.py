@@ -8,17 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from app.plots.canvas import SHADES, layer_ticks, panels
 from app.plots.lines import lines_in_scope
 from app.plots.picture import SCOPE_WORDS, Picture, Row
-from app.plots.scales import PLAIN
+from app.plots.scales import PLAIN, logarithmic_ticks
 
 LIGHT = 0.55  # of the scale: from here on figures are black
 NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
 LAYER_TICKS = 40
+SHADE_WORDS = "shades span the layers after 0"
 LEAST_ROWS = 2  # of the height; the name of the bar needs it
 
 
@@ -30,7 +31,8 @@ class Heatmap(Picture):
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
         lines = lines_in_scope(self, rows)
         values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
-        heading = self.title, [caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}"]
+        words = f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}; {SHADE_WORDS}"
+        heading = self.title, [caption, words]
         (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * max(LEAST_ROWS, len(lines)))
         scale = _scale(values)
         shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
@@ -40,9 +42,10 @@ class Heatmap(Picture):
         axes.set_xlabel("layer")
         if values.shape[1] <= NUMBERED_LAYERS:
             _write_values(axes, values, scale)
-        bar = figure.colorbar(shades, ax=axes, pad=0.01, fraction=0.03)
+        low, high = shades.get_clim()
+        bar = figure.colorbar(shades, ax=axes, pad=0.01, fraction=0.03, extend=_beyond(values, low, high))
         if isinstance(scale, LogNorm):
-            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            bar.ax.yaxis.set_major_locator(logarithmic_ticks(high / low))
         bar.ax.yaxis.set_major_formatter(PLAIN)
         bar.ax.yaxis.set_minor_locator(NullLocator())
         bar.set_label(f"{self.metric} ({self.unit})")
@@ -57,11 +60,22 @@ HEATMAP = Heatmap(
 
 
 def _scale(values: NDArray[np.float64]) -> Normalize:
-    """Logarithmic, as early layers may write ten times what late ones do; nothing to scale: from 0 to 1."""
+    """Logarithmic, over the layers that write onto what others wrote; nothing to scale: from 0 to 1.
+
+    Layer 0 meets the bare embedding and may write a hundred times what they do: their shades would be one.
+    """
     positive = values[values > 0]
+    later = values[:, 1:][values[:, 1:] > 0]
     if not positive.size:
         return Normalize(0, 1)
-    return LogNorm(positive.min(), positive.max(), clip=True)
+    scaled = later if later.size else positive
+    return LogNorm(scaled.min(), scaled.max(), clip=True)
+
+
+def _beyond(values: NDArray[np.float64], low: float, high: float) -> str:
+    """The ends of a scale that values lie outside of, in Matplotlib's words."""
+    words = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    return words[bool((values < low).any()), bool((values > high).any())]
 
 
 def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> None:

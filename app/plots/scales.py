@@ -27,7 +27,7 @@ def scale_logarithmically(axes: Axes, which: Literal["x", "y"]) -> None:
     axis = _axis(axes, which)
     axes.set(**{f"{which}scale": "log"})
     low, high = axis.get_view_interval()
-    axis.set_major_locator(_ticks(high / low))
+    axis.set_major_locator(logarithmic_ticks(high / low))
     axis.set_major_formatter(PLAIN)
     axis.set_minor_locator(NullLocator())
 
@@ -36,10 +36,10 @@ def _axis(axes: Axes, which: Literal["x", "y"]) -> Axis:
     return axes.xaxis if which == "x" else axes.yaxis
 
 
-def _ticks(ratio: float) -> Locator:
-    """Four to eight ticks, whether the axis spans a third of a decade or several decades."""
+def logarithmic_ticks(ratio: float) -> Locator:
+    """Three to eight ticks, whether the axis spans a third of a decade or several decades."""
     if ratio < 3:
-        return MaxNLocator(6)
+        return MaxNLocator(6, steps=[1, 2, 2.5, 5, 10])
     return LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if ratio < 10 else (1, 2, 5) if ratio < 1000 else (1,))
 
 

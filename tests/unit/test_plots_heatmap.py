@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.plots.heatmap import HEATMAP, NUMBERED_LAYERS
-from tests.picture_rows import DOMAINS, axes_of, layer_rows, run_into_each_other, values_of
+from tests.picture_rows import DOMAINS, Rows, axes_of, layer_rows, run_into_each_other, values_of
 
 
 def test_the_heatmap_has_a_cell_and_a_figure_for_each_domain_and_layer() -> None:
@@ -33,6 +33,34 @@ def test_figures_of_the_heatmap_are_readable_on_their_shades() -> None:
             linear = [((c + 0.055) / 1.055) ** 2.4 for c in colour]
             light = np.dot([0.2126, 0.7152, 0.0722], linear)  # of WCAG 2
             assert (1.05 / (light + 0.05) if text.get_color() == "white" else (light + 0.05) / 0.05) > 3.5
+
+
+def of_layer(rows: Rows, layer: int, value: float | None) -> Rows:
+    return [row | {"relative_norm": value} if row["layer"] == layer else row for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "shade"), [(300.0, "max", 1.0), (0.001, "min", 0.0), (0.0, "min", 0.0)]
+)
+def test_layer_0_does_not_stretch_the_scale(first: float, end: str, shade: float) -> None:
+    (shades,) = axes_of(HEATMAP, of_layer(layer_rows(), 0, first))[0].images
+    places = shades.norm(shades.get_array())
+    assert (places[:, 0] == shade).all()
+    assert (places[:, 1:].min(), places[:, 1:].max()) == pytest.approx((0, 1))
+    assert shades.colorbar.extend == end
+
+
+def test_the_scale_ends_where_its_values_do() -> None:
+    for rows in (layer_rows(layers=1), of_layer(layer_rows(), 0, 1.0), of_layer(layer_rows(), 0, None)):
+        (shades,) = axes_of(HEATMAP, rows)[0].images
+        assert shades.colorbar.extend == "neither"
+    values = values_of(layer_rows(layers=1), "relative_norm", scope="rest", component="block")[: len(DOMAINS)]
+    assert axes_of(HEATMAP, layer_rows(layers=1))[0].images[0].get_clim() == (min(values), max(values))
+    both = [
+        row | {"relative_norm": 1e3 if row["domain"] == "cpp" else 1e-3} if row["layer"] == 0 else row
+        for row in layer_rows()
+    ]
+    assert axes_of(HEATMAP, both)[0].images[0].colorbar.extend == "both"
 
 
 @pytest.mark.parametrize(

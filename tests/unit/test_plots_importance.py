@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from app.plots.importance import IMPORTANCE, NO_VALUE
@@ -17,7 +18,9 @@ def panels_of(rows: Rows) -> list[Any]:
 
 
 def points(axes: Any) -> list[list[float]]:
-    found: list[list[float]] = axes.collections[-1].get_offsets().tolist()
+    """In the order of the layers: 0 is drawn last."""
+    *later, first = [dots.get_offsets() for dots in axes.collections if isinstance(dots, PathCollection)]
+    found: list[list[float]] = np.concatenate([first, *later]).tolist()
     return found
 
 
@@ -34,7 +37,7 @@ def test_every_layer_is_a_point_at_what_it_writes_and_what_it_costs() -> None:
         written = values_of(rows, "relative_norm", domain=domain, scope="rest", component="block")
         cost = values_of(rows, "ablation_nll", domain=domain, scope="all", component="block")
         assert points(axes) == [list(both) for both in zip(written, cost, strict=True)]
-        assert sorted(numbers(axes), key=int) == [str(layer) for layer in range(9)]
+        assert sorted(number.split()[0] for number in numbers(axes)) == [str(layer) for layer in range(9)]
 
 
 def test_bars_are_the_intervals_of_both() -> None:
@@ -85,6 +88,69 @@ def test_a_number_stands_close_by_its_point_or_has_a_line_to_it() -> None:
     assert max(distances[False]) <= UNLINKED < min(distances[True][1:])
 
 
+def with_layer_0_at(written: float, cost: float) -> Any:
+    """The panel of a domain whose other layers write 0.2 to 0.4 and cost 0.1 to 0.2."""
+    rows = importance_rows(["cpp"], layers=5)
+    for row in rows:
+        x, y = (
+            (written, cost) if row["layer"] == 0 else (0.1 + 0.1 * row["layer"], 0.05 + 0.05 * row["layer"])
+        )
+        row |= {"relative_norm": x, "relative_norm_ci_low": x, "relative_norm_ci_high": x}
+        if row["ablation_nll"] is not None:
+            row |= {"ablation_nll": y, "ablation_nll_ci_low": y, "ablation_nll_ci_high": y}
+    return panels_of(rows)[0]
+
+
+def triangles(axes: Any) -> list[Any]:
+    return [line for line in axes.get_lines() if len(line.get_xdata()) == 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "cost", "edge", "degrees", "name"),
+    [
+        (81.2, 0.1, "right", -90, "0 (81.2; 0.1)"),
+        (0.001, 0.1, "left", 90, "0 (0.001; 0.1)"),
+        (0.25, 6.25, "top", 0, "0 (0.25; 6.25)"),
+        (0.25, -3.0, "bottom", 180, "0 (0.25; -3)"),
+    ],
+)
+def test_layer_0_beyond_the_others_stands_at_the_edge(
+    written: float, cost: float, edge: str, degrees: float, name: str
+) -> None:
+    axes = with_layer_0_at(written, cost)
+    (triangle,) = triangles(axes)
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform(triangle.get_xydata()[0]))
+    assert {"left": x, "bottom": y, "right": 1 - x, "top": 1 - y}[edge] == pytest.approx(0)
+    sides, style, angle = triangle.get_marker()
+    assert (sides, style) == (3, 0)
+    assert angle % 360 == pytest.approx(degrees % 360)
+    assert not triangle.get_clip_on()
+    assert name in numbers(axes)
+
+
+def test_layer_0_does_not_stretch_the_axes() -> None:
+    axes = with_layer_0_at(81.2, 6.25)
+    later = axes.transAxes.inverted().transform(axes.transData.transform(points(axes)[1:]))
+    assert np.ptp(later[:, 0]) > 0.85
+    assert axes.get_ylim()[1] < 0.3
+    assert points(axes)[0] == [81.2, 6.25]
+
+
+def test_layer_0_among_the_others_is_a_point_like_them() -> None:
+    axes = with_layer_0_at(0.3, 0.12)
+    assert triangles(axes) == []
+    assert sorted(numbers(axes)) == list("01234")
+    (alone,) = panels_of(importance_rows(["cpp"], layers=1))
+    assert triangles(alone) == []
+    assert numbers(alone) == ["0"]
+
+
+def test_layer_0_without_a_place_has_no_triangle() -> None:
+    for written in (0.0, -1.0):
+        axes = with_layer_0_at(written, 6.25)
+        assert triangles(axes) == []
+
+
 def test_panels_have_the_same_axes_and_every_lowest_one_has_its_figures() -> None:
     panels = panels_of(importance_rows(["a", "b", "c"]))
     assert len({(axes.get_xlim(), axes.get_ylim()) for axes in panels}) == 1
@@ -105,18 +171,18 @@ def test_a_layer_without_a_place_has_no_number() -> None:
     for row in rows:
         if (row["scope"], row["layer"]) in (("rest", 1), ("rest", 3)):
             row["relative_norm"] = None if row["layer"] == 1 else 0.0
-    assert sorted(numbers(panels_of(rows)[0])) == ["0", "2", "4"]
+    assert sorted(number[0] for number in numbers(panels_of(rows)[0])) == ["0", "2", "4"]
 
 
 @pytest.mark.parametrize("size", [1e-9, 1.0])
 def test_costs_of_any_size_and_sign_are_told_apart(size: float) -> None:
-    rows = importance_rows(["cpp"], layers=3)
-    costs = iter((-0.02 * size, 0.01 * size, 4 * size))
+    rows = importance_rows(["cpp"], layers=4)
+    costs = iter((-0.01 * size, -0.02 * size, 0.01 * size, 4 * size))
     for row in rows:
         if (row["domain"], row["scope"], row["component"]) == ("cpp", "all", "block"):
             row |= {"ablation_nll": next(costs), "ablation_nll_ci_low": None, "ablation_nll_ci_high": None}
     (axes,) = panels_of(rows)
-    heights = axes.transAxes.inverted().transform(axes.transData.transform(points(axes)))[:, 1]
+    heights = axes.transAxes.inverted().transform(axes.transData.transform(points(axes)))[1:, 1]
     assert (np.diff(heights) > 0.1).all()
     assert (heights > 0).all()
     assert (heights < 1).all()

@@ -30,6 +30,13 @@ def test_a_logarithmic_axis_has_a_few_plain_ticks(ratio: float) -> None:
     assert axes.yaxis.get_minorticklocs().size == 0
 
 
+def test_ticks_of_less_than_half_a_decade_are_round() -> None:
+    axes = axes_with([0.18, 0.47])
+    scale_logarithmically(axes, "y")
+    shown = [tick for tick in axes.get_yticks() if 0.18 <= tick <= 0.47]
+    assert shown == pytest.approx([0.2, 0.3, 0.4])
+
+
 def test_an_axis_with_nothing_above_zero_stays_as_it_is() -> None:
     axes = axes_with([0.0, -1.0])
     scale_logarithmically(axes, "y")
