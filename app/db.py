@@ -4,7 +4,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, make_url
+from sqlalchemy import Connection, Engine, create_engine, func, make_url, select
 from sqlalchemy.exc import InternalError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -33,6 +33,11 @@ def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_s
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def set_for_transaction(session: Session, setting: str, value: str) -> None:
+    """SET LOCAL, which takes no parameters."""
+    session.execute(select(func.set_config(setting, value, True)))
 
 
 def migrate(database_url: str, revision: str = "head") -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, String, cast, func, select, update
 from sqlalchemy.orm import Session
 
 from app import jobs
+from app.db import set_for_transaction
 from app.shards import DUE, WANTED
 from app.tables import Job
 
@@ -37,7 +38,7 @@ def doom(session: Session, which: ColumnElement[bool], why: dict[str, Any]) -> N
 
 def next_to_close(session: Session, model: str) -> Job | None:
     """A job of the model whose end is due, given to nobody else until the caller's transaction ends."""
-    session.execute(select(func.set_config("idle_in_transaction_session_timeout", CLOSING_LIMIT, True)))
+    set_for_transaction(session, "idle_in_transaction_session_timeout", CLOSING_LIMIT)
     return next(_jobs_to_close(session, model), None)
 
 
@@ -60,7 +61,7 @@ def put_down(session: Session, job_id: UUID) -> None:
 
     Raises: OperationalError where statistics are being written for long, which holds the row.
     """
-    session.execute(select(func.set_config("lock_timeout", PUT_DOWN_LIMIT, True)))
+    set_for_transaction(session, "lock_timeout", PUT_DOWN_LIMIT)
     counted = update(Job).where(Job.id == job_id, Job.closings > 0)
     session.execute(counted.values(closings=Job.closings - 1))
 

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from app.db import set_for_transaction
 from app.errors import IdempotencyKeyReused, InvalidRequest, JobFinished, JobNotFinished, JobNotFound
 from app.shards import ShardPlan, ShardSize
 from app.tables import CLOCK, Job, Shard, ShardDomain, Text
@@ -91,7 +92,7 @@ def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[Posted], p
     if job is None:  # deleted between our insert and our look
         raise JobFinished("The job of this Idempotency-Key has just been deleted: send the request again.")
     # They may take longer to arrive than a transaction may be idle.
-    session.execute(select(func.set_config("idle_in_transaction_session_timeout", "0", True)))
+    set_for_transaction(session, "idle_in_transaction_session_timeout", "0")
     for posted in texts:
         plan.add(*posted)
     if job.request_sha256 != plan.request_sha256:

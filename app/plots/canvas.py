@@ -98,11 +98,10 @@ def layer_panels(
     layers: int,
     *,
     legend: bool = False,
-    title_inches: float = 0.0,
 ) -> list[Axes]:
     """`count` axes with the layers along x, named below the lowest, and one y for all."""
     columns, height = columns_and_height(count)
-    grid = panels(figure, heading, count, columns, height + title_inches, legend=legend, sharey=True)
+    grid = panels(figure, heading, count, columns, height, legend=legend, sharey=True)
     for axes in grid:
         axes.set_xlim(-0.5, layers - 0.5)
         axes.xaxis.set_major_locator(layer_ticks(LAYER_TICKS // columns))

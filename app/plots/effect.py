@@ -54,7 +54,7 @@ class Effect(Picture):
         reach, cut = _reach([row for pair in shown for row in pair.rows])
         heading = self.title, [caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut]
         layers = len(shown[0].rows)
-        grid = layer_panels(figure, heading, len(shown), layers, legend=True, title_inches=0.2)
+        grid = layer_panels(figure, heading, len(shown), layers, legend=True)
         for axes, pair in zip(grid, shown, strict=True):
             _draw_pair(axes, pair)
         grid[0].set_ylim(-reach, reach)

@@ -51,6 +51,13 @@ def test_panels_of_many_domains_have_the_others_behind_them() -> None:
         assert [line.get_marker() for line in axes.get_lines()] == ["None"] * OVERLAID_DOMAINS + ["o"]
 
 
+def test_domains_on_one_pair_of_axes_are_named_by_the_legend_alone() -> None:
+    (together,) = axes_of(PROFILES["mean_std"], layer_rows())
+    assert together.get_title(loc="left") == ""
+    (alone, *_) = axes_of(PROFILES["components"], layer_rows())
+    assert alone.get_title(loc="left") == f"{DOMAINS[0]} (n = 5)"
+
+
 def test_lines_differ_without_their_colours() -> None:
     axes = axes_of(PROFILES["mean_std"], layer_rows())[0]
     lines = axes.get_lines()

@@ -102,6 +102,11 @@ def test_a_title_breaks_between_names_and_has_the_most_texts_of_any_layer() -> N
     assert title_of(axes).splitlines() == ["a-name-of-parts −", "another-of-them", "(n = 5 and 6)"]
 
 
+def test_long_names_are_shortened_to_a_line_each() -> None:
+    (axes,) = axes_of(EFFECT, comparison_rows(["a" * 40, "b" * 40]))
+    assert title_of(axes).splitlines() == [f"{'a' * 9}…{'a' * 8} −", f"{'b' * 9}…{'b' * 8}", "(n = 5 and 6)"]
+
+
 def test_few_pairs_are_shown_whole() -> None:
     assert "Shown: of" not in " ".join(words("effect", comparison_rows(MANY[:6])))
     assert len(axes_of(EFFECT, comparison_rows(MANY[:6]))) == 15
@@ -130,6 +135,13 @@ def test_a_pair_without_a_value_says_so(texts: int) -> None:
     assert f"all {0 if texts == 1 else 24} tests" in " ".join(text)
     assert len(axes_of(EFFECT, rows)) == 6
     assert axes_of(EFFECT, rows)[0].get_ylim()[1] >= LEAST_REACH
+
+
+def test_a_pair_with_a_value_in_one_layer_says_nothing() -> None:
+    rows = comparison_rows(DOMAINS[:2])
+    for row in rows[1:]:
+        row["hedges_g"] = None
+    assert "no value in any layer" not in words("effect", rows)
 
 
 def test_one_domain_has_no_effects() -> None:
