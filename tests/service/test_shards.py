@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -21,6 +22,12 @@ TEXTS = [("cpp", "int x;"), ("cpp", "int y;"), ("python", "x = 1"), ("python", "
 def shard_of(sessions: Sessions, claim: Claim) -> Shard:
     with sessions() as session:
         return session.get_one(Shard, (claim.job_id, claim.number))
+
+
+def lease_end(sessions: Sessions, claim: Claim) -> datetime:
+    until = shard_of(sessions, claim).lease_until
+    assert until is not None
+    return until
 
 
 def job_of(sessions: Sessions, job_id: UUID) -> Job:
@@ -193,10 +200,11 @@ def test_a_released_shard_is_as_if_never_claimed_and_one_given_back_is_not(sessi
 
 def test_the_lease_goes_by_the_databases_clock(sessions: Sessions) -> None:
     submit(sessions, TEXTS, texts_per_shard=10)
-    must_claim(sessions, lease_seconds=0.3)
-    assert claim(sessions) is None
-    time.sleep(0.4)
-    assert must_claim(sessions).epoch == 2
+    ends = lease_end(sessions, must_claim(sessions, lease_seconds=0.5))
+    while (heir := claim(sessions)) is None:
+        time.sleep(0.02)
+    assert heir.epoch == 2
+    assert lease_end(sessions, heir) - timedelta(seconds=LEASE_SECONDS) > ends
 
 
 def test_a_small_job_is_not_starved_by_a_huge_one(sessions: Sessions) -> None:
