@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from uuid import UUID
 
 import httpx
@@ -18,6 +19,13 @@ def submit(api: httpx.Client, **changes: object) -> dict[str, object]:
     assert answer.status_code == 202, answer.text
     state: dict[str, object] = answer.json()
     return state
+
+
+def answered(api: httpx.Client, status: int) -> float:
+    """How many submissions were answered so, by the service's own count."""
+    counted = rf'requests_total{{method="POST",route="/v1/jobs",status="{status}"}} (\S+)'
+    found = re.search(counted, api.get("/metrics").text)
+    return float(found[1]) if found else 0
 
 
 def path(job_id: UUID | str, name: str) -> str:

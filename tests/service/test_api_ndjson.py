@@ -19,6 +19,8 @@ from app.jobs import Draft
 from app.settings import Settings
 from app.shards import ShardSize
 from app.tables import Job, Text
+from tests.processes import wait_for
+from tests.service.over_http import answered
 from tests.service.serving import serving
 
 Sessions = sessionmaker[Session]
@@ -148,20 +150,21 @@ def test_a_request_that_breaks_off_leaves_nothing(
 ) -> None:
     address = urlsplit(api_url)
     head = "POST /v1/jobs?model=demo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
+    before = answered(api, 400)
     with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + lines(TEXTS))
-        time.sleep(0.3)
-    time.sleep(0.5)
+        time.sleep(0.3)  # it is in the middle of them
+    wait_for(lambda: answered(api, 400) == before + 1)
     assert jobs_kept(sessions) == 0
     assert post(api, lines(TEXTS)).status_code == 202
 
 
 def test_a_stream_may_come_slowly_also_when_it_is_sent_again(database_url: str) -> None:
-    engine = make_engine(database_url, idle_in_transaction_seconds=0.2)
+    engine = make_engine(database_url, idle_in_transaction_seconds=1)  # a collection of garbage takes 0.4 s
 
     def slowly() -> Iterator[tuple[str, str]]:
         yield from TEXTS[:2]
-        time.sleep(0.6)
+        time.sleep(1.5)
         yield from TEXTS[2:]
 
     for is_new in (True, False):
