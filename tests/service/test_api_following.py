@@ -14,12 +14,13 @@ from tests.service.over_http import submit
 def test_waiting_ends_with_the_job(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     timer = threading.Timer(0.5, lambda: httpx.post(f"{api.base_url}{path}/cancel"))
-    timer.start()
     started = time.monotonic()
+    timer.start()
     answer = api.get(path, params={"wait": 30})
+    assert 0.5 <= time.monotonic() - started < 5
     assert answer.json()["status"] == "cancelled"
     assert "Retry-After" not in answer.headers
-    assert 0.4 < time.monotonic() - started < 5
+    timer.join()
 
 
 def test_waiting_ends_with_the_time(api: httpx.Client) -> None:
@@ -41,15 +42,15 @@ def test_a_hundred_waiters_leave_room_for_others(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     limits = httpx.Limits(max_connections=110)
     with (
-        httpx.Client(base_url=api.base_url, limits=limits, timeout=30) as waiting,
+        httpx.Client(base_url=api.base_url, limits=limits, timeout=60) as waiting,
         ThreadPoolExecutor(100) as pool,
     ):
-        waiters = [pool.submit(waiting.get, path, params={"wait": 4}) for _ in range(100)]
+        waiters = [pool.submit(waiting.get, path, params={"wait": 30}) for _ in range(100)]
         time.sleep(1)
-        started = time.monotonic()
         assert api.get("/v1/jobs").status_code == 200
-        assert time.monotonic() - started < 1.5
-        assert {waiter.result().status_code for waiter in waiters} == {200}
+        assert not any(waiter.done() for waiter in waiters)
+        assert api.post(f"{path}/cancel").status_code == 202
+        assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
 
 
 def test_events_tell_progress_and_the_end(api: httpx.Client) -> None:
