@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from app.embedded import servers
@@ -60,10 +62,12 @@ def layerscope(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Process ids and command lines."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    pids = [int(word) for each in lists for word in each.read_text().split()]
-    return {child: Path(f"/proc/{child}/cmdline").read_text().replace("\0", " ") for child in pids}
+    """Process ids and command lines of those that do not end while they are read."""
+    found = {}
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            found[child.pid] = " ".join(child.cmdline())
+    return found
 
 
 def child(pid: int, mark: str) -> int:
