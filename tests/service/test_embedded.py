@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-import time
+from itertools import cycle
 from pathlib import Path
 
 import psycopg
@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from app import embedded, programs
 from app.embedded import Servers, servers
 from app.programs import EmbeddedServerError
+from app.supervisor import Child
 from tests.processes import wait_for
 from tests.service.memory import remember, remembered
 
@@ -94,13 +95,20 @@ def test_data_are_kept_and_addresses_are_not_needed_again(tmp_path: Path) -> Non
 def test_after_a_restart_a_server_has_its_address_and_data_again(tmp_path: Path) -> None:
     with servers(tmp_path) as running:
         remember(running, "one")
-        time.sleep(1.5)  # Valkey writes its journal out every second
+        with Redis.from_url(running.redis_url) as client:
+            client.waitaof(1, 0, timeout=10_000)  # Valkey writes its journal out every second
         for child in running.children:
             child.process.kill()
             child.process.wait()
-            child.restart()
-        wait_for(lambda: embedded._both_answer(running))
+        wait_for(lambda: kept_running(running.children) and embedded._both_answer(running), 60)
         assert remembered(running) == (["one"], ["one"])
+
+
+def kept_running(children: tuple[Child, ...]) -> bool:
+    """PostgreSQL refuses to start for as long as a session of the killed one is still there."""
+    for child in children:
+        child.check()
+    return all(child.is_alive() for child in children)
 
 
 def test_number_of_a_process_that_is_another_by_now_is_left_alone(tmp_path: Path) -> None:
@@ -121,9 +129,8 @@ def test_a_port_taken_meanwhile_is_not_the_end(
     tmp_path: Path, embedded_servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = int(make_url(embedded_servers.redis_url).port or 0)
-    free = embedded._free_port
-    ports = iter([taken, free(), taken, free()])
-    monkeypatch.setattr(embedded, "_free_port", lambda: next(ports))
+    attempts = cycle([lambda: taken, embedded._free_port])
+    monkeypatch.setattr(embedded, "_free_port", lambda: next(attempts)())
     with servers(tmp_path) as running:
         assert embedded._both_answer(running)
 
