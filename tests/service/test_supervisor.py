@@ -132,7 +132,7 @@ def test_stop_asks_all_at_once_and_kills_who_does_not_go(capfd: pytest.CaptureFi
     with Supervisor(commands) as running:
         wait_for(all_there)
         stopping = time.monotonic()
-    assert 2 <= time.monotonic() - stopping < 3
+    assert 2 <= time.monotonic() - stopping < 2 + 1 + 1  # so long it takes one after the other
     assert [child.process.returncode for child in running.children] == [-signal.SIGKILL, 0, 0]
 
 

@@ -10,12 +10,13 @@ from app.settings import ROOT
 PROCESS = """
 import sys, threading, time
 from worker.patience import Patience
-stopping = threading.Event()
+stopping, begun = threading.Event(), threading.Event()
 def put_down():
+    begun.set()
     {put_down}
 with Patience(stopping, {seconds}).hold(put_down):
     {before}
-    time.sleep({work})
+    {work}
 print("done", flush=True)
 sys.exit(7)
 """
@@ -24,17 +25,22 @@ sys.exit(7)
 @pytest.mark.parametrize(
     ("facts", "code", "said"),
     [
-        ({"before": "pass", "work": 1.2}, 7, "done"),
-        ({"work": 1.0, "seconds": 30}, 7, "done"),
-        ({"work": 30}, 0, "put down"),
-        ({"work": 30, "put_down": "raise OSError('no way')"}, 0, ""),
-        ({"work": 2, "put_down": "time.sleep(3); raise OSError('too late')"}, 7, "done"),
-        ({"work": 2, "put_down": "time.sleep(3); print('put down', flush=True)"}, 0, "put down"),
+        ({"before": "pass", "work": "time.sleep(1.2)"}, 7, "done"),
+        ({"work": "time.sleep(1)", "seconds": 30}, 7, "done"),
+        ({}, 0, "put down"),
+        ({"put_down": "raise OSError('no way')"}, 0, ""),
+        ({"work": "begun.wait()", "put_down": "time.sleep(2); raise OSError('too late')"}, 7, "done"),
+        ({"work": "begun.wait()", "put_down": "time.sleep(2); print('put down', flush=True)"}, 0, "put down"),
     ],
     ids=["not asked to stop", "in time", "too long", "can't be put down", "ends meanwhile", "too late"],
 )
 def test_what_is_in_hand(facts: dict[str, object], code: int, said: str) -> None:
-    default = {"before": "stopping.set()", "seconds": 0.1, "put_down": "print('put down', flush=True)"}
+    default = {
+        "before": "stopping.set()",
+        "seconds": 0.1,
+        "work": "time.sleep(60)",
+        "put_down": "print('put down', flush=True)",
+    }
     program = PROCESS.format(**(default | facts))
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60
