@@ -15,8 +15,8 @@ def leave(signum: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGTERM, leave)
     from worker.process import main  # torch takes seconds: a signal may come before it is there
 
     sys.exit(main())
