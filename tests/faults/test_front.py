@@ -1,11 +1,13 @@
 """Faults 13 to 16: the API killed in mid-submission, one key many times, cancels, broken connections."""
 
 import random
+import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 import httpx
@@ -14,7 +16,7 @@ import psutil
 from tests.faults.house import House, headers_of, random_texts, request_of
 from tests.faults.scale import SCALE, SEED
 from tests.faults.trial import Reference, report, same_as
-from tests.faults.watch import Rows, ports_of
+from tests.faults.watch import Rows, strange_connections
 from tests.processes import wait_for
 
 BIG = 4_000  # texts: long enough in the making to be killed in the middle
@@ -66,6 +68,7 @@ def killed_while_posting(house: House, texts: list[tuple[str, str]], key: str, s
     killed.wait()
     posting.join()
     wait_for(lambda: is_live(house), 60)
+    wait_for(lambda: not strange_connections(house))  # what the dead one had sent is committed or given up
 
 
 def is_live(house: House) -> bool:
@@ -131,17 +134,37 @@ def test_16_downloads_and_streams_are_broken_off(house: House, reference: Refere
     finished = house.submit(reference.texts)
     ended(house, finished)
     house.file(finished, "texts.csv")
-    running = house.submit(reference.texts[:1])
-    api = psutil.Process(house.api.process.pid)
-    wait_for(lambda: len(ports_of([api.pid])) < 40)
-    base = api.num_fds()
-    house.injection.slow(2)
-    for turn in range(count):
-        path = f"/v1/jobs/{running}/events" if turn % 2 else f"/v1/jobs/{finished}/texts.csv"
-        break_off(house, path)
-    wait_for(lambda: api.num_fds() <= base + 2, 30)
-    house.injection.slow(0)
+    with nobody_at_work(house):
+        waiting = house.submit(reference.texts[:1])
+        base = held_open(house)
+        for turn in range(count):
+            path = f"/v1/jobs/{waiting}/events" if turn % 2 else f"/v1/jobs/{finished}/texts.csv"
+            break_off(house, path)
+        wait_for(lambda: held_open(house) <= base, 30)
+        assert house.client.get(f"/v1/jobs/{waiting}").json()["status"] == "queued"
+    ended(house, waiting)
     report(16, "downloads and event streams broken off", count, Rows())
+
+
+@contextmanager
+def nobody_at_work(house: House) -> Iterator[None]:
+    """Jobs wait, and the streams of their events have no end of their own."""
+    workers = [child.process for child in house.workers]
+    for worker in workers:
+        worker.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for worker in workers:
+            worker.send_signal(signal.SIGCONT)
+
+
+def held_open(house: House) -> int:
+    """How many files and callers the API has."""
+    api, port = psutil.Process(house.api.process.pid), httpx.URL(house.base_url).port
+    links = api.net_connections("tcp")
+    callers = [link for link in links if link.laddr.port == port and link.status != psutil.CONN_LISTEN]
+    return len(callers) + len(api.open_files())
 
 
 def break_off(house: House, path: str) -> None:
