@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+GIVE_UP_SECONDS = 30.0  # no promise of ours: where one is tested, the test names its seconds
+
 
 @dataclass(frozen=True)
 class RunningStack:
@@ -25,12 +27,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = GIVE_UP_SECONDS) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, "did not come about"
         time.sleep(0.02)
 
 
-def wait_until_gone(pids: Iterable[int], seconds: float = 10) -> None:
+def wait_until_gone(pids: Iterable[int], seconds: float = GIVE_UP_SECONDS) -> None:
     wait_for(lambda: not any(map(is_running, pids)), seconds)
