@@ -162,7 +162,7 @@ def _wait_for_answer(child: Child, probe: Callable[[str], None], url: str) -> bo
     """Whether the server has answered; not if it has ended before."""
     give_up = time.monotonic() + START_SECONDS
     while child.is_alive():
-        with suppress(psycopg.OperationalError, redis.ConnectionError):
+        with suppress(psycopg.OperationalError, redis.ConnectionError, redis.TimeoutError):
             probe(url)
             return True
         if time.monotonic() > give_up:

@@ -1,6 +1,7 @@
 """Real servers from wheels: kept data, shut doors, and clear words where they cannot start."""
 
 import os
+import socket
 import subprocess
 from itertools import cycle
 from pathlib import Path
@@ -12,8 +13,8 @@ from sqlalchemy import make_url
 
 from app import embedded, programs
 from app.embedded import Servers, servers
-from app.programs import EmbeddedServerError
-from app.supervisor import Child
+from app.programs import EmbeddedServerError, ping
+from app.supervisor import Child, Command, Supervisor
 from tests.processes import wait_for
 from tests.service.memory import remember, remembered
 
@@ -109,6 +110,19 @@ def kept_running(children: tuple[Child, ...]) -> bool:
     for child in children:
         child.check()
     return all(child.is_alive() for child in children)
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_given_up_in_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedded, "START_SECONDS", 0)
+    with (
+        Supervisor([Command("valkey", ("sleep", "60"))]) as silent,
+        socket.create_server(("127.0.0.1", 0)) as s,
+    ):
+        url = f"redis://127.0.0.1:{s.getsockname()[1]}"
+        with pytest.raises(EmbeddedServerError, match="valkey server has not answered"):
+            embedded._wait_for_answer(silent.children[0], ping, url)
 
 
 def test_number_of_a_process_that_is_another_by_now_is_left_alone(tmp_path: Path) -> None:
