@@ -56,7 +56,9 @@ def test_2_workers_are_killed_at_a_named_point(house: House, reference: Referenc
             deaths.append(house.kill_at(point))
             wait_for(lambda: len(house.ready_workers()) >= 2, 60)
     number = 2 + (1 + POINTS.index(point)) / 10
-    report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries_of(house, deaths))
+    recoveries = recoveries_of(house, deaths)
+    assert len(recoveries) == count
+    report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries)
 
 
 def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Reference) -> None:
@@ -66,7 +68,9 @@ def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Re
         wait_for(lambda: len(house.ready_workers()) >= 2, 60)
         with trial(house, reference, disturbances=1) as job:
             deaths.append(house.kill_at("closing"))
-    report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries_of(house, deaths))
+    recoveries = recoveries_of(house, deaths)
+    assert len(recoveries) == count
+    report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries)
 
 
 @ONLY_WHOLE
@@ -102,7 +106,9 @@ def test_3_workers_stopped_for_three_leases_come_too_late(house: House, referenc
             for stop in stopped:
                 os.kill(stop.pid, signal.SIGCONT)
             wait_for(lambda stopped=stopped: all(fenced(house, stop) for stop in stopped), 30)  # type: ignore[misc]
-    report(3, "SIGSTOP for three leases, then SIGCONT", count, job.rows, recoveries_of(house, stops))
+    recoveries = recoveries_of(house, stops)
+    assert len(recoveries) == len(stops)
+    report(3, "SIGSTOP for three leases, then SIGCONT", count, job.rows, recoveries)
 
 
 def fenced(house: House, stopped: Event) -> bool:
