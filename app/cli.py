@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.errors import ConfigurationError, LayerscopeError
-from app.supervisor import Command, Stop, run_to_end, stop_on_signals
+from app.local.supervisor import Command, Stop, run_to_end, stop_on_signals
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -39,7 +39,7 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, model:
     That is PostgreSQL and Valkey (unless LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL name your own),
     the migrations, the API with its web page, and the workers. Data are kept in LAYERSCOPE_HOME.
     """
-    from app.stack import running_stack
+    from app.local.stack import running_stack
 
     with until_stopped(0), running_stack(read_settings(), host, port, workers, model or ()) as stack:
         stack.wait_until_ready()
@@ -54,7 +54,7 @@ def api(
     fd: Annotated[int | None, typer.Option(hidden=True, help="A listening socket to take over.")] = None,
 ) -> None:
     """Run the API and its web page alone."""
-    from app.stack import connected, listen, refuse_strangers
+    from app.local.stack import connected, listen, refuse_strangers
 
     settings = read_settings()
     refuse_strangers(settings, host)
@@ -87,7 +87,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
 @cli.command()
 def worker(model: Annotated[str, typer.Option(help="A table of models.toml.")]) -> None:
     """Run one worker: one process, one model, one device."""
-    from app.stack import SPIN_BRIEFLY, chosen_models, connected, is_embedded, worker_command
+    from app.local.stack import SPIN_BRIEFLY, chosen_models, connected, is_embedded, worker_command
 
     settings = read_settings()
     (name,) = chosen_models(settings, [model])
@@ -101,7 +101,7 @@ def worker(model: Annotated[str, typer.Option(help="A table of models.toml.")]) 
 @cli.command()
 def migrate() -> None:
     """Bring the database up to the newest schema."""
-    from app.stack import bring_up_to_date, connected
+    from app.local.stack import bring_up_to_date, connected
 
     with until_stopped(), connected(read_settings()) as (reachable, _):
         bring_up_to_date(reachable)
@@ -118,7 +118,7 @@ def profile(
     if url is not None:
         profile_at(url, out)
         return
-    from app.stack import module, running_stack
+    from app.local.stack import module, running_stack
 
     with until_stopped(), running_stack(read_settings(), "127.0.0.1", 0, workers, ("demo",)) as stack:
         stack.wait_until_ready()
@@ -137,7 +137,7 @@ def make_folder(out: Path) -> None:
 def profile_at(url: str, out: Path) -> None:
     import httpx
 
-    from app.profiling import profile as run
+    from app.local.sample_run import profile as run
 
     try:
         with until_stopped():

@@ -7,8 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from app import erasing, queue
-from app.api import jobs, models, pages, plots, results, system
+from app.api.endpoints import files, jobs, models, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import Front
@@ -16,8 +15,9 @@ from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
+from app.jobs import deletion, notifications
+from app.jobs.periodic import Periodic
 from app.models import read_models
-from app.periodic import Periodic
 from app.settings import Settings
 
 
@@ -25,12 +25,12 @@ def create_app(settings: Settings) -> FastAPI:
     """Raises: ConfigurationError."""
     registry = CollectorRegistry()
     service = make_service(settings, registry)
-    tidying = partial(erasing.tidy, service.sessions, settings.home, settings.retention_days)
+    tidying = partial(deletion.tidy, service.sessions, settings.home, settings.retention_days)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with (
-            queue.sweeper(service.sessions, service.redis, settings.sweep_seconds),
+            notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds),
             Periodic("eraser", tidying, settings.sweep_seconds),
         ):
             yield
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.service = service
     app.add_middleware(Front, registry=registry)
     answer_with_problems(app)
-    for module in (jobs, results, plots, models, pages, system):
+    for module in (jobs, files, plots, models, pages, system):
         app.include_router(module.router)
     app.mount("/static", static, name="static")
     return app
@@ -65,6 +65,6 @@ def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
         models=read_models(settings.models),
         engine=engine,
         sessions=sessions,
-        redis=queue.connect(settings.redis_url, retries=1),
+        redis=notifications.connect(settings.redis_url, retries=1),
         registry=registry,
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema
 
-from app.vocabulary import ANALYSES, COMPONENTS, DEFAULT_DOMAIN
+from layerscope.names import ANALYSES, COMPONENTS, DEFAULT_DOMAIN
 
 Component = Literal["block", "attention", "mlp"]
 Analysis = Literal["ablation", "logit_lens", "activations"]

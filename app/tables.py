@@ -23,14 +23,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.vocabulary import (
+from layerscope.names import (
     ANALYSIS_STATISTIC_COLUMNS,
     COMPARISON_COUNTS,
     COMPARISON_STATISTICS,
-    PEAK_COLUMNS,
+    OUTCOMES,
     RANK_COLUMNS,
     SHARES,
     STATISTIC_COLUMNS,
+    TOP_ACTIVATION_COLUMNS,
 )
 
 CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
@@ -79,7 +80,7 @@ class Job(Base):
     estimators: Mapped[dict[str, Any] | None]  # how the worker that closed it came from texts to statistics
 
     __table_args__ = (
-        CheckConstraint("outcome in ('succeeded', 'failed', 'cancelled')", name="outcome"),
+        CheckConstraint(f"outcome in ({', '.join(map(repr, OUTCOMES))})", name="outcome"),
         CheckConstraint("(outcome is null) = (finished_at is null)", name="finished"),
         Index("job_unfinished_idx", "model", "id", postgresql_where=text("outcome is null")),
         Index("job_finished_idx", "finished_at"),
@@ -87,6 +88,11 @@ class Job(Base):
             "job_erasing_idx", "erase_requested_at", postgresql_where=text("erase_requested_at is not null")
         ),
     )
+
+    @property
+    def analyses(self) -> tuple[str, ...]:
+        """Jobs accepted before analyses existed have no such option."""
+        return tuple(self.options.get("analyses", ()))
 
     @property
     def status(self) -> str:
@@ -247,5 +253,8 @@ first_token = Table(
     Column("texts", Integer, nullable=False),
     *(Column(name, Double) for name in SHARES),
     Column("analysis_texts", Integer),
-    *(Column(name, Double if name.startswith(("value", "ratio")) else Integer) for name in PEAK_COLUMNS),
+    *(
+        Column(name, Double if name.startswith(("value", "ratio")) else Integer)
+        for name in TOP_ACTIVATION_COLUMNS
+    ),
 )

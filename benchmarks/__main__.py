@@ -22,7 +22,7 @@ from benchmarks.report import Report
 from benchmarks.shapes import SHAPES, Shape, ensure_model
 from benchmarks.texts import real, synthetic, tokens_of
 from benchmarks.where import where
-from worker.core import load_model
+from layerscope.core import load_model
 
 OF_A_SHAPE = ("engine", "peers", "limit", "memory", "service", "profile")
 OF_THE_TABLES = ("intake", "size")

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import psutil
 
-from app.programs import NAME
+from app.local.programs import NAME
+from app.local.stack import address_of, api_command, is_ready, listen
+from app.local.supervisor import Child
 from app.settings import Settings
-from app.stack import address_of, api_command, is_ready, listen
-from app.supervisor import Child
 
 READY_SECONDS = 60
 MEGABYTE = 10**6

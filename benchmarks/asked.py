@@ -7,12 +7,13 @@ from uuid import UUID
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from app import ending, export, jobs, shards
 from app.db import make_sessions
+from app.files import export
+from app.jobs import completion, shards, store
+from app.jobs.shards import Measured
+from app.jobs.view import present
 from app.models import read_models
-from app.presentation import present
 from app.settings import ROOT
-from app.shards import Measured
 from benchmarks.filling import MEASURED_WITH, MODEL
 from benchmarks.plans import Plan, explained
 
@@ -43,7 +44,7 @@ def _of_workers(session: Session) -> Iterator[tuple[str, Asking]]:
     yield "its texts", lambda s: shards.texts(s, claim)
     yield "renew the lease", lambda s: shards.renew(s, claim, LEASE_SECONDS)
     yield "commit the shard", lambda s: shards.commit(s, claim, measured)
-    yield "next job to be closed", lambda s: ending.next_to_close(s, MODEL)
+    yield "next job to be closed", lambda s: completion.next_to_close(s, MODEL)
     yield "models with work (sweep)", shards.models_with_work
 
 
@@ -52,15 +53,15 @@ def _of_callers(session: Session) -> Iterator[tuple[str, Asking]]:
 
     def listing(**which: Any) -> Asking:
         which = {"status": None, "model": None, "limit": 21, "before": None} | which
-        return lambda s: present(s, jobs.page(s, **which), models)
+        return lambda s: present(s, store.page(s, **which), models)
 
     def state(job_id: UUID) -> Asking:
-        return lambda s: present(s, [jobs.get(s, job_id)], models)
+        return lambda s: present(s, [store.get(s, job_id)], models)
 
     for status in ("running", "succeeded"):
-        (job,) = jobs.page(session, status=status, model=None, limit=1, before=None)
+        (job,) = store.page(session, status=status, model=None, limit=1, before=None)
         yield f"state of a job, {status}", state(job.id)
     yield "newest 20 jobs", listing()
     yield "newest 20 running jobs", listing(status="running")
     yield "newest 20 failed jobs, there being none", listing(status="failed")
-    yield "texts.csv of a job", lambda s: sum(1 for _ in export.texts_csv(s, jobs.get(s, job.id)))
+    yield "texts.csv of a job", lambda s: sum(1 for _ in export.texts_csv(s, store.get(s, job.id)))

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.study import Contestant, Statistics
-from worker.core import COMPONENTS, load_model, profile_texts
+from layerscope.core import load_model, profile_texts
+from layerscope.names import COMPONENTS
 
 
 def block(folder: Path, dtype: str, device: str) -> Contestant:

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
-from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 
 MODEL = "demo"
 SHARD_TEXTS = 328  # of 200 characters, by the default size of a shard

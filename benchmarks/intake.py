@@ -18,13 +18,13 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from app.db import make_engine, make_sessions, migrate
-from app.embedded import Servers, servers
+from app.local.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
 from benchmarks.filling import MEASURED_WITH, MODEL, fill, profile, values_of
 from benchmarks.places import BUILT
 from benchmarks.report import Report
-from worker.closing import close_jobs
+from worker.finalization.finalize import close_jobs
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 LINES_AT_A_TIME = 500

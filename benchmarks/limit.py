@@ -19,7 +19,8 @@ from benchmarks.report import Report
 from benchmarks.shapes import Shape
 from benchmarks.texts import tokens_of
 from benchmarks.timing import Spread, ratios, spread
-from worker.core import COMPONENTS, Model, profile, profile_texts
+from layerscope.core import Model, profile, profile_texts
+from layerscope.names import COMPONENTS
 
 
 def limit(

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from worker.core.quiet import quiet
+from layerscope.core.loading.transformers_logging import quiet
 
 _SEED = 0
 _BOS = "<s>"

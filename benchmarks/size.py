@@ -7,7 +7,7 @@ import psycopg
 from sqlalchemy import Engine
 
 from app.db import make_engine, migrate
-from app.embedded import servers
+from app.local.embedded import servers
 from benchmarks.asked import LARGE, asked
 from benchmarks.filling import Connection, bytes_on_disk, fill, settle, values_of
 from benchmarks.places import BUILT

@@ -6,7 +6,8 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as profiler
 
 from benchmarks.report import Report
-from worker.core import COMPONENTS, Model, profile_texts
+from layerscope.core import Model, profile_texts
+from layerscope.names import COMPONENTS
 
 ROWS = 14
 

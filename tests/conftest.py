@@ -24,7 +24,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import make_engine, make_sessions, migrate
-from app.embedded import Servers, servers
+from app.local.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from app.tables import Base
 from tests.processes import RunningStack

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from app.plots import PICTURES, draw
-from app.plots.picture import Picture, Row
-from app.vocabulary import (
+from app.plots.drawing.plot import Picture, Row
+from layerscope.names import (
     COMPARISON_STATISTICS,
     COMPONENTS,
     METRICS,

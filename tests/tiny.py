@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from worker.core.quiet import quiet
+from layerscope.core.loading.transformers_logging import quiet
 
 BOS = "<s>"
 DEFAULTS: dict[str, Any] = {

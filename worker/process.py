@@ -8,17 +8,18 @@ import threading
 from redis import Redis, RedisError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import queue
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
+from app.jobs import notifications
 from app.models import read_models
 from app.settings import Settings
-from worker.closing import fail_jobs
-from worker.core import ModelError, settle_threads
-from worker.loading import load
-from worker.patience import Patience
-from worker.resident import stay
-from worker.station import Station
+from layerscope.core.loading.process_setup import settle_threads
+from layerscope.errors import ModelError
+from worker.finalization.finalize import fail_jobs
+from worker.runtime.context import Station
+from worker.runtime.model_loading import load
+from worker.runtime.rq_worker import stay
+from worker.runtime.shutdown import Patience
 from worker.tasks import occupy
 
 log = logging.getLogger("worker")
@@ -47,7 +48,7 @@ def run(name: str, settings: Settings) -> int:
     sessions = make_sessions(
         make_engine(settings.database_url, pool_size=5, idle_in_transaction_seconds=settings.lease_seconds)
     )
-    redis = queue.connect(settings.redis_url)
+    redis = notifications.connect(settings.redis_url)
     try:
         model, facts = load(name, models[name], settings, sessions)
     except ModelError as error:
@@ -66,17 +67,17 @@ def run(name: str, settings: Settings) -> int:
         drain_seconds=settings.drain_seconds,
     )
     occupy(station)
-    patient = queue.connect(settings.redis_url, retries=10)
-    with queue.sweeper(sessions, redis, settings.sweep_seconds):
-        queue.ring(redis, name)
-        stay(queue.queue_of(patient, name), station.patience.stopping)
+    patient = notifications.connect(settings.redis_url, retries=10)
+    with notifications.sweeper(sessions, redis, settings.sweep_seconds):
+        notifications.ring(redis, name)
+        stay(notifications.queue_of(patient, name), station.patience.stopping)
     return 0
 
 
 def _fail_jobs(name: str, sessions: sessionmaker[Session], redis: Redis, reason: str) -> None:
     """The jobs of a model that can't be loaded fail, unless another worker has it or may have it."""
     try:
-        alone = queue.workers_alive(redis, name) == 0
+        alone = notifications.workers_alive(redis, name) == 0
     except RedisError:
         alone = False
     if alone:

@@ -10,14 +10,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from app import ending, queue, shards
 from app.db import AWAY
-from app.shards import Claim, Fenced, Measured
+from app.jobs import completion, notifications, shards
+from app.jobs.shards import Claim, Fenced, Measured
 from app.tables import Job
-from worker.closing import close_jobs
-from worker.lease import Lease, Stopped
-from worker.measuring import ALONE_FROM_ATTEMPT, DEVICE_LOST, measure
-from worker.station import Station
+from worker.finalization.finalize import close_jobs
+from worker.measurement.shard import ALONE_FROM_ATTEMPT, DEVICE_LOST, measure
+from worker.runtime.context import Station
+from worker.runtime.lease import Lease, Stopped
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
 LAST_ATTEMPT = ALONE_FROM_ATTEMPT  # an error that comes even then is no text's, and comes again
@@ -55,7 +55,7 @@ def _drain(station: Station, until: float) -> None:
             return
         _work(station, claim)
     close_jobs(station.sessions, station.name, station.patience)
-    queue.ring(station.redis, station.name)
+    notifications.ring(station.redis, station.name)
 
 
 def _claim(station: Station) -> Claim | None:
@@ -68,7 +68,7 @@ def _work(station: Station, claim: Claim) -> None:
         with station.sessions.begin() as session:
             texts = shards.texts(session, claim)
         with Lease(station, claim) as lease:
-            queue.ring(station.redis, station.name)  # another worker may be free
+            notifications.ring(station.redis, station.name)  # another worker may be free
             measured = measure(station, claim, texts, lease)
         _commit(station, claim, measured)
     except Stopped:
@@ -86,15 +86,15 @@ def _work(station: Station, claim: Claim) -> None:
         with station.sessions.begin() as session:
             shards.give_back(session, claim)
             if claim.attempt >= LAST_ATTEMPT:
-                ending.doom(session, Job.id == claim.job_id, _hopeless(claim, error))
+                completion.doom(session, Job.id == claim.job_id, _hopeless(claim, error))
 
 
 def _hopeless(claim: Claim, error: Exception) -> dict[str, Any]:
     detail = (
         f"The texts {claim.first_ordinal} to {claim.end_ordinal - 1} could not be measured and stored"
-        f" in {claim.attempt} attempts; the last: {ending.reason(error)}"
+        f" in {claim.attempt} attempts; the last: {completion.reason(error)}"
     )
-    return ending.problem("shard-failed", "A part of the job can't be measured", detail)
+    return completion.problem("shard-failed", "A part of the job can't be measured", detail)
 
 
 def _commit(station: Station, claim: Claim, measured: Sequence[Measured]) -> None:

@@ -26,7 +26,7 @@ from app.errors import (
     NotMigrated,
     ProblemError,
 )
-from app.submission import sentence
+from app.submission.json_document import sentence
 
 MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)

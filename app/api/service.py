@@ -10,9 +10,9 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
+from app.jobs import store
+from app.jobs.view import present_one
 from app.models import ModelConfig
-from app.presentation import present_one
 from app.schemas import JobOut
 from app.settings import Settings
 from app.tables import Job
@@ -35,7 +35,7 @@ class Service:
     def read(self, job_id: UUID) -> JobOut:
         """Raises: JobNotFound."""
         with self.sessions.begin() as session:
-            return self.present(session, jobs.get(session, job_id))
+            return self.present(session, store.get(session, job_id))
 
 
 def _service_of(request: Request) -> Service:

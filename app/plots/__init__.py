@@ -24,16 +24,16 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from app.errors import FileNotFound
-from app.plots.canvas import Format as Format
-from app.plots.canvas import encode
+from app.plots.drawing.canvas import Format as Format
+from app.plots.drawing.canvas import encode
+from app.plots.drawing.plot import Measured as Measured
+from app.plots.drawing.plot import Picture
+from app.plots.drawing.plot import Row as Row
+from app.plots.drawing.plot import Table as Table
 from app.plots.effect import EFFECT
-from app.plots.first_token import FIRST_TOKEN
+from app.plots.first_token_share import FIRST_TOKEN
 from app.plots.heatmap import HEATMAP
 from app.plots.importance import IMPORTANCE
-from app.plots.picture import Measured as Measured
-from app.plots.picture import Picture
-from app.plots.picture import Row as Row
-from app.plots.picture import Table as Table
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import LOOKS, QUIET, add_legend, layer_panels, marker_size, write_instead
-from app.plots.lines import column, shortened
-from app.plots.picture import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.canvas import LOOKS, QUIET, add_legend, layer_panels, marker_size, write_instead
+from app.plots.drawing.lines import column, shortened
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
 
 MOST_PAIRS = 16  # panels beyond would be too small to read, or the picture too high
 TITLE_CHARACTERS = 26  # a line of a panel's title, where four stand side by side

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from app.plots.canvas import SHADES, layer_ticks, panels
-from app.plots.lines import lines_in_scope
-from app.plots.picture import SCOPE_WORDS, Picture, Row
-from app.plots.scales import PLAIN, logarithmic_ticks
+from app.plots.drawing.canvas import SHADES, layer_ticks, panels
+from app.plots.drawing.lines import lines_in_scope
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.scales import PLAIN, logarithmic_ticks
 
 LIGHT = 0.55  # of the scale: from here on figures are black
 NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells

@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from app.plots.canvas import (
+from app.plots.drawing.canvas import (
     INK,
     QUIET,
     SHADES,
@@ -21,10 +21,10 @@ from app.plots.canvas import (
     settle,
     write_instead,
 )
-from app.plots.labels import label_points
-from app.plots.lines import Line, lines_in_scope, lines_of, shortened
-from app.plots.picture import SCOPE_WORDS, Picture, Row
-from app.plots.scales import scale_around_zero, scale_logarithmically
+from app.plots.drawing.labels import label_points
+from app.plots.drawing.lines import Line, lines_in_scope, lines_of, shortened
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.scales import scale_around_zero, scale_logarithmically
 
 COST = "ablation_nll"
 WORDS = (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import FAINT, LOOKS, add_legend, draw_line, layer_panels, write_instead
-from app.plots.lines import Line, lines_in_scope
-from app.plots.picture import SCOPE_WORDS, Picture, Row
-from app.plots.scales import scale_logarithmically
+from app.plots.drawing.canvas import FAINT, LOOKS, add_legend, draw_line, layer_panels, write_instead
+from app.plots.drawing.lines import Line, lines_in_scope
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
 NO_TOKEN = "no value: no text has\na token but its first"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.canvas import LOOKS, panels, write_instead
-from app.plots.lines import Line, lines_in_scope
-from app.plots.picture import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.canvas import LOOKS, panels, write_instead
+from app.plots.drawing.lines import Line, lines_in_scope
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
 
 LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
 NO_VARIANCE = "no sample variance over fewer than two texts"

@@ -17,7 +17,7 @@ STATISTICS = tuple(
     for metric in ("ablation_nll", "ablation_kl", "lens_entropy", "lens_kl", "lens_agreement")
     for suffix in ("", "_var", "_std", "_ci_low", "_ci_high")
 )
-PEAK = tuple(
+TOP_ACTIVATION_FIELDS = tuple(
     f"{name}_{place}"
     for place in (1, 2, 3, 4)
     for name in ("unit", "value", "token", "ratio", "texts", "first_texts")
@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("mean_share", sa.Double(), nullable=True),
         sa.Column("variance_share", sa.Double(), nullable=True),
         sa.Column("analysis_texts", sa.Integer(), nullable=True),
-        *(sa.Column(name, _kind(name), nullable=True) for name in PEAK),
+        *(sa.Column(name, _kind(name), nullable=True) for name in TOP_ACTIVATION_FIELDS),
         sa.ForeignKeyConstraint(
             ["job_id"], ["job.id"], name=op.f("first_token_job_id_fkey"), ondelete="CASCADE"
         ),

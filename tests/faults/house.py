@@ -13,12 +13,12 @@ import psycopg
 import pytest
 from redis import Redis, RedisError
 
-from app import supervisor
-from app.embedded import Servers, servers
-from app.programs import make_database, ping
+from app.local import supervisor
+from app.local.embedded import Servers, servers
+from app.local.programs import make_database, ping
+from app.local.stack import Stack, running_stack
+from app.local.supervisor import Child
 from app.settings import Settings
-from app.stack import Stack, running_stack
-from app.supervisor import Child
 from tests.faults.injection import INJECTED, Event, Injection
 from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD, WORKERS
 from tests.processes import wait_for

@@ -4,16 +4,16 @@ import random
 import shutil
 import time
 
-from app import jobs, queue
 from app.db import make_engine, make_sessions
-from app.jobs import Draft
+from app.jobs import notifications, store
+from app.jobs.shards import ShardSize
+from app.jobs.store import Draft
 from app.schemas import Options
-from app.shards import ShardSize
 from tests.faults.house import MODEL, House
 from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.trial import Reference, progress_after, report, same_as, trial
 from tests.processes import wait_for
-from worker.resident import ALIVE_SECONDS
+from worker.runtime.rq_worker import ALIVE_SECONDS
 
 SLOW = 0.5 if SCALE.name == "short" else 1.5
 AWAY_SECONDS = 3.0
@@ -44,7 +44,7 @@ def empty_by_death(house: House) -> None:
 
 def alive_by_redis(house: House) -> int:
     with house.redis() as redis:
-        return queue.workers_alive(redis, MODEL)
+        return notifications.workers_alive(redis, MODEL)
 
 
 def test_6_redis_cannot_be_reached(house: House, reference: Reference) -> None:
@@ -135,10 +135,12 @@ def test_8_connections_are_lost_while_committing(house: House, reference: Refere
 def test_9_the_bell_is_rung_a_hundred_times(house: House, reference: Reference) -> None:
     with trial(house, reference) as job, house.redis() as redis:
         for _ in range(100):
-            queue.queue_of(redis, MODEL).enqueue(queue.DRAIN, MODEL, result_ttl=0, failure_ttl=60)
+            notifications.queue_of(redis, MODEL).enqueue(
+                notifications.DRAIN, MODEL, result_ttl=0, failure_ttl=60
+            )
     assert job.most_attempts() == 1
     with house.redis() as redis:
-        wait_for(lambda: queue.queue_of(redis, MODEL).is_empty(), 30)
+        wait_for(lambda: notifications.queue_of(redis, MODEL).is_empty(), 30)
     report(9.1, "the bell rung 100 times for one job", 100, job.rows)
 
 
@@ -161,6 +163,6 @@ def submit_without_a_bell(house: House, texts: list[tuple[str, str]]) -> str:
     with make_sessions(engine).begin() as session:
         draft = Draft(model=MODEL, options=Options(components=["block"]).model_dump())
         by_domain = sorted(texts, key=lambda pair: pair[0])
-        job, _ = jobs.submit(session, draft, by_domain, ShardSize(10**9, TEXTS_PER_SHARD))
+        job, _ = store.submit(session, draft, by_domain, ShardSize(10**9, TEXTS_PER_SHARD))
     engine.dispose()
     return str(job.id)

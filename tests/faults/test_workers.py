@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from app.supervisor import Child
+from app.local.supervisor import Child
 from tests.faults.house import House
 from tests.faults.injection import Event
 from tests.faults.scale import ONLY_WHOLE, SCALE, SEED
 from tests.faults.trial import Reference, recoveries_of, report, trial
 from tests.faults.watch import read_rows
 from tests.processes import wait_for
-from worker.closing import CLOSING_ATTEMPTS
-from worker.resident import ALIVE_SECONDS
+from worker.finalization.finalize import CLOSING_ATTEMPTS
+from worker.runtime.rq_worker import ALIVE_SECONDS
 
 SLOW = 1.0 if SCALE.name == "short" else 3.0
 POINTS = ("claimed", "measured", "committing", "committed", "ringing")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import special, stats
 from transformers import LlamaForCausalLM
 
+from layerscope.core import analyse_texts, load_model
 from tests.tiny import byte_tokenizer, causal_model, save
-from worker.core import analyse_texts, load_model
 
 Array = NDArray[np.float64]
 

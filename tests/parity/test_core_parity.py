@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from transformers import LlamaForCausalLM
 
+from layerscope.core import load_model, profile_texts
+from layerscope.names import METRICS
 from tests.tiny import add_giants, byte_tokenizer, causal_model, save
-from worker.core import METRICS, load_model, profile_texts
 
 Array = NDArray[np.float64]
 

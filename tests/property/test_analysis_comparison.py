@@ -11,16 +11,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from worker.analysis import (
-    Sample,
-    adjusted,
-    adjusted_paired,
-    benjamini_hochberg,
-    holm,
-    paired,
-    sample_of,
-    welch,
-)
+from layerscope.stats.length_adjustment import adjusted, adjusted_paired
+from layerscope.stats.multiple_testing import benjamini_hochberg, holm
+from layerscope.stats.two_sample import Sample, paired, sample_of, welch
 
 Array = NDArray[np.float64]
 COLUMNS = 3

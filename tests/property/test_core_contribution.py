@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from worker.core import METRICS
-from worker.core.contribution import text_metrics, token_sums
+from layerscope.core.contribution import text_metrics, token_sums
+from layerscope.names import METRICS
 
 Array = NDArray[np.float32]
 

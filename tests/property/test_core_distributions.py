@@ -6,8 +6,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy import stats
 
-from worker.core.ablation import token_costs
-from worker.core.lens import token_readings
+from layerscope.core.analysis.ablation import token_costs
+from layerscope.core.analysis.logit_lens import token_readings
 
 Array = NDArray[np.float32]
 LOGITS = st.tuples(st.integers(1, 5), st.integers(1, 40)).flatmap(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from worker.core import first_token_share
+from layerscope.stats.token_share import first_token_share
 
 Array = NDArray[np.float64]
 

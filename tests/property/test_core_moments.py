@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from worker.core import Moments
+from layerscope.stats.moments import Moments
 
 Rows = NDArray[np.float64]
 

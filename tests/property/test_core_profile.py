@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from layerscope.core import Model, load_model, profile_texts
 from tests.tiny import causal_model, save
-from worker.core import Model, load_model, profile_texts
 
 
 @pytest.fixture(scope="module")

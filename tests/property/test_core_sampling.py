@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from worker.core import sample
+from layerscope.stats.sampling import sample
 
 ORDINALS = st.sets(st.integers(0, 10**6), max_size=60)
 
@@ -31,7 +31,7 @@ def test_shards_do_not_matter(ordinals: set[int], count: int, seed: int, shard: 
 
 
 def test_every_process_draws_the_same() -> None:
-    code = "from worker.core.sampling import sample; print(sample(range(1000), 5, 7))"
+    code = "from layerscope.stats.sampling import sample; print(sample(range(1000), 5, 7))"
     environment = {"PYTHONHASHSEED": "12345"}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert run.stdout == f"{sample(range(1000), 5, 7)}\n", run.stderr

@@ -20,12 +20,12 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import erasing, jobs, shards
 from app.errors import JobFinished
-from app.shards import Claim, Fenced
+from app.jobs import deletion, shards, store
+from app.jobs.shards import Claim, Fenced
 from app.tables import CLOCK, Job, Shard, TextProfile, layer_profile
 from tests.service.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, submit
-from worker.closing import close_jobs
+from worker.finalization.finalize import close_jobs
 
 TEXTS_PER_SHARD = 2
 TEXTS = [(("cpp", "python")[i % 2], f"text {i}") for i in range(5)]
@@ -188,7 +188,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     def _cancel(self, job_id: UUID) -> None:
         with self.sessions.begin() as session:
-            jobs.cancel(session, job_id)
+            store.cancel(session, job_id)
 
     @rule()
     def close(self) -> None:
@@ -203,15 +203,15 @@ class LeaseMachine(RuleBasedStateMachine):
         job_id = data.draw(st.sampled_from(list(self.world.sheets)))
         del self.world.sheets[job_id]
         with self.sessions.begin() as session:
-            jobs.delete_job(session, job_id)
-        erasing.erase(self.sessions, job_id)
+            store.delete_job(session, job_id)
+        deletion.erase(self.sessions, job_id)
 
     @invariant()
     def the_database_agrees(self) -> None:
         with self.sessions() as session:
-            found = {job.id: job for job in session.scalars(select(Job).where(jobs.VISIBLE))}
+            found = {job.id: job for job in session.scalars(select(Job).where(store.VISIBLE))}
             assert found.keys() == self.world.sheets.keys()
-            progress = jobs.progress(session, found)
+            progress = store.progress(session, found)
             for job_id, sheet in self.world.sheets.items():
                 assert (found[job_id].outcome, found[job_id].started_at is not None) == (
                     sheet.outcome,

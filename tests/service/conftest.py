@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.embedded import Servers
+from app.local.embedded import Servers
 from app.settings import ROOT, Settings
 from tests.service.serving import serving
 

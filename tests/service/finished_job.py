@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, shards
-from app.jobs import Draft, Posted
-from app.shards import Claim, Measured, ShardSize
+from app.jobs import shards, store
+from app.jobs.shards import Claim, Measured, ShardSize
+from app.jobs.store import Draft, Posted
 from app.tables import CLOCK, Job, layer_profile
-from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
+from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 from tests.service.jobs_by_hand import LAYERS, MEASURED_WITH
 
 ERROR = "=the text has more tokens than the model reads"
@@ -40,7 +40,7 @@ def finished_job(
     options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
     with sessions.begin() as session:
         draft = Draft(model="demo", name=name, options=options)
-        job_id = jobs.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
     with sessions.begin() as session:
         claim = shards.claim(session, "demo", 60, MEASURED_WITH)
     assert claim is not None

@@ -7,10 +7,10 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, shards
-from app.jobs import Draft
-from app.shards import Claim, Measured, ShardSize
-from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from app.jobs import shards, store
+from app.jobs.shards import Claim, Measured, ShardSize
+from app.jobs.store import Draft
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 
 MODEL = "demo"
 LAYERS = 3
@@ -38,7 +38,7 @@ def submit(
 ) -> UUID:
     draft = Draft(model=model, options=OPTIONS, idempotency_key=key)
     with sessions.begin() as session:
-        job, _ = jobs.submit(session, draft, texts, ShardSize(characters=10**9, texts=texts_per_shard))
+        job, _ = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=texts_per_shard))
         return job.id
 
 

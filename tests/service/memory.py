@@ -3,7 +3,7 @@
 import psycopg
 from redis import Redis
 
-from app.embedded import Servers
+from app.local.embedded import Servers
 
 
 def remember(running: Servers, word: str) -> None:

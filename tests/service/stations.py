@@ -5,10 +5,10 @@ import threading
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
+from layerscope.core import Model
 from tests.service.jobs_by_hand import MODEL
-from worker.core import Model
-from worker.patience import Patience
-from worker.station import Station
+from worker.runtime.context import Station
+from worker.runtime.shutdown import Patience
 
 
 def station_of(

@@ -13,17 +13,27 @@ from scipy import stats
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import export, jobs, parquet, shards
-from app.analyses import NUMBERS
-from app.first_token import first_token_rows
-from app.jobs import Draft
-from app.shards import Measured, ShardSize
+from app.files import export, parquet
+from app.files.first_token import first_token_rows
+from app.jobs import shards, store
+from app.jobs.shards import Measured, ShardSize
+from app.jobs.store import Draft
 from app.tables import Job, layer_profile
-from app.vocabulary import ANALYSIS_METRICS, COMPONENTS, METRICS, PEAKS, SCOPES, STATISTICS
+from layerscope.names import (
+    ANALYSIS_METRICS,
+    COMPONENTS,
+    METRICS,
+    RESULTS_COLUMNS,
+    SCOPES,
+    STATISTICS,
+    TEXTS_COLUMNS,
+    TOP_ACTIVATIONS,
+)
+from layerscope.values import ANALYSIS_NUMBERS
 from tests.service.counting import statements
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
 from tests.service.over_http import path, rows_of
-from worker.closing import close_jobs
+from worker.finalization.finalize import close_jobs
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -32,15 +42,19 @@ WHOLE = ["ablation", "logit_lens"]
 
 
 def analysis_of(ordinal: int) -> Array:
-    """(L, NUMBERS): metrics, four of nine units with falling values, tokens, ratio."""
+    """(L, ANALYSIS_NUMBERS): metrics, four of nine units with falling values, tokens, ratio."""
     rng = np.random.default_rng(1_000 + ordinal)
-    analysis = np.empty((LAYERS, NUMBERS))
+    analysis = np.empty((LAYERS, ANALYSIS_NUMBERS))
     analysis[:, : len(ANALYSIS_METRICS)] = rng.lognormal(size=(LAYERS, len(ANALYSIS_METRICS)))
     if ordinal == 0:  # a text of one token predicts nothing
         analysis[:, :2] = np.nan
     for layer in range(LAYERS):
-        sizes = np.sort(rng.lognormal(3, size=PEAKS))[::-1]
-        peaks = (rng.permutation(9)[:PEAKS], sizes * rng.choice([-1, 1], PEAKS), rng.integers(0, 3, PEAKS))
+        sizes = np.sort(rng.lognormal(3, size=TOP_ACTIVATIONS))[::-1]
+        peaks = (
+            rng.permutation(9)[:TOP_ACTIVATIONS],
+            sizes * rng.choice([-1, 1], TOP_ACTIVATIONS),
+            rng.integers(0, 3, TOP_ACTIVATIONS),
+        )
         analysis[layer, len(ANALYSIS_METRICS) :] = [*np.concatenate(peaks), sizes[0] / (1 + layer)]
     return analysis
 
@@ -52,7 +66,7 @@ def analysed_job(
     texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
     draft = Draft(model=MODEL, options=OPTIONS | {"analyses": analyses, "analysis_texts": 64})
     with sessions.begin() as session:
-        job_id = jobs.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
     claimed = claim(sessions)
     assert claimed is not None
     found: dict[str, dict[int, Array]] = {domain: {} for domain in domains}
@@ -92,8 +106,8 @@ def test_columns_come_behind_and_only_those_asked_for(
     job_id, _ = analysed_job(sessions, {"a": 3, "b": 2}, analyses)
     statistics = [metric + suffix for metric in metrics for suffix in STATISTICS]
     further = ["analysis_texts", *statistics] if metrics else []
-    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == [*export.RESULTS_COLUMNS, *further]
-    assert list(rows_of(api.get(path(job_id, "texts.csv")))[0]) == [*export.TEXTS_COLUMNS, *metrics]
+    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == [*RESULTS_COLUMNS, *further]
+    assert list(rows_of(api.get(path(job_id, "texts.csv")))[0]) == [*TEXTS_COLUMNS, *metrics]
     compared = {row["metric"] for row in rows_of(api.get(path(job_id, "comparison.csv")))}
     assert compared == {*METRICS, *metrics}
 
@@ -172,12 +186,14 @@ def test_the_largest_activations_of_a_domain_are_those_of_its_texts(
         largest: dict[int, tuple[float, float, int, float]] = {}
         holding: dict[int, list[int]] = {}
         for text in texts:
-            units, values, tokens = text[:-1].reshape(3, PEAKS)
+            units, values, tokens = text[:-1].reshape(3, TOP_ACTIVATIONS)
             for unit, value, token in zip(units.astype(int), values, tokens.astype(int), strict=True):
                 ratio = abs(value) * text[-1] / abs(values[0])
                 largest[unit] = max(largest.get(unit, (0, 0, 0, 0)), (abs(value), value, token, ratio))
                 holding.setdefault(unit, []).append(token)
-        for place, unit in enumerate(sorted(largest, key=largest.__getitem__, reverse=True)[:PEAKS], 1):
+        for place, unit in enumerate(
+            sorted(largest, key=largest.__getitem__, reverse=True)[:TOP_ACTIVATIONS], 1
+        ):
             _, value, token, ratio = largest[unit]
             assert (int(row[f"unit_{place}"]), float(row[f"value_{place}"])) == (unit, value)
             assert int(row[f"token_{place}"]) == token
@@ -226,13 +242,13 @@ def test_a_job_from_before_has_no_analyses(api: httpx.Client, sessions: Sessions
     texts: Any = [("a", "x")]
     with sessions.begin() as session:
         draft = Draft(model=MODEL, options=OPTIONS)
-        job_id = jobs.submit(session, draft, texts, ShardSize(10**9, 10**6))[0].id
+        job_id = store.submit(session, draft, texts, ShardSize(10**9, 10**6))[0].id
     claimed = claim(sessions)
     assert claimed is not None
     values = np.ones(SHAPE).astype("<f8").tobytes()
     with sessions.begin() as session:
         shards.commit(session, claimed, [Measured(0, "a", 3, False, None, values)])
     close_jobs(sessions, MODEL)
-    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == list(export.RESULTS_COLUMNS)
+    assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == list(RESULTS_COLUMNS)
     assert "unit_1" not in rows_of(api.get(path(job_id, "first_token.csv")))[0]
     assert api.get(f"/v1/jobs/{job_id}").json()["options"]["analyses"] == []

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from scipy import stats
 from transformers import LlamaForCausalLM
 
-from app.embedded import Servers
+from app.local.embedded import Servers
 from app.settings import Settings
+from layerscope.core.loading.transformers_logging import quiet
+from layerscope.stats.sampling import sample
 from tests.processes import wait_for
 from tests.service.serving import serving
 from tests.tiny import byte_tokenizer, causal_model, plant, save
-from worker.analysing import SEED
-from worker.core import sample
-from worker.core.quiet import quiet
+from worker.measurement.analysis_sample import SEED
 
 Array = NDArray[np.float64]
 PLANTED = {3: 40.0, 11: -90.0, 17: 25.0, 30: 60.0}  # unit: value, written by layer 1, erased by layer 2

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import export, jobs
-from app.vocabulary import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
+from app.files import export
+from app.jobs import store
+from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS, TEXTS_COLUMNS
 from tests.service.counting import statements
 from tests.service.finished_job import ERROR, finished_job, layer_row
 from tests.service.jobs_by_hand import LAYERS, MEASURED_WITH, submit
@@ -73,7 +74,7 @@ def test_texts_csv_has_the_values_of_each_text_and_the_error_of_a_failed_one(
     for ordinal, (domain, _) in enumerate(texts):
         if ordinal == 2:
             failed = next(rows)
-            assert failed == dict.fromkeys(export.TEXTS_COLUMNS, "") | {
+            assert failed == dict.fromkeys(TEXTS_COLUMNS, "") | {
                 "ordinal": "2",
                 "domain": "cpp",
                 "error": f"'{ERROR}",
@@ -103,7 +104,7 @@ def test_texts_ndjson_has_the_same_rows(api: httpx.Client, sessions: sessionmake
     assert answer.headers["Content-Type"] == "application/x-ndjson"
     rows = [json.loads(line, parse_constant=pytest.fail) for line in answer.text.splitlines()]
     from_csv = rows_of(api.get(path(job.id, "texts.csv")))
-    assert [list(row) for row in rows] == [list(export.TEXTS_COLUMNS)] * len(from_csv)
+    assert [list(row) for row in rows] == [list(TEXTS_COLUMNS)] * len(from_csv)
     for row, theirs in zip(rows, from_csv, strict=True):
         if row["error"] is not None:
             assert row["error"] == ERROR
@@ -163,7 +164,7 @@ def test_an_export_takes_one_statement_however_many_texts_there_are(
     for texts in (1, 500):
         job_id = finished_job(sessions, [("cpp", "a")] * texts).id
         with sessions.begin() as session:
-            job = jobs.get(session, job_id)
+            job = store.get(session, job_id)
             with statements(engine) as executed:
                 assert "".join(pieces(session, job)).count("\r\n") > 1
         assert len(executed) == 1

@@ -12,10 +12,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.types import Message
 
-from app import files, jobs
-from app.api import results
+from app.api.endpoints import files
 from app.api.middleware import HEAD
 from app.errors import JobNotFound
+from app.files import cache
+from app.jobs import store
 from app.main import make_service
 from app.settings import Settings
 from app.tables import Model
@@ -124,7 +125,7 @@ def test_head_reads_no_file(tmp_path: Path) -> None:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "headers": [], HEAD: True, "asgi": {"spec_version": "2.4"}}
-    asyncio.run(results.StableFile(file)(scope, nothing, note))
+    asyncio.run(files.StableFile(file)(scope, nothing, note))
     assert [message.get("body", b"") for message in sent] == [b"", b""]
 
 
@@ -148,15 +149,15 @@ def test_a_job_deleted_while_its_file_is_written_leaves_none(
 
     def deleting(*_: object) -> Generator[str, None, None]:
         with sessions.begin() as session:
-            jobs.delete_job(session, job_id)
+            store.delete_job(session, job_id)
         if piece:
-            files.remove(settings.home, job_id)
+            cache.remove(settings.home, job_id)
         yield piece
 
     with pytest.raises(JobNotFound):
-        results._write(results.JobFile("results.csv", "text/csv", deleting), service, job_id)
+        files._write(files.JobFile("results.csv", "text/csv", deleting), service, job_id)
     service.engine.dispose()
-    assert not files.folder_of(settings.home, job_id).exists()
+    assert not cache.folder_of(settings.home, job_id).exists()
 
 
 def test_head_answers_for_the_whole_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:

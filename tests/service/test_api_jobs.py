@@ -7,7 +7,7 @@ from redis import Redis
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.queue import queue_of
+from app.jobs.notifications import queue_of
 from app.settings import Settings
 from app.tables import Job, Model, ShardDomain, Text
 from tests.service.finished_job import finished_job

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
+from app.jobs import store
+from app.jobs.view import present
 from app.models import read_models
-from app.presentation import present
 from app.settings import Settings
 from tests.service.counting import statements
 from tests.service.finished_job import finished_job
@@ -58,7 +58,7 @@ def test_a_listing_takes_as_many_statements_for_ten_jobs_as_for_one(
         for _ in range(more):
             submit(api)
         with sessions.begin() as session, statements(engine) as executed:
-            found = jobs.page(session, status=None, model=None, limit=20, before=None)
+            found = store.page(session, status=None, model=None, limit=20, before=None)
             present(session, found, models)
         counts.append(len(executed))
     assert counts == [4, 4]

@@ -7,7 +7,7 @@ import psutil
 import psycopg
 import pytest
 
-from app.embedded import Servers
+from app.local.embedded import Servers
 from app.settings import Settings
 from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
 from benchmarks.filling import fill, values_of

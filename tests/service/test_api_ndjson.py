@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
 from app.db import make_engine
-from app.jobs import Draft
+from app.jobs import store
+from app.jobs.shards import ShardSize
+from app.jobs.store import Draft
 from app.settings import Settings
-from app.shards import ShardSize
 from app.tables import Job, Text
 from tests.processes import wait_for
 from tests.service.over_http import answered
@@ -170,7 +170,7 @@ def test_a_stream_may_come_slowly_also_when_it_is_sent_again(database_url: str) 
     for is_new in (True, False):
         with Session(engine) as session, session.begin():
             draft = Draft("demo", options={}, idempotency_key="k")
-            assert jobs.submit(session, draft, slowly(), ShardSize(100, 100))[1] == is_new
+            assert store.submit(session, draft, slowly(), ShardSize(100, 100))[1] == is_new
     engine.dispose()
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import parquet
+from app.files import parquet
 from app.tables import Job
 from tests.service.test_comparison import closed_job
 

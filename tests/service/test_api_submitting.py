@@ -9,7 +9,7 @@ from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.queue import queue_of
+from app.jobs.notifications import queue_of
 from app.settings import Settings
 from app.tables import Job, Model, Text
 from tests.service.jobs_by_hand import MEASURED_WITH

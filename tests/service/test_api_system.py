@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
 from app.db import migrate
 from app.errors import ConfigurationError
+from app.jobs import store
 from app.main import create_app
 from app.settings import ROOT, Settings
 from tests.processes import wait_for
@@ -68,7 +68,7 @@ def test_a_failure_of_ours_is_a_problem_without_its_reasons(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("canary")
 
-    monkeypatch.setattr(jobs, "page", fail)
+    monkeypatch.setattr(store, "page", fail)
     answer = api.get("/v1/jobs", headers={"X-Request-Id": "mine"})
     assert_problem(answer, 500, "internal-server-error")
     assert answer.headers["X-Request-Id"] == "mine"
@@ -79,7 +79,7 @@ def test_a_wrong_statement_is_a_failure_of_ours(api: httpx.Client, monkeypatch: 
     def fail(*_: object, **__: object) -> None:
         raise ProgrammingError("select", {}, psycopg.errors.SyntaxError())
 
-    monkeypatch.setattr(jobs, "page", fail)
+    monkeypatch.setattr(store, "page", fail)
     assert_problem(api.get("/v1/jobs"), 500, "internal-server-error")
 
 

@@ -14,16 +14,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from statsmodels.stats.multitest import multipletests
 
-from app import jobs, shards
-from app.jobs import Draft
-from app.shards import Measured, ShardSize
+from app.jobs import shards, store
+from app.jobs.shards import Measured, ShardSize
+from app.jobs.store import Draft
 from app.tables import Job, comparison, layer_profile
-from app.vocabulary import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
+from layerscope.names import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
 from tests.processes import RunningStack
 from tests.service.jobs_by_hand import MODEL, OPTIONS, claim
 from tests.service.over_http import path, rows_of
-from worker import comparing
-from worker.closing import close_jobs
+from worker.finalization import compare_domains
+from worker.finalization.finalize import close_jobs
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -44,7 +44,7 @@ def closed_job(
     texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
     draft = Draft(model=MODEL, options=OPTIONS | options)
     with sessions.begin() as session:
-        job_id = jobs.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
     claimed = claim(sessions)
     assert claimed is not None
     values: dict[str, dict[int, Array]] = {domain: {} for domain in domains}
@@ -203,8 +203,8 @@ def test_of_more_texts_than_can_be_held_some_stand_for_all(
     job_id, _ = closed_job(sessions, {"a": 30, "b": 10}, failing=(7,))
     with sessions() as session:
         job = session.get_one(Job, job_id)
-        whole = comparing._spaced(comparing._texts(session, job), most=30, together=False)
-        some = comparing._spaced(comparing._texts(session, job), most=10, together=False)
+        whole = compare_domains._spaced(compare_domains._texts(session, job), most=30, together=False)
+        some = compare_domains._spaced(compare_domains._texts(session, job), most=10, together=False)
     assert (len(whole["a"].ordinals), len(whole["b"].ordinals)) == (29, 10)
     assert some["a"].places.tolist() == list(range(0, 30, 3))
     assert some["b"].places.tolist() == list(range(10))
@@ -212,7 +212,7 @@ def test_of_more_texts_than_can_be_held_some_stand_for_all(
 
 
 def test_what_is_held_is_bounded(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparing, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
+    monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     job_id, _ = closed_job(sessions, {"a": 30, "b": 9})
     with sessions() as session:
         rows = session.execute(select(comparison).where(comparison.c.job_id == job_id)).all()

@@ -11,10 +11,10 @@ import pytest
 from redis import AuthenticationError, Redis
 from sqlalchemy import make_url
 
-from app import embedded, programs
-from app.embedded import Servers, servers
-from app.programs import EmbeddedServerError, ping
-from app.supervisor import Child, Command, Supervisor
+from app.local import embedded, programs
+from app.local.embedded import Servers, servers
+from app.local.programs import EmbeddedServerError, ping
+from app.local.supervisor import Child, Command, Supervisor
 from tests.processes import wait_for
 from tests.service.memory import remember, remembered
 
@@ -115,7 +115,7 @@ def kept_running(children: tuple[Child, ...]) -> bool:
 def test_a_server_that_takes_connections_and_says_nothing_is_given_up_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embedded, "START_SECONDS", 0)
+    monkeypatch.setattr(servers, "START_SECONDS", 0)
     with (
         Supervisor([Command("valkey", ("sleep", "60"))]) as silent,
         socket.create_server(("127.0.0.1", 0)) as s,
@@ -144,7 +144,7 @@ def test_a_port_taken_meanwhile_is_not_the_end(
 ) -> None:
     taken = int(make_url(embedded_servers.redis_url).port or 0)
     attempts = cycle([lambda: taken, embedded._free_port])
-    monkeypatch.setattr(embedded, "_free_port", lambda: next(attempts)())
+    monkeypatch.setattr(servers, "_free_port", lambda: next(attempts)())
     with servers(tmp_path) as running:
         assert embedded._both_answer(running)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from app import embedded, programs
-from app.embedded import Servers, servers
-from app.programs import EmbeddedServerError
+from app.local import programs
+from app.local.embedded import Servers, servers
+from app.local.programs import EmbeddedServerError
 from app.settings import ROOT
 from tests.processes import is_running, wait_until_gone
 from tests.service.memory import remember, remembered
@@ -23,10 +23,10 @@ from tests.service.memory import remember, remembered
 OWNER = """
 import json, sys, time
 from pathlib import Path
-from app import supervisor
-from app.embedded import servers
+from app.local import supervisor
+from app.local.embedded import servers
 from app.errors import ConfigurationError
-from app.supervisor import Stop, stop_on_signals
+from app.local.supervisor import Stop, stop_on_signals
 if "untied" in sys.argv:
     supervisor.CAN_TIE = False  # as on a system that cannot tie a child to its owner
 try:
@@ -139,7 +139,7 @@ def test_a_second_process_shares_the_servers_and_leaves_them_running(
 def test_addresses_left_by_a_killed_owner_deceive_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Callable[..., Owner]
 ) -> None:
-    monkeypatch.setattr(embedded, "ATTACH_SECONDS", 0.3)
+    monkeypatch.setattr(servers, "ATTACH_SECONDS", 0.3)
     killed = owner(tmp_path)
     killed.told()
     killed.end(signal.SIGKILL)
@@ -154,7 +154,7 @@ def test_addresses_left_by_a_killed_owner_deceive_nobody(
 def test_lock_held_without_servers_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Callable[..., Owner]
 ) -> None:
-    monkeypatch.setattr(embedded, "ATTACH_SECONDS", 0.3)
+    monkeypatch.setattr(servers, "ATTACH_SECONDS", 0.3)
     owner(tmp_path).told()
     (tmp_path / "servers.json").unlink()
     with pytest.raises(EmbeddedServerError, match="do not answer"), servers(tmp_path):

@@ -12,18 +12,18 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import ending, erasing, jobs, shards
-from app.shards import Fenced
+from app.jobs import completion, deletion, shards, store
+from app.jobs.shards import Fenced
 from app.tables import Job, TextProfile, comparison, layer_profile
 from tests.service.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
-from worker import closing
-from worker.closing import CLOSING_ATTEMPTS, close_jobs
-from worker.comparing import compare_domains
-from worker.patience import Patience
+from worker.finalization import finalize
+from worker.finalization.compare_domains import compare_domains
+from worker.finalization.finalize import CLOSING_ATTEMPTS, close_jobs
+from worker.runtime.shutdown import Patience
 
 Sessions = sessionmaker[Session]
 TEXTS = [(("cpp", "python")[i % 2], "a") for i in range(8)]
-WHY = ending.problem("shard-failed", "A part of the job can't be measured", "it would not")
+WHY = completion.problem("shard-failed", "A part of the job can't be measured", "it would not")
 
 
 def measured_job(sessions: Sessions) -> UUID:
@@ -44,7 +44,7 @@ def while_computing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], A
             if deeds:
                 deeds.pop()()
 
-        monkeypatch.setattr(closing, "compare_domains", compare_and_do)
+        monkeypatch.setattr(finalize, "compare_domains", compare_and_do)
 
     return arrange
 
@@ -59,7 +59,7 @@ def rows_of(sessions: Sessions) -> tuple[int, int]:
 
 def job_of(sessions: Sessions, job_id: UUID) -> Job:
     with sessions() as session:
-        return jobs.get(session, job_id)
+        return store.get(session, job_id)
 
 
 def impatiently(sessions: Sessions, deed: Callable[[Session], Any]) -> None:
@@ -73,7 +73,7 @@ def test_a_cancel_does_not_wait_for_statistics_and_is_kept(
     sessions: Sessions, while_computing: Callable[[Callable[[], Any]], None]
 ) -> None:
     job_id = measured_job(sessions)
-    while_computing(lambda: impatiently(sessions, lambda s: jobs.cancel(s, job_id)))
+    while_computing(lambda: impatiently(sessions, lambda s: store.cancel(s, job_id)))
     close_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "cancelled"
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
@@ -83,10 +83,10 @@ def test_a_delete_does_not_wait_for_statistics_and_leaves_none(
     sessions: Sessions, while_computing: Callable[[Callable[[], Any]], None]
 ) -> None:
     job_id = measured_job(sessions)
-    while_computing(lambda: impatiently(sessions, lambda s: jobs.delete_job(s, job_id)))
+    while_computing(lambda: impatiently(sessions, lambda s: store.delete_job(s, job_id)))
     close_jobs(sessions, MODEL)
     assert rows_of(sessions) == (0, 0)
-    erasing.erase(sessions, job_id)
+    deletion.erase(sessions, job_id)
     with sessions() as session:
         assert session.get(Job, job_id) is None
 
@@ -97,8 +97,8 @@ def test_a_job_gone_to_its_last_row_meanwhile_is_let_go(
     job_id = measured_job(sessions)
 
     def delete() -> None:
-        impatiently(sessions, lambda s: jobs.delete_job(s, job_id))
-        erasing.erase(sessions, job_id)
+        impatiently(sessions, lambda s: store.delete_job(s, job_id))
+        deletion.erase(sessions, job_id)
 
     while_computing(delete)
     close_jobs(sessions, MODEL)
@@ -160,7 +160,7 @@ def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr(closing, "compare_domains", die)
+        patch.setattr(finalize, "compare_domains", die)
         for _ in range(CLOSING_ATTEMPTS):
             with pytest.raises(Death):
                 close_jobs(sessions, MODEL)
@@ -217,7 +217,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
     commit(sessions, must_claim(sessions))
     held = must_claim(sessions)
     with sessions.begin() as session:
-        ending.doom(session, Job.id == job_id, WHY)
+        completion.doom(session, Job.id == job_id, WHY)
     assert claim(sessions) is None
     with pytest.raises(Fenced), sessions.begin() as session:
         shards.renew(session, held, LEASE_SECONDS)
@@ -235,9 +235,9 @@ def test_a_finished_job_is_not_doomed(sessions: Sessions) -> None:
     job_id = measured_job(sessions)
     close_jobs(sessions, MODEL)
     with sessions.begin() as session:
-        ending.doom(session, Job.model == MODEL, WHY)
+        completion.doom(session, Job.model == MODEL, WHY)
     assert job_of(sessions, job_id).error is None
 
 
 def test_a_reason_is_a_line_without_values() -> None:
-    assert ending.reason(ValueError("it would not\n[parameters: a text]")) == "ValueError: it would not"
+    assert completion.reason(ValueError("it would not\n[parameters: a text]")) == "ValueError: it would not"

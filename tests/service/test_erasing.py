@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import Engine, Table, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import erasing, files, jobs
-from app.erasing import TEXTS_AT_A_TIME, TIDY_LOCK
+from app.files import cache
+from app.jobs import deletion, store
+from app.jobs.deletion import TEXTS_AT_A_TIME, TIDY_LOCK
 from app.settings import Settings
 from app.tables import CLOCK, Base, Job
 from tests.processes import wait_for
@@ -20,7 +21,7 @@ from tests.service.counting import statements
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
 from tests.service.serving import serving
-from worker.closing import close_jobs
+from worker.finalization.finalize import close_jobs
 
 Sessions = sessionmaker[Session]
 TEXTS = [("cpp", "a")] * 3
@@ -59,14 +60,14 @@ def age(sessions: Sessions, job_id: UUID, days: float) -> None:
 def tidy_up(sessions: Sessions, home: Path, days: float | None = 30) -> int:
     """Until there is nothing more to do; how many pieces there were."""
     pieces = 0
-    while erasing.tidy(sessions, home, days):
+    while deletion.tidy(sessions, home, days):
         pieces += 1
     return pieces
 
 
 def spool(home: Path, job_id: UUID) -> Path:
-    path = files.path_of(home, job_id, "results.csv")
-    files.write(path, ["a"])
+    path = cache.path_of(home, job_id, "results.csv")
+    cache.write(path, ["a"])
     return path.parent
 
 
@@ -77,7 +78,7 @@ def test_delete_leaves_no_row_and_no_file(
     job_id = closed_job(sessions)
     for name in ("results.csv", "texts.csv", "plots/profiles-all.png"):
         api.get(f"/v1/jobs/{job_id}/{name}")
-    folder = files.folder_of(api_settings.home, job_id)
+    folder = cache.folder_of(api_settings.home, job_id)
     assert any(folder.iterdir())
     assert {name for name, count in rows(sessions).items() if count > before[name]} >= of_a_job()
     assert api.delete(f"/v1/jobs/{job_id}").status_code == 204
@@ -104,7 +105,7 @@ def test_old_jobs_are_erased_and_no_others(sessions: Sessions, tmp_path: Path) -
     with sessions() as session:
         assert set(session.scalars(select(Job.id))) == {young, unfinished}
     assert {name for name, count in rows(sessions).items() if count < kept[name]} == of_a_job()
-    erasing.tidy(sessions, tmp_path, 30)
+    deletion.tidy(sessions, tmp_path, 30)
     assert [folders[job_id].exists() for job_id in (old, young)] == [False, True]
 
 
@@ -129,7 +130,7 @@ def test_what_an_interrupted_delete_left_is_out_of_sight_and_goes_later(
     job_id = finished_job(sessions).id
     path = f"/v1/jobs/{job_id}"
     with sessions.begin() as session:
-        jobs.delete_job(session, job_id)
+        store.delete_job(session, job_id)
     for answer in (api.get(path), api.get(f"{path}/texts.csv"), api.post(f"{path}/cancel"), api.delete(path)):
         assert answer.status_code == 404
     assert api.get("/v1/jobs").json()["data"] == []
@@ -142,7 +143,7 @@ def test_what_an_interrupted_delete_left_is_out_of_sight_and_goes_later(
 def test_the_key_of_a_deleted_job_is_free_at_once(sessions: Sessions) -> None:
     first = submit(sessions, TEXTS, key="k")
     with sessions.begin() as session:
-        jobs.delete_job(session, first)
+        store.delete_job(session, first)
     assert submit(sessions, TEXTS, key="k") != first
 
 
@@ -160,8 +161,8 @@ def test_files_of_a_job_that_another_process_erased_go_too(sessions: Sessions, t
     stranger = tmp_path / "files" / "notes"
     stranger.mkdir()
     with sessions.begin() as session:
-        jobs.delete_job(session, gone)
-    erasing.erase(sessions, gone)
+        store.delete_job(session, gone)
+    deletion.erase(sessions, gone)
     tidy_up(sessions, tmp_path, None)
     assert [folder.exists() for folder in (*folders, stranger)] == [True, False, True]
 
@@ -181,7 +182,7 @@ def test_the_service_erases_by_itself(forgetful: str, settings: Settings, sessio
     gone: list[Callable[[], bool]] = [
         lambda: httpx.get(address).status_code == 404,
         lambda: set(rows(sessions).values()) == {0},
-        lambda: not files.folder_of(settings.home, job_id).exists(),
+        lambda: not cache.folder_of(settings.home, job_id).exists(),
     ]
     for is_gone in gone:
         wait_for(is_gone)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.first_token import first_token_rows
+from app.files.first_token import first_token_rows
 from app.tables import Job
-from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.service.over_http import path, rows_of
 from tests.service.test_comparison import LAYERS, TOKENS, closed_job
 

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.models import ModelConfig
 from app.settings import Settings
 from app.tables import Model
+from layerscope.core import load_model
 from tests.tiny import causal_model, save
-from worker import loading
-from worker.core import load_model
-from worker.loading import agree, load
+from worker.runtime import model_loading
+from worker.runtime.model_loading import agree, load
 
 FOUND = {"source": "demo", "machine": "A", "matmul": "onednn", "reduction": "eager"}
 
@@ -94,6 +94,6 @@ def test_what_was_chosen_before_is_asked_for_before_the_model_is_loaded(
         asked.append(named.get("matmul"))
         return load_model(*given, **named)
 
-    monkeypatch.setattr(loading, "load_model", noted)
+    monkeypatch.setattr(model_loading, "load_model", noted)
     load("tiny", config, settings, sessions)
     assert asked == [other]

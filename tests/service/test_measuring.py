@@ -9,17 +9,18 @@ from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 from torch import Tensor, nn
 
-from app import jobs, shards
-from app.jobs import Draft
-from app.shards import Claim, ShardSize
+from app.jobs import shards, store
+from app.jobs.shards import Claim, ShardSize
+from app.jobs.store import Draft
+from layerscope.core import Model, load_model
+from layerscope.stats.sampling import sample
 from tests.service.jobs_by_hand import MODEL, OPTIONS, must_claim
 from tests.service.stations import station_of
 from tests.tiny import causal_model, save
-from worker.analysing import SEED
-from worker.core import Model, load_model, sample
-from worker.lease import Lease, Stopped
-from worker.measuring import TRY_FROM_ATTEMPT, measure
-from worker.station import Station
+from worker.measurement.analysis_sample import SEED
+from worker.measurement.shard import TRY_FROM_ATTEMPT, measure
+from worker.runtime.context import Station
+from worker.runtime.lease import Lease, Stopped
 
 Sessions = sessionmaker[Session]
 TEXTS = [(domain, f"{domain} number {i}") for i in range(6) for domain in ("a", "b")]
@@ -38,7 +39,7 @@ def station(model: Model, sessions: Sessions, redis: Redis) -> Station:
 def claimed(sessions: Sessions, texts_per_shard: int = 100, **options: Any) -> Claim:
     draft = Draft(model=MODEL, options=OPTIONS | {"analysis_texts": 3} | options)
     with sessions.begin() as session:
-        jobs.submit(session, draft, TEXTS, ShardSize(10**9, texts_per_shard))
+        store.submit(session, draft, TEXTS, ShardSize(10**9, texts_per_shard))
     return must_claim(sessions)
 
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
+from app.jobs import store
 from app.plots import PICTURES
 from app.tables import CLOCK, Job
 from tests.service.counting import statements
@@ -169,7 +169,7 @@ def test_a_cancelled_job_says_that_its_files_are_a_part(
 ) -> None:
     job_id = submit(sessions, [("cpp", "a")])
     with sessions.begin() as session:
-        jobs.cancel(session, job_id)
+        store.cancel(session, job_id)
     assert "what was measured before the job ended" in read(api, f"/jobs/{job_id}").text
 
 

@@ -14,16 +14,16 @@ from scipy import stats
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, shards
-from app.jobs import Draft, Posted
-from app.shards import Measured, ShardPlan, ShardSize
+from app.jobs import shards, store
+from app.jobs.shards import Measured, ShardPlan, ShardSize
+from app.jobs.store import Draft, Posted
 from app.tables import Job, Text, comparison
-from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.processes import RunningStack
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
 from tests.service.over_http import path, rows_of
-from worker import comparing
-from worker.closing import close_jobs
+from worker.finalization import compare_domains
+from worker.finalization.finalize import close_jobs
 
 Sessions = sessionmaker[Session]
 SHAPE = (len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS))
@@ -72,13 +72,13 @@ def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) 
 def test_of_more_pairs_than_can_be_held_both_halves_are(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparing, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
+    monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     texts: list[Posted] = [("a", "x", f"{i:02}") for i in range(30)]
     texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
     values = closed(sessions, texts)
     with sessions() as session:
         job = session.scalars(select(Job)).one()
-        held = comparing._spaced(comparing._texts(session, job), most=6, together=True)
+        held = compare_domains._spaced(compare_domains._texts(session, job), most=6, together=True)
         assert held["b"].places.tolist() == [38, 30, 23, 15, 8, 0]
         row = session.execute(
             select(comparison).where(comparison.c.scope == "all", comparison.c.metric == METRICS[0])
@@ -93,7 +93,7 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
 def closed(sessions: Sessions, texts: list[Posted]) -> dict[Any, Any]:
     """Measure and close a job; the values by domain and pair."""
     with sessions.begin() as session:
-        jobs.submit(session, Draft(model=MODEL, options=OPTIONS), texts, SIZE)
+        store.submit(session, Draft(model=MODEL, options=OPTIONS), texts, SIZE)
     claimed = must_claim(sessions)
     arrays = [np.random.default_rng(i).lognormal(size=SHAPE) for i in range(len(texts))]
     measured = [

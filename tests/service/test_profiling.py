@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs
 from app.errors import ProfilingFailed
+from app.jobs import store
+from app.local.sample_run import SAMPLES, TABLES, profile
 from app.plots import PICTURES
-from app.profiling import SAMPLES, TABLES, profile
 from app.settings import ROOT
 from app.tables import CLOCK, Job
 from tests.processes import RunningStack, wait_for
@@ -61,7 +61,7 @@ def end_as_failed(sessions: sessionmaker[Session]) -> None:
 def end_as_cancelled(sessions: sessionmaker[Session]) -> None:
     wait_for(lambda: unfinished_job(sessions))
     with sessions.begin() as session:
-        jobs.cancel(session, session.scalars(select(Job.id).where(Job.outcome.is_(None))).one())
+        store.cancel(session, session.scalars(select(Job.id).where(Job.outcome.is_(None))).one())
 
 
 def test_tables_and_pictures_of_the_samples_are_in_the_folder(

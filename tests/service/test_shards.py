@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, shards
-from app.shards import Claim, Fenced, ShardPlan, ShardSize
+from app.jobs import shards, store
+from app.jobs.shards import Claim, Fenced, ShardPlan, ShardSize
 from app.tables import Job, Shard, ShardDomain, TextProfile
 from tests.service.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, measured, must_claim, submit
 
@@ -32,7 +32,7 @@ def lease_end(sessions: Sessions, claim: Claim) -> datetime:
 
 def job_of(sessions: Sessions, job_id: UUID) -> Job:
     with sessions() as session:
-        return jobs.get(session, job_id)
+        return store.get(session, job_id)
 
 
 def expire(sessions: Sessions, claim: Claim) -> None:
@@ -161,7 +161,7 @@ def test_a_cancelled_job_is_not_renewed_and_not_claimed(sessions: Sessions) -> N
     job_id = submit(sessions, TEXTS)
     held = must_claim(sessions)
     with sessions.begin() as session:
-        jobs.cancel(session, job_id)
+        store.cancel(session, job_id)
     with pytest.raises(Fenced), sessions.begin() as session:
         shards.renew(session, held, LEASE_SECONDS)
     assert claim(sessions) is None
@@ -182,7 +182,7 @@ def test_a_deleted_job_takes_its_claims_along(sessions: Sessions) -> None:
     held = must_claim(sessions)
     rows = measured(sessions, held)
     with sessions.begin() as session:
-        jobs.delete_job(session, job_id)
+        store.delete_job(session, job_id)
     with pytest.raises(Fenced), sessions.begin() as session:
         shards.commit(session, held, rows)
 
@@ -235,7 +235,7 @@ def test_models_with_work_are_those_that_a_worker_could_serve(sessions: Sessions
     commit(sessions, held)
     assert models() == [MODEL]  # to be closed
     with sessions.begin() as session:
-        jobs.delete_job(session, job_id)
+        store.delete_job(session, job_id)
     assert models() == []
 
 
@@ -244,7 +244,7 @@ def test_progress_is_the_sum_of_the_shards(sessions: Sessions) -> None:
     commit(sessions, must_claim(sessions))
     commit(sessions, must_claim(sessions), failing=[3])
     with sessions() as session:
-        domains = {d.domain: d for d in jobs.progress(session, [job_id])[job_id]}
+        domains = {d.domain: d for d in store.progress(session, [job_id])[job_id]}
     assert (domains["cpp"].texts, domains["cpp"].done, domains["cpp"].failed) == (3, 2, 0)
     assert (domains["python"].texts, domains["python"].done, domains["python"].failed) == (2, 1, 1)
     assert domains["cpp"].tokens == 10 + 11

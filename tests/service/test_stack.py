@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from app.embedded import servers
+from app.local.embedded import servers
 from app.settings import ROOT
 from tests.processes import RunningStack, is_running, wait_for, wait_until_gone
 

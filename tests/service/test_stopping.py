@@ -11,17 +11,18 @@ from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import shards
+from app.jobs import shards
 from app.tables import Job, Shard
+from layerscope.core import load_model
 from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
 from tests.service.stations import station_of
 from tests.tiny import causal_model, save
-from worker import closing, tasks
-from worker.comparing import compare_domains
-from worker.core import load_model
-from worker.lease import Lease
-from worker.patience import Patience
-from worker.station import Station
+from worker import tasks
+from worker.finalization import finalize
+from worker.finalization.compare_domains import compare_domains
+from worker.runtime.context import Station
+from worker.runtime.lease import Lease
+from worker.runtime.shutdown import Patience
 
 Sessions = sessionmaker[Session]
 LEASE_SECONDS = 0.6
@@ -44,7 +45,7 @@ def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(
         station.patience.stopping.set()
         return compare_domains(*given)
 
-    monkeypatch.setattr(closing, "compare_domains", stop_and_compare)
+    monkeypatch.setattr(finalize, "compare_domains", stop_and_compare)
     monkeypatch.setattr(tasks, "_station", station)
     tasks.drain(MODEL)
     with sessions() as session:

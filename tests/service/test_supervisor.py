@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app import supervisor
+from app.local import supervisor
+from app.local.supervisor import Child, Command, Supervisor, run_to_end
 from app.settings import ROOT
-from app.supervisor import Child, Command, Supervisor, run_to_end
 from tests.processes import is_running, wait_for
 
 # Says when it is there and which signals it gets, and takes a second to leave.
@@ -32,7 +32,7 @@ while True:
 
 OWNER = f"""
 import sys, time
-from app.supervisor import Command, Stop, Supervisor, ignore_stop_signals, stop_on_signals
+from app.local.supervisor import Command, Stop, Supervisor, ignore_stop_signals, stop_on_signals
 child = Command("child", (sys.executable, "-c", {SLOW_LEAVER!r}))
 try:
     with stop_on_signals(), Supervisor([child]) as running:

@@ -18,13 +18,13 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app import jobs, queue
-from app.embedded import Servers
+from app.jobs import notifications, store
+from app.local.embedded import Servers
 from app.tables import Job, Shard, Text, TextProfile, layer_profile
-from app.vocabulary import COMPONENTS, METRICS, SCOPES
+from layerscope.core import load_model, profile_texts
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.service.jobs_by_hand import submit
 from tests.tiny import causal_model, save
-from worker.core import load_model, profile_texts
 
 Sessions = sessionmaker[Session]
 Process = subprocess.Popen[bytes]
@@ -100,7 +100,7 @@ def wait_until(true: Callable[[], bool], seconds: float = END_SECONDS) -> None:
 def finished(sessions: Sessions, job_id: UUID) -> Job:
     def job() -> Job:
         with sessions() as session:
-            return jobs.get(session, job_id)
+            return store.get(session, job_id)
 
     wait_until(lambda: job().outcome is not None)
     return job()
@@ -153,7 +153,7 @@ def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(sessions: Sessions
     job_id = submit(sessions, [*TEXTS[:3], ("cpp", "")], model=RESIDENT)
     assert finished(sessions, job_id).status == "succeeded"
     with sessions() as session:
-        assert sum(d.failed for d in jobs.progress(session, [job_id])[job_id]) == 1
+        assert sum(d.failed for d in store.progress(session, [job_id])[job_id]) == 1
         error = session.scalar(select(TextProfile.error).where(TextProfile.ordinal == 3))
     assert error == "the text is empty"
 
@@ -248,7 +248,7 @@ def test_a_cancelled_job_is_closed_with_what_was_committed(sessions: Sessions, r
     job_id = submit(sessions, TEXTS * 100, texts_per_shard=20, model=RESIDENT)
     wait_until(lambda: len(values(sessions, job_id)) > 0)
     with sessions.begin() as session:
-        jobs.cancel(session, job_id)
+        store.cancel(session, job_id)
     job = finished(sessions, job_id)
     assert job.status == "cancelled"
     committed = len(values(sessions, job_id))
@@ -264,12 +264,12 @@ def test_a_message_naming_another_function_is_not_obeyed(
     sessions: Sessions, redis: Redis, resident: None, tmp_path: Path
 ) -> None:
     forged = tmp_path / "forged"
-    rung = queue.queue_of(redis, RESIDENT)
+    rung = notifications.queue_of(redis, RESIDENT)
     message = Message.create("os.system", (f"touch {forged}",), connection=redis, serializer=JSONSerializer)
     message.origin = rung.name
     rung.enqueue_job(message)
     job_id = submit(sessions, TEXTS, model=RESIDENT)
-    queue.ring(redis, RESIDENT)
+    notifications.ring(redis, RESIDENT)
     assert finished(sessions, job_id).status == "succeeded"
     wait_until(lambda: rung.is_empty())
     assert not forged.exists()

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from app import errors, queue
+from app import errors
 from app.errors import ConfigurationError, LayerscopeError, ProblemError, ProfilingFailed
+from app.jobs import notifications
 from app.settings import ROOT, Settings
 
+LIBRARY = sorted((ROOT / "layerscope").rglob("*.py"))
+CORE = sorted((ROOT / "layerscope" / "core").rglob("*.py"))
+STATS = sorted((ROOT / "layerscope" / "stats").rglob("*.py"))
 APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
-CORE = sorted((ROOT / "worker" / "core").glob("*.py"))
-ANALYSIS = sorted((ROOT / "worker" / "analysis").glob("*.py"))
-ENTRY_POINTS = ("app/cli.py", "app/stack.py", "worker/process.py")
+SERVICE = ("app", "pydantic", "sqlalchemy", "rq", "redis", "fastapi", "starlette", "psycopg")
+ENTRY_POINTS = ("app/cli.py", "app/local/stack.py", "worker/process.py")
 
 
 def module_of(file: Path) -> str:
@@ -46,54 +49,58 @@ def loaded_by(modules: list[str]) -> set[str]:
     return {name.split(".")[0] for name in run.stdout.splitlines()}
 
 
-def test_the_front_loads_neither_torch_nor_transformers_nor_the_worker() -> None:
+def assert_never_imports(files: list[Path], *packages: str) -> None:
+    for file in files:
+        names = [name for name in imports_of(file) if is_within(name, *packages)]
+        assert not names, file
+
+
+def test_the_library_imports_neither_app_nor_worker() -> None:
+    assert not loaded_by([module_of(file) for file in LIBRARY]) & {"app", "worker"}
+    assert_never_imports(LIBRARY, "app", "worker")
+
+
+def test_importing_the_library_loads_neither_torch_nor_transformers() -> None:
+    assert not loaded_by(["layerscope"]) & {"torch", "transformers", "numpy"}
+
+
+def test_the_core_needs_nothing_of_the_service_or_of_the_statistics() -> None:
+    assert not loaded_by([module_of(file) for file in CORE]) & {*SERVICE, "worker", "statsmodels"}
+    assert_never_imports(CORE, *SERVICE, "worker", "layerscope.stats")
+
+
+def test_the_statistics_know_neither_models_nor_databases() -> None:
+    assert not loaded_by([module_of(file) for file in STATS]) & {*SERVICE, "worker", "torch", "transformers"}
+    assert_never_imports(STATS, *SERVICE, "worker", "torch", "transformers", "layerscope.core")
+
+
+def test_the_front_end_loads_neither_torch_nor_transformers_nor_the_worker() -> None:
     assert not loaded_by([module_of(file) for file in APP]) & {"torch", "transformers", "worker"}
-    for file in APP:
-        assert not [
-            name for name in imports_of(file) if is_within(name, "torch", "transformers", "worker")
-        ], file
+    assert_never_imports(APP, "torch", "transformers", "worker", "layerscope.core")
 
 
-def test_the_bell_names_a_function_of_the_worker() -> None:
-    module, _, function = queue.DRAIN.rpartition(".")
+def test_notifications_name_a_function_of_the_worker() -> None:
+    module, _, function = notifications.DRAIN.rpartition(".")
     tree = ast.parse((ROOT / Path(*module.split("."))).with_suffix(".py").read_text())
     (found,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
     assert [argument.arg for argument in found.args.args] == ["model"]
 
 
-def test_only_the_front_s_front_knows_http() -> None:
-    for file in APP + WORKER:
-        inside = file == ROOT / "app" / "main.py" or file.parent == ROOT / "app" / "api"
-        names = [name for name in imports_of(file) if is_within(name, "fastapi", "starlette")]
-        assert inside or not names, file
-
-
-def test_the_core_stands_alone() -> None:
-    loaded = loaded_by([module_of(file) for file in CORE])
-    assert not loaded & {"app", "pydantic_settings", "sqlalchemy", "rq", "redis", "fastapi", "psycopg"}
-    for file in CORE:
-        assert not [
-            name
-            for name in imports_of(file)
-            if is_within(name, "app", "pydantic", "sqlalchemy", "rq", "redis")
-        ], file
-
-
-def test_the_analysis_knows_neither_models_nor_databases() -> None:
-    loaded = loaded_by([module_of(file) for file in ANALYSIS])
-    assert not loaded & {"app", "torch", "transformers", "pydantic", "sqlalchemy", "rq", "redis", "psycopg"}
-    for file in ANALYSIS:
-        assert not [name for name in imports_of(file) if is_within(name, "app", "torch", "worker.core")], file
+def test_only_main_and_the_api_know_http() -> None:
+    outside = [
+        file
+        for file in LIBRARY + APP + WORKER
+        if file != ROOT / "app" / "main.py" and ROOT / "app" / "api" not in file.parents
+    ]
+    assert_never_imports(outside, "fastapi", "starlette")
 
 
 def test_the_worker_knows_nothing_of_http() -> None:
-    for file in WORKER:
-        names = [name for name in imports_of(file) if is_within(name, "app.main", "app.api", "app.schemas")]
-        assert not names, file
+    assert_never_imports(WORKER, "app.main", "app.api", "app.schemas")
 
 
 def test_only_entry_points_build_settings() -> None:
-    building = [str(file.relative_to(ROOT)) for file in APP + WORKER if _builds_settings(file)]
+    building = [str(file.relative_to(ROOT)) for file in LIBRARY + APP + WORKER if _builds_settings(file)]
     assert set(building) <= set(ENTRY_POINTS), building
 
 
@@ -127,13 +134,3 @@ def test_every_setting_stands_in_the_docs_with_its_default(setting: str) -> None
     shown = "" if default is None else f"`{default}`"
     row = rf"^\| `LAYERSCOPE_{setting.upper()}` \| {re.escape(shown)} ?\|"
     assert re.search(row, (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE), row
-
-
-@pytest.mark.parametrize("file", APP + WORKER, ids=lambda file: str(file.relative_to(ROOT)))
-def test_files_and_functions_stay_short(file: Path) -> None:
-    source = file.read_text()
-    assert len(source.splitlines()) <= 300
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert node.end_lineno is not None
-            assert node.end_lineno - node.lineno < 50, node.name

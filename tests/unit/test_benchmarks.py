@@ -15,7 +15,8 @@ from benchmarks.report import Report
 from benchmarks.shapes import SHAPES, ensure_model
 from benchmarks.texts import LONGEST, SHORTEST, of_length, synthetic, tokens_of
 from benchmarks.timing import ratios, spread
-from worker.core import COMPONENTS, load_model
+from layerscope.core import load_model
+from layerscope.names import COMPONENTS
 
 TEXTS = synthetic(5)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import files
-from app.export import Cell, csv_line, json_object, population_variance, safe_cell
+from app.files import cache
+from app.files.export import Cell, csv_line, json_object, population_variance, safe_cell
 
 FORMULAS = [
     "=1+1",
@@ -73,8 +73,8 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path: Path) -> None:
 
     path = tmp_path / "job" / "results.csv"
     with pytest.raises(RuntimeError):
-        files.write(path, breaking())
+        cache.write(path, breaking())
     assert list(path.parent.iterdir()) == []
-    files.write(path, ["a\r\n", "é"])
+    cache.write(path, ["a\r\n", "é"])
     assert path.read_bytes() == "a\r\né".encode()
     assert list(path.parent.iterdir()) == [path]

@@ -9,7 +9,7 @@ from app.settings import ROOT
 
 PROCESS = """
 import sys, threading, time
-from worker.patience import Patience
+from worker.runtime.shutdown import Patience
 stopping, begun = threading.Event(), threading.Event()
 def put_down():
     begun.set()

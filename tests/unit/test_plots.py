@@ -8,10 +8,10 @@ import pytest
 
 from app.errors import FileNotFound
 from app.plots import PICTURES, Measured, draw
-from app.plots.canvas import LOOKS
+from app.plots.drawing.canvas import LOOKS
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
-from app.vocabulary import COMPONENTS, STATISTIC_COLUMNS
+from layerscope.names import COMPONENTS, STATISTIC_COLUMNS
 from tests.picture_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_for, values_of, words
 
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from app.plots import PICTURES, draw
-from app.plots.canvas import PLACE_DIGITS, Format, encode, settle
+from app.plots.drawing.canvas import PLACE_DIGITS, Format, encode, settle
 from app.plots.profiles import PROFILES
-from app.vocabulary import STATISTIC_COLUMNS
+from layerscope.names import STATISTIC_COLUMNS
 from tests.picture_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_for, run_into_each_other
 
 PNG_WIDTH = 1800

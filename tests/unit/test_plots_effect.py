@@ -8,7 +8,7 @@ from matplotlib.text import Text
 
 from app.plots import PICTURES, Measured
 from app.plots.effect import EFFECT, LEAST_REACH, MOST_PAIRS, SIGNIFICANT
-from app.vocabulary import COMPONENTS
+from layerscope.names import COMPONENTS
 from tests.picture_rows import DOMAINS, axes_of, comparison_rows, run_into_each_other, words
 
 MANY = [f"domain-{i:02}" for i in range(16)]

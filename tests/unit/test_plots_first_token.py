@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.plots.first_token import FIRST_TOKEN, HIGHEST, LOWEST, SHARES
-from app.vocabulary import POOLED_DOMAIN
+from app.plots.first_token_share import FIRST_TOKEN, HIGHEST, LOWEST, SHARES
+from layerscope.names import POOLED_DOMAIN
 from tests.picture_rows import DOMAINS, Rows, axes_of, first_token_rows, values_of, words
 
 TRIANGLES = "A triangle at the edge"

@@ -7,8 +7,8 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
+from app.plots.drawing.labels import UNLINKED
 from app.plots.importance import IMPORTANCE, NO_VALUE
-from app.plots.labels import UNLINKED
 from tests.picture_rows import DOMAINS, Rows, axes_of, importance_rows, values_of, words
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from app.plots.scales import scale_around_zero, scale_logarithmically
+from app.plots.drawing.scales import scale_around_zero, scale_logarithmically
 
 
 def axes_with(values: list[float]) -> Any:

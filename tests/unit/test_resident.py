@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from app.queue import connect, queue_of
-from worker.resident import PAUSE_SECONDS, stay
+from app.jobs.notifications import connect, queue_of
+from worker.runtime.rq_worker import PAUSE_SECONDS, stay
 
 NOBODY_THERE = "redis://127.0.0.1:1"
 

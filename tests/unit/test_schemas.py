@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.body import parse, pointer_to
 from app.errors import InvalidRequest, LimitExceeded
-from app.jobs import Draft
+from app.jobs.store import Draft
 from app.schemas import Options
 from app.settings import Settings
-from app.submission import Texts, read_submission
-from app.vocabulary import COMPONENTS
+from app.submission.json_document import Texts, read_submission
+from app.submission.strict_json import parse, pointer_to
+from layerscope.names import COMPONENTS
 
 SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50)
 NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)

@@ -82,7 +82,7 @@ def lose_connection(session: Any) -> None:
 
 
 def wrap_tasks(tasks: ModuleType) -> None:
-    claim_one, measure, commit, ring = tasks._claim, tasks.measure, tasks._commit, tasks.queue.ring
+    claim_one, measure, commit, ring = tasks._claim, tasks.measure, tasks._commit, tasks.notifications.ring
 
     def claim(station: Any) -> Any:
         claimed = claim_one(station)
@@ -110,7 +110,7 @@ def wrap_tasks(tasks: ModuleType) -> None:
 
     for name, wrapper in {"_claim": claim, "measure": measured, "_commit": committed}.items():
         setattr(tasks, name, wrapper)
-    tasks.queue = SimpleNamespace(ring=rung)  # type: ignore[attr-defined]
+    tasks.notifications = SimpleNamespace(ring=rung)  # type: ignore[attr-defined]
 
 
 def take_long(point: str) -> None:
@@ -186,13 +186,13 @@ def wrap_rq_utils(utils: ModuleType) -> None:
 
 
 WRAPPERS: dict[str, Callable[[ModuleType], None]] = {
-    "app.shards": wrap_shards,
+    "app.jobs.shards": wrap_shards,
     "worker.tasks": wrap_tasks,
-    "worker.closing": wrap_closing,
-    "worker.measuring": wrap_measuring,
-    "worker.core.profile": wrap_profile,
-    "worker.loading": wrap_loading,
-    "worker.resident": wrap_resident,
+    "worker.finalization.finalize": wrap_closing,
+    "worker.measurement.shard": wrap_measuring,
+    "layerscope.core.profile": wrap_profile,
+    "worker.runtime.model_loading": wrap_loading,
+    "worker.runtime.rq_worker": wrap_resident,
     "rq.utils": wrap_rq_utils,
 }
 

@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from worker.analysis import adjusted, adjusted_paired, bca_interval, paired, sample_of, welch
+from layerscope.stats.bootstrap import bca_interval
+from layerscope.stats.length_adjustment import adjusted, adjusted_paired
+from layerscope.stats.two_sample import paired, sample_of, welch
 
 Array = NDArray[np.float64]
 LAYERS = 2_000

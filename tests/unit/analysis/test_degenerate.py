@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worker.analysis import (
-    adjusted,
-    adjusted_paired,
-    bca_interval,
-    benjamini_hochberg,
-    holm,
-    paired,
-    sample_of,
-    welch,
-)
-from worker.analysis.regression import robust_coefficient
+from layerscope.stats.bootstrap import bca_interval
+from layerscope.stats.length_adjustment import adjusted, adjusted_paired
+from layerscope.stats.multiple_testing import benjamini_hochberg, holm
+from layerscope.stats.regression import robust_coefficient
+from layerscope.stats.two_sample import paired, sample_of, welch
 
 Array = NDArray[np.float64]
 NAN = np.nan

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from worker.analysis import bca_interval
-from worker.analysis.intervals import RESAMPLES, expanded_level
+from layerscope.stats.bootstrap import RESAMPLES, bca_interval, expanded_level
 
 
 def test_it_is_scipys_bca_at_the_expanded_level(rng: np.random.Generator) -> None:

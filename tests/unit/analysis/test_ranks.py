@@ -3,8 +3,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from worker.analysis import Ranks, TextGroups
-from worker.analysis.ranks import GROUPS
+from layerscope.stats.ranks import GROUPS, Ranks, TextGroups
 
 Array = NDArray[np.float64]
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from layerscope.core import Model, load_model
 from tests.tiny import causal_model, save
-from worker.core import Model, load_model
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from layerscope.core import analyse_texts, load_model, profile_texts
+from layerscope.core.analysis.largest_activations import largest
+from layerscope.names import METRICS, SCOPES
+from layerscope.stats.token_share import first_token_share
 from tests.tiny import causal_model, plant, save
-from worker.core import METRICS, SCOPES, analyse_texts, first_token_share, load_model, profile_texts
-from worker.core.activations import largest
 
-PEAKS = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
+PLANTED = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
 WRITTEN, ERASED = 1, 4
 TEXTS = ["a text", "and a longer one, of 31 letters", "xyz"]
 
@@ -16,13 +18,13 @@ TEXTS = ["a text", "and a longer one, of 31 letters", "xyz"]
 @pytest.mark.parametrize("text", TEXTS)
 def test_planted_activations_are_found_where_they_are(text: str, tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    plant(causal, WRITTEN, ERASED, PEAKS)
+    plant(causal, WRITTEN, ERASED, PLANTED)
     model = load_model(save(causal, tmp_path))
     (found,) = analyse_texts(model, [text], analyses=())
     assert found.activations is not None
     embedded = causal.model.embed_tokens.weight.detach().numpy()[model.tokenizer(text)["input_ids"]]
     planted = embedded.copy()
-    planted[0, list(PEAKS)] = list(PEAKS.values())
+    planted[0, list(PLANTED)] = list(PLANTED.values())
     for layer in range(6):
         there = WRITTEN <= layer < ERASED
         sizes = np.abs(planted if there else embedded)
@@ -33,19 +35,19 @@ def test_planted_activations_are_found_where_they_are(text: str, tmp_path: Path)
         np.testing.assert_allclose(np.abs(found.activations.values[layer]), sizes.max(axis=0)[order], 1e-5)
         np.testing.assert_allclose(found.activations.ratio[layer], sizes.max() / median, 1e-5)
         if there:
-            assert found.activations.units[layer].tolist() == list(PEAKS)
+            assert found.activations.units[layer].tolist() == list(PLANTED)
             assert not found.activations.tokens[layer].any()
-            np.testing.assert_allclose(found.activations.values[layer], list(PEAKS.values()), 1e-6)
+            np.testing.assert_allclose(found.activations.values[layer], list(PLANTED.values()), 1e-6)
 
 
 def test_the_first_token_explains_all_of_what_was_planted(tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    plant(causal, WRITTEN, ERASED, PEAKS)
+    plant(causal, WRITTEN, ERASED, PLANTED)
     texts = list(profile_texts(load_model(save(causal, tmp_path)), TEXTS))
     values = np.array([text.values[0, :, :, METRICS.index("delta_abs_mean")] for text in texts])
     tokens = np.array([text.tokens for text in texts])
     everything, first = values[:, SCOPES.index("all")], values[:, SCOPES.index("first")]
-    np.testing.assert_allclose(everything[:, WRITTEN], sum(map(abs, PEAKS.values())) / 32 / tokens, 1e-6)
+    np.testing.assert_allclose(everything[:, WRITTEN], sum(map(abs, PLANTED.values())) / 32 / tokens, 1e-6)
     share = first_token_share(everything, first, tokens)
     wanted = np.full(6, np.nan)
     wanted[[WRITTEN, ERASED]] = 1.0

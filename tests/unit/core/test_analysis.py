@@ -10,18 +10,11 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_model
+from layerscope.core.analysis import analyse
+from layerscope.core.analysis.distribution import slices
+from layerscope.names import ANALYSIS_METRICS, PREDICTION_ANALYSES
 from tests.tiny import causal_model, poison, save, silence
-from worker.core import (
-    ANALYSES,
-    ANALYSIS_METRICS,
-    Model,
-    TextAnalysis,
-    analyse_texts,
-    analysis,
-    load_head,
-    load_model,
-)
-from worker.core.distribution import slices
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
 ABLATION, LENS = slice(0, 2), slice(2, 5)
@@ -89,7 +82,7 @@ def test_order_does_not_change_numbers(model: Model) -> None:
 @pytest.mark.parametrize("limit", [1, 40_000])
 def test_slices_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     whole = list(analyse_texts(model, TEXTS))
-    monkeypatch.setitem(analysis._SLICE, "cpu", limit)
+    monkeypatch.setitem(analyse._SLICE, "cpu", limit)
     assert_same(list(analyse_texts(model, TEXTS)), whole)
 
 
@@ -162,7 +155,7 @@ def test_the_logits_of_a_row_never_exist_whole(tmp_path: Path, monkeypatch: pyte
     model = load_model(save(causal_model(vocab_size=2_000), tmp_path))
     head = load_head(model)
     assert largest_tensor(model, head) == 456 * 2_000 * 4  # below the limit a row is one slice
-    monkeypatch.setitem(analysis._SLICE, "cpu", 400_000)
+    monkeypatch.setitem(analyse._SLICE, "cpu", 400_000)
     assert largest_tensor(model, head) == 50 * 2_000 * 4
 
 
@@ -251,7 +244,7 @@ def test_bad_arguments_are_refused_at_once(model: Model, arguments: Any, message
 
 
 def test_the_same_texts_give_the_same_bits_and_leave_the_model_as_it_was(model: Model) -> None:
-    one, two = (list(analyse_texts(model, TEXTS, ANALYSES)) for _ in range(2))
+    one, two = (list(analyse_texts(model, TEXTS, PREDICTION_ANALYSES)) for _ in range(2))
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first.values, second.values)
     assert model.module.config._attn_implementation == "sdpa"

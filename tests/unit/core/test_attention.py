@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from layerscope.core.attention.packed import packed
 from tests.tiny import causal_model
-from worker.core.attention import packed
 
 TEXTS = [[0, 5, 9, 5, 20], [0, 7], [0, 200, 3, 3, 8, 100, 4]]
 

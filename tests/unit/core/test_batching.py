@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerscope.core.batching import WINDOW_ROWS, WINDOW_TEXTS, Encoded, encode, pack, windows
 from tests.tiny import byte_tokenizer
-from worker.core.batching import WINDOW_ROWS, WINDOW_TEXTS, Encoded, encode, pack, windows
 
 
 def encoded(text: object, limit: int = 10, overflow: str = "truncate", vocabulary: int = 257) -> Encoded:

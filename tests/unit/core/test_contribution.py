@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from worker.core import METRICS, contribution
-from worker.core.contribution import finite_layers, row_finite, row_metrics, text_metrics, token_sums
+from layerscope.core import contribution
+from layerscope.core.contribution import finite_layers, row_finite, row_metrics, text_metrics, token_sums
+from layerscope.names import METRICS
 
 
 def measure(h: Tensor, delta: Tensor) -> dict[str, list[float]]:

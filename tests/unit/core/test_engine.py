@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 import torch
 
+from layerscope.core import Model, load_model, profile, profile_texts
+from layerscope.core.loading import load
+from layerscope.core.loading.process_setup import HEAP_BLOCK
 from tests.tiny import causal_model, save
-from worker.core import Model, engine, load_model, profile, profile_texts
-from worker.core.process import HEAP_BLOCK
 
 TEXTS = ["a text", "another one, somewhat longer than the first", "x", "the last of them"]
 
 WITHOUT_COMPILER = """
 from pathlib import Path
 import sys
-from worker.core import load_model, profile_texts
+from layerscope.core import load_model, profile_texts
 model = load_model(Path(sys.argv[1]), reduction="compiled")
 print(model.reduction, sum(text.error is None for text in profile_texts(model, ["one", "two"])))
 """
@@ -32,10 +33,10 @@ def test_small_models_are_not_worth_compiling(model: Model, folder: Path) -> Non
 
 
 def test_large_models_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_WORTH_COMPILING", 1)
-    monkeypatch.setattr(engine, "compile_sums", lambda *_: True)
+    monkeypatch.setattr(load, "_WORTH_COMPILING", 1)
+    monkeypatch.setattr(load, "compile_sums", lambda *_: True)
     assert load_model(folder).reduction == "compiled"
-    monkeypatch.setattr(engine, "compile_sums", lambda *_: False)
+    monkeypatch.setattr(load, "compile_sums", lambda *_: False)
     assert load_model(folder).reduction == "eager"
 
 
@@ -72,7 +73,7 @@ def test_where_no_compiler_works_the_sums_are_eager(folder: Path, tmp_path: Path
     }
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_COMPILER, str(folder)],
-        cwd=Path(engine.__file__).parents[2],
+        cwd=Path(load.__file__).parents[2],
         env=environment,
         capture_output=True,
         text=True,

@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from layerscope.core import Model, analyse_texts, load_head, load_model
+from layerscope.core.loading.matmul import OneDnnLinear
+from layerscope.errors import ModelError
 from tests.tiny import byte_tokenizer, causal_model, save
-from worker.core import Model, ModelError, analyse_texts, load_head, load_model
-from worker.core.matmul import OneDnnLinear
 
 HEAD = "lm_head.weight"
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from layerscope.core.contribution import _delta
+from layerscope.core.hooks import contributions
+from layerscope.core.loading.checkpoint import blocks
 from tests.tiny import causal_model
-from worker.core.contribution import _delta
-from worker.core.hooks import contributions
-from worker.core.model import blocks
 
 IDS = torch.tensor([[0, 5, 9, 5]])
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from worker.core import Model, kernels, profile_texts
-from worker.core.attention import loop
-from worker.core.kernels import KERNELS, agrees, choose_kernel
+from layerscope.core import Model, profile_texts
+from layerscope.core.attention import kernels
+from layerscope.core.attention.kernels import KERNELS, agrees, choose_kernel
+from layerscope.core.attention.packed import loop
 
 LENGTHS = (5, 1, 130, 64)
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from worker.core import Model, load_model, matmul
-from worker.core.matmul import DEFAULT, ONEDNN, OneDnnLinear, choose_product
+from layerscope.core import Model, load_model
+from layerscope.core.loading import matmul
+from layerscope.core.loading.matmul import DEFAULT, ONEDNN, OneDnnLinear, choose_product
 
 HERE = matmul._right(8, 8, torch.float32)
 needs_onednn = pytest.mark.skipif(not HERE, reason="this PyTorch has no oneDNN product")

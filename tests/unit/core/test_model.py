@@ -12,9 +12,10 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from safetensors.torch import load_file, save_file
 from transformers import LlamaModel
 
+from layerscope.core import Model, load_model
+from layerscope.core.loading import checkpoint as room
+from layerscope.errors import ModelError
 from tests.tiny import causal_model, save
-from worker.core import Model, ModelError, load_model
-from worker.core import model as room
 
 
 @pytest.fixture

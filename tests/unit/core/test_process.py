@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from worker.core.process import keep_caches_small, keep_heap, settle_threads, usable_processors
+from layerscope.core.loading.process_setup import (
+    keep_caches_small,
+    keep_heap,
+    settle_threads,
+    usable_processors,
+)
 
 
 @pytest.fixture(autouse=True)

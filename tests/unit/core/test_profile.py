@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
+from layerscope.core import Model, TextProfile, load_model, profile, profile_texts
+from layerscope.core.batching import WINDOW_ROWS, WINDOW_TEXTS
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.tiny import byte_tokenizer, causal_model, poison, save, silence
-from worker.core import COMPONENTS, METRICS, SCOPES, Model, TextProfile, load_model, profile, profile_texts
-from worker.core.batching import WINDOW_ROWS, WINDOW_TEXTS
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
 
@@ -114,7 +115,7 @@ def test_order_does_not_change_numbers(model: Model) -> None:
 
 def test_windows_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = list(profile_texts(model, TEXTS))
-    monkeypatch.setattr("worker.core.batching.WINDOW_TEXTS", 2)
+    monkeypatch.setattr("layerscope.core.batching.WINDOW_TEXTS", 2)
     assert_same(list(profile_texts(model, TEXTS)), wide)
 
 

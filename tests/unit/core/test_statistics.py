@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from worker.core import Moments
+from layerscope.stats.moments import Moments
 
 
 def moments_of(rows: list[list[float]]) -> Moments:

@@ -1,6 +1,6 @@
 import torch
 
-from worker.core.transfer import download, upload
+from layerscope.core.transfer import download, upload
 
 
 def test_there_and_back() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from worker.core import Model, profile_texts
+from layerscope.core import Model, profile_texts
 
 LONG, SHORT = "a text of more than twelve tokens", "eleven ..."  # a token a byte, and the BOS
 

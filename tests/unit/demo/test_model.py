@@ -15,7 +15,7 @@ from demo.__main__ import FIGURES, MEASURED, MODEL, SHARES
 from demo.corpus import in_order, samples
 from demo.measure import Figures, measure
 from demo.tokens import encode
-from worker.core import load_model, profile_texts
+from layerscope.core import load_model, profile_texts
 
 TRAINING: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
 NATS: dict[str, dict[str, Figures]] = TRAINING["nats"]

@@ -1,0 +1,196 @@
+"""Jobs: submit, list, read, follow, cancel, delete."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from app.api.middleware import HEAD
+from app.api.openapi import JOB_REQUEST_BODY, problems
+from app.api.request_body import Body, submitted_body
+from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
+from app.errors import JobNotFound
+from app.files import cache
+from app.jobs import deletion, notifications, store
+from app.jobs.shards import ShardSize
+from app.jobs.view import configured, known_models, path_of, present
+from app.schemas import JobOut, JobPage, Status
+
+LONGEST_WAIT_SECONDS = 60
+FIRST_LOOK_SECONDS, LATER_LOOK_SECONDS = 0.1, 1.0
+
+router = APIRouter(tags=["jobs"])
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[ -~]+$",
+        description="a request sent again with its key is answered with the first one's job",
+    ),
+]
+
+
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    responses={
+        200: {"model": JobOut, "description": "the job that the key stands for"},
+        **problems(413, 415),
+    },
+    openapi_extra=JOB_REQUEST_BODY,
+)
+def create_job(
+    body: Annotated[Body, Depends(submitted_body)],
+    service: ServiceDep,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> JobOut:
+    """Submit texts; the job is durable when this is answered."""
+    settings = service.settings
+    with service.sessions.begin() as session:
+        known = known_models(session, service.models)
+    most_tokens = {name: facts.get("max_tokens") for name, facts in known.items()}
+    draft, texts = body.read(idempotency_key, most_tokens, service)
+    draft = replace(draft, configured=configured(service.models[draft.model]))
+    size = ShardSize(settings.shard_characters, settings.shard_texts)
+    with service.sessions.begin() as session:
+        job, is_new = store.submit(session, draft, texts, size)
+        state = service.present(session, job)
+    if is_new:
+        notifications.ring(service.redis, draft.model)
+    else:
+        response.status_code = 200
+    response.headers["Location"] = path_of(job)
+    _say_when_to_look_again(state, response)
+    return state
+
+
+def _say_when_to_look_again(state: JobOut, response: Response) -> None:
+    if state.finished_at is None:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+
+
+class Listing(BaseModel):
+    """Which jobs are listed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if value != ""}
+
+    status: Annotated[Status | None, Query()] = None
+    model: Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = None
+    limit: Annotated[int, Query(ge=1, le=100)] = 20
+    cursor: Annotated[UUID | None, Query(description="from `next`")] = None
+
+
+@router.get("/v1/jobs", responses=problems())
+def list_jobs(listing: Annotated[Listing, Query()], service: ServiceDep, response: Response) -> JobPage:
+    """Jobs, newest first."""
+    with service.sessions.begin() as session:
+        found = store.page(
+            session,
+            status=listing.status,
+            model=listing.model,
+            limit=listing.limit + 1,
+            before=listing.cursor,
+        )
+        data = present(session, found[: listing.limit], service.models)
+    if len(found) == len(data):
+        return JobPage(data=data, next=None)
+    following = listing.model_copy(update={"cursor": data[-1].id})
+    address = "/v1/jobs?" + urlencode(following.model_dump(mode="json", exclude_none=True))
+    response.headers["Link"] = f'<{address}>; rel="next"'
+    return JobPage(data=data, next=address)
+
+
+@router.get("/v1/jobs/{job_id}", responses=problems(404))
+async def read_job(
+    job_id: UUID,
+    service: ServiceDep,
+    request: Request,
+    response: Response,
+    wait: Annotated[
+        float,
+        Query(ge=0, le=LONGEST_WAIT_SECONDS, description="seconds to wait for the end"),
+    ] = 0,
+) -> JobOut:
+    """The job's state; with `wait`, as soon as it is finished or the time is over."""
+    end = time.monotonic() + wait
+    pause = FIRST_LOOK_SECONDS
+    state = await run_in_threadpool(service.read, job_id)
+    while state.finished_at is None and (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(pause, left))
+        if await request.is_disconnected():
+            break
+        pause = min(pause * 1.5, LATER_LOOK_SECONDS)
+        state = await run_in_threadpool(service.read, job_id)
+    _say_when_to_look_again(state, response)
+    return state
+
+
+def existing_job(job_id: UUID, service: ServiceDep) -> JobOut:
+    return service.read(job_id)
+
+
+@router.get(
+    "/v1/jobs/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=problems(404),
+)
+async def follow_job(
+    state: Annotated[JobOut, Depends(existing_job)], service: ServiceDep, request: Request
+) -> AsyncIterator[ServerSentEvent]:
+    """`progress` with the Job whenever it has changed, and `finished` with it at the end."""
+    if HEAD not in request.scope:
+        async for event in _events(service, state):
+            yield event
+
+
+async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEvent]:
+    yield ServerSentEvent(event="progress", data=state)
+    while state.finished_at is None:
+        await asyncio.sleep(LATER_LOOK_SECONDS)
+        before = state
+        try:
+            state = await run_in_threadpool(service.read, state.id)
+        except JobNotFound:
+            return
+        if state != before:
+            yield ServerSentEvent(event="progress", data=state)
+    yield ServerSentEvent(event="finished", data=state)
+
+
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(404, 409))
+def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
+    """End a job; what is measured by then is kept."""
+    with service.sessions.begin() as session:
+        job = store.cancel(session, job_id)
+        state = service.present(session, job)
+    if state.finished_at is None:
+        notifications.ring(service.redis, job.model)
+    _say_when_to_look_again(state, response)
+    return state
+
+
+@router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(404))
+def delete_job(job_id: UUID, service: ServiceDep) -> None:
+    """Remove a job, its texts and its files; a running one is cancelled."""
+    with service.sessions.begin() as session:
+        store.delete_job(session, job_id)
+    cache.remove(service.settings.home, job_id)
+    deletion.erase(service.sessions, job_id)

@@ -1,0 +1,69 @@
+"""The web page: what is there, and a job from its texts to its pictures."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+
+from app import plots
+from app.api.endpoints import files
+from app.api.endpoints.models import list_models
+from app.api.endpoints.plots import measured
+from app.api.html import render
+from app.api.service import Service, ServiceDep
+from app.errors import JobNotFound
+from app.jobs import store
+from app.jobs.view import present
+from app.schemas import JobOut
+
+JOBS_SHOWN = 20
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+def read_home(service: ServiceDep, request: Request) -> HTMLResponse:
+    with service.sessions.begin() as session:
+        found = store.page(session, status=None, model=None, limit=JOBS_SHOWN, before=None)
+        newest = present(session, found, service.models)
+    return render(
+        "home.html",
+        jobs=newest,
+        models=list_models(service).data,
+        base_url=str(request.base_url).rstrip("/"),
+    )
+
+
+@router.get("/jobs/{job_id}")
+def read_job_page(job_id: str, service: ServiceDep) -> HTMLResponse:
+    try:
+        job = service.read(UUID(job_id))
+    except (JobNotFound, ValueError):
+        return render("no_job.html", status_code=404)
+    return render(
+        "job.html",
+        job=job,
+        unattended=job.status == "queued" and _has_no_worker(service, job.model.name),
+        **_what_there_is(job),
+    )
+
+
+def _has_no_worker(service: Service, model: str) -> bool:
+    return any(known.name == model and known.workers_alive == 0 for known in list_models(service).data)
+
+
+def _what_there_is(job: JobOut) -> dict[str, Any]:
+    if job.finished_at is None:
+        return {"files": [], "pictures": {}}
+    needs = {"transitions.csv": "block"}
+    return {
+        "files": [
+            file.name
+            for file in files.FILES
+            if file.name not in needs or needs[file.name] in job.options.components
+        ],
+        "pictures": {
+            name: picture for name, picture in plots.PICTURES.items() if picture.lack(measured(job)) is None
+        },
+    }

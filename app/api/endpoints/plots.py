@@ -1,0 +1,88 @@
+"""The pictures of finished jobs: drawn once, byte-stable."""
+
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
+from sqlalchemy.orm import Session
+
+from app import plots
+from app.api.endpoints.files import JobFile, file_responses, send_file
+from app.api.service import Service, ServiceDep
+from app.errors import FileNotFound
+from app.files import export
+from app.files.comparison import comparison_rows
+from app.files.first_token import first_token_rows
+from app.jobs import store
+from app.plots import Format, Measured, Row, Table
+from app.plots.effect import EFFECT
+from app.schemas import JobOut, Options
+from app.tables import Job
+
+MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
+ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
+    "results": export.layer_rows,
+    "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
+    "first_token": first_token_rows,
+}
+
+router = APIRouter(tags=["files"])
+
+
+def _endpoint(file_format: Format) -> Callable[..., Any]:
+    async def read_plot(job_id: UUID, name: str, service: ServiceDep, request: Request) -> Response:
+        plots.find(name)
+        pieces = partial(_draw, name, file_format)
+        file = JobFile(f"{name}.{file_format}", MEDIA_TYPES[file_format], pieces)
+        return await send_file(file, job_id, service, request)
+
+    return read_plot
+
+
+def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Generator[bytes, None, None]:
+    with service.sessions.begin() as session:
+        job = store.get_finished(session, job_id)
+        state = service.present(session, job)
+        lack = plots.find(name).lack(measured(state))
+        if lack is not None:
+            raise FileNotFound(f"The job has no picture {name!r}. {lack}")
+        rows = list(ROWS[plots.find(name).table](session, job))
+    if not rows:
+        old = f"The job was finished before there was a picture {name!r}: its rows were not kept."
+        raise FileNotFound(state.error.detail if state.error else old)
+    yield plots.draw(name, rows, _caption(state), file_format)
+
+
+def measured(job: JobOut) -> Measured:
+    return Measured(
+        components=job.options.components,
+        domains=sum(domain.done > 0 for domain in job.domains.values()),
+        analyses=job.options.analyses,
+    )
+
+
+def _caption(job: JobOut) -> str:
+    model = job.model
+    revision = f" at revision {model.revision}" if model.revision else ""
+    return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}{_design(job.options)}"
+
+
+def _design(options: Options) -> str:
+    """What else a reader has to know: under these options the same words mean other numbers."""
+    counted = f"only the first {options.window}" if options.window else f"at most {options.max_tokens}"
+    tokens = f"; of each text {counted} tokens count" if options.window or options.max_tokens else ""
+    return tokens + ("; texts compared in pairs" if options.paired else "")
+
+
+for file_format, media_type in MEDIA_TYPES.items():
+    router.add_api_route(
+        f"/v1/jobs/{{job_id}}/plots/{{name}}.{file_format}",
+        _endpoint(file_format),
+        name=f"plot.{file_format}",
+        summary=f"A picture: {', '.join(plots.PICTURES)}",
+        response_class=FileResponse,
+        responses=file_responses(media_type),
+    )

@@ -1,0 +1,147 @@
+"""A job as the outside sees it, put together from its rows; each function takes a Session."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.jobs import store
+from app.jobs.store import DomainProgress
+from app.models import ModelConfig
+from app.schemas import DomainOut, JobError, JobOut, Links, ModelOut, Options, Progress
+from app.tables import Job, Model
+
+# In bytes, so that a job's state stays under 4 KiB whatever a model's source or a worker's last words are.
+LONGEST_SOURCE = 160
+LONGEST_REVISION = 64
+LONGEST_ERROR = 320
+
+Known = Mapping[str, dict[str, Any]]
+
+
+def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelConfig]) -> list[JobOut]:
+    """The jobs in their order, by as many statements for a hundred as for one."""
+    progress = store.progress(session, [job.id for job in found])
+    known, now = known_models(session, models), store.now(session)
+    return [_present(job, progress.get(job.id, []), known, now) for job in found]
+
+
+def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -> JobOut:
+    return present(session, [job], models)[0]
+
+
+def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
+    """What is known of each configured model: by the last worker that loaded it, else by the file."""
+    loaded = {model.name: model.measured_with for model in session.scalars(select(Model))}
+    return {name: _facts(loaded.get(name), config) for name, config in models.items()}
+
+
+def _facts(loaded: dict[str, Any] | None, config: ModelConfig) -> dict[str, Any]:
+    if loaded is not None and loaded["source"] == config.source:
+        return loaded
+    return configured(config)
+
+
+def configured(config: ModelConfig) -> dict[str, Any]:
+    return {"source": config.source, "revision": config.revision, "max_tokens": config.max_tokens}
+
+
+def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
+    return ModelOut(
+        name=name,
+        source=_cut(facts.get("source"), LONGEST_SOURCE),
+        revision=_cut(facts.get("revision"), LONGEST_REVISION),
+        layers=facts.get("layers"),
+        hidden_size=facts.get("hidden_size"),
+        dtype=facts.get("dtype"),
+    )
+
+
+def _cut(text: str | None, longest: int) -> str | None:
+    """The text as far as it stays within so many bytes of JSON."""
+    used = 0
+    for index, character in enumerate(text or ""):
+        used += len(json.dumps(character, ensure_ascii=False).encode()) - len('""')
+        if used > longest:
+            return f"{(text or '')[:index]}…"
+    return text
+
+
+def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: datetime) -> JobOut:
+    # What is said of a finished job never changes again: its files hold it.
+    facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
+    return JobOut(
+        id=job.id,
+        name=job.name,
+        status=job.status,
+        model=describe_model(job.model, facts),
+        options=Options(**job.options),
+        created_at=job.created_at,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        progress=_progress(job, domains, now),
+        domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
+        error=_error(job.error) if job.outcome else None,
+        links=_links(job),
+    )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Texts a second since a job was started, and the seconds that the rest will take at that."""
+
+    texts_per_second: float | None
+    eta_seconds: float | None
+
+
+def _pace(job: Job, settled: int, now: datetime) -> Pace:
+    if job.started_at is None or settled == 0:
+        return Pace(None, None)
+    seconds = max(((job.finished_at or now) - job.started_at).total_seconds(), 1e-3)
+    eta = None if job.finished_at else round((job.texts - settled) * seconds / settled, 1)
+    return Pace(round(settled / seconds, 3), eta)
+
+
+def _progress(job: Job, domains: Iterable[DomainProgress], now: datetime) -> Progress:
+    done, failed = sum(d.done for d in domains), sum(d.failed for d in domains)
+    pace = _pace(job, done + failed, now)
+    return Progress(
+        texts=job.texts,
+        done=done,
+        failed=failed,
+        tokens=sum(d.tokens for d in domains),
+        texts_per_second=pace.texts_per_second,
+        eta_seconds=pace.eta_seconds,
+    )
+
+
+def _error(problem: Mapping[str, Any] | None) -> JobError | None:
+    if problem is None:
+        return None
+    return JobError(
+        type=problem["type"],
+        title=problem["title"],
+        status=problem.get("status", 500),
+        detail=_cut(problem["detail"], LONGEST_ERROR) or "",
+    )
+
+
+def path_of(job: Job) -> str:
+    return f"/v1/jobs/{job.id}"
+
+
+def _links(job: Job) -> Links:
+    path = path_of(job)
+    return Links(
+        self=path,
+        events=f"{path}/events",
+        results_csv=f"{path}/results.csv",
+        results_json=f"{path}/results.json",
+        texts_csv=f"{path}/texts.csv",
+        transitions_csv=f"{path}/transitions.csv",
+        page=f"/jobs/{job.id}",
+    )

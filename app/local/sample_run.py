@@ -1,0 +1,190 @@
+"""The sample run: the texts of `samples/` through a service over HTTP, and what came of them in a folder."""
+
+import csv
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from app.errors import ProfilingFailed
+from app.plots import PICTURES
+from app.settings import ROOT
+from layerscope.names import POOLED_DOMAIN
+
+SAMPLES = ROOT / "samples"
+MODEL = "demo"
+TABLES = ("results.csv", "transitions.csv", "texts.csv", "comparison.csv", "first_token.csv")
+OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # for every picture, and still quick
+LOOK_SECONDS = 1
+ANSWER_SECONDS = 120.0  # a picture waits for those that are drawn before it
+LINES = 4  # of progress, where there is no terminal
+MOST = 3  # layers named for each domain
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+State = dict[str, Any]
+
+
+def profile(base_url: str, out: Path, samples: Path = SAMPLES) -> None:
+    """Profile the sample texts with the demo model; tables and pictures into `out`, a summary on stdout.
+
+    Raises: ProfilingFailed; httpx.HTTPError where the service does not answer.
+    """
+    console, started = Console(highlight=False), time.monotonic()
+    by_a_proxy = httpx.URL(base_url).host not in LOOPBACK
+    with httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=by_a_proxy) as client:
+        state = _submit(client, _read(samples))
+        with _cancelled_when_left(client, state):
+            follow = _show_bar if console.is_terminal else _print_lines
+            state = follow(console, _states(client, state))
+        _check_outcome(state)
+        _download(client, state, out)
+    console.print(_summary(out / "results.csv"))
+    _say(console, f"{_settled(state)} in {time.monotonic() - started:.0f} s.")
+    _say(console, f"{', '.join(TABLES)} and {len(PICTURES)} pictures are in {out}/.")
+
+
+def _read(samples: Path) -> dict[str, list[str]]:
+    texts = {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(samples.glob("*.json"))}
+    if not texts:
+        raise ProfilingFailed(f"There are no sample texts in {samples}.")
+    return texts
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+# The job
+
+
+def _answered(answer: httpx.Response) -> httpx.Response:
+    """Raises: ProfilingFailed with the problem's detail."""
+    if answer.is_success:
+        return answer
+    answer.read()
+    with suppress(ValueError, KeyError, TypeError):
+        raise ProfilingFailed(f"The service refused: {answer.json()['detail']}")
+    raise ProfilingFailed(f"{answer.url} answered {answer.status_code}, which a Layerscope does not.")
+
+
+def _submit(client: httpx.Client, texts: dict[str, list[str]]) -> State:
+    request = {"model": MODEL, "name": "samples", "texts": texts, "options": OPTIONS}
+    state: State = _answered(client.post("/v1/jobs", json=request)).json()
+    return state
+
+
+def _states(client: httpx.Client, state: State) -> Iterator[State]:
+    """The job's state as it goes on, the finished one last."""
+    while True:
+        yield state
+        if state["finished_at"] is not None:
+            return
+        state = _answered(client.get(state["links"]["self"], params={"wait": LOOK_SECONDS})).json()
+
+
+@contextmanager
+def _cancelled_when_left(client: httpx.Client, state: State) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(httpx.HTTPError):
+            client.post(f"{state['links']['self']}/cancel")
+        raise
+
+
+def _check_outcome(state: State) -> None:
+    if state["error"] is not None:
+        raise ProfilingFailed(f"{state['error']['title']}: {state['error']['detail']}")
+    if state["status"] != "succeeded":
+        raise ProfilingFailed(f"The job was {state['status']}.")
+
+
+# What is shown meanwhile
+
+
+def _settled(state: State) -> str:
+    progress = state["progress"]
+    failed = f", {progress['failed']} could not be" if progress["failed"] else ""
+    return f"{progress['done']} of {progress['texts']} texts measured{failed}"
+
+
+def _show_bar(console: Console, states: Iterator[State]) -> State:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("")
+        for state in states:
+            progress = state["progress"]
+            settled = progress["done"] + progress["failed"]
+            bar.update(task, description=state["status"], total=progress["texts"], completed=settled)
+    return state
+
+
+def _print_lines(console: Console, states: Iterator[State]) -> State:
+    said = -1
+    for state in states:
+        progress = state["progress"]
+        part = LINES * (progress["done"] + progress["failed"]) // progress["texts"]
+        if part > said or state["finished_at"] is not None:
+            said = part
+            _say(console, f"{state['status']}: {_settled(state)}")
+    return state
+
+
+# What came of it
+
+
+def _download(client: httpx.Client, state: State, out: Path) -> None:
+    addresses = {name: name for name in TABLES} | {f"{name}.png": f"plots/{name}.png" for name in PICTURES}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, address in addresses.items():
+            with client.stream("GET", f"{state['links']['self']}/{address}") as answer:
+                _write(out / name, _answered(answer).iter_bytes)
+    except OSError as error:
+        raise ProfilingFailed(f"{out} cannot be written to: {error.strerror}.") from error
+
+
+def _write(path: Path, pieces: Callable[[], Iterator[bytes]]) -> None:
+    """Whole or not at all; an older file stays until the new one is whole."""
+    unfinished = path.with_name(f".{path.name}.part")
+    try:
+        with unfinished.open("wb") as file:
+            file.writelines(pieces())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _summary(results: Path) -> Table:
+    """For each domain the layers that contribute most: absolutely, and for the size of what they change."""
+    table = Table(title="Layers that contribute most (scope rest, component block)", title_justify="left")
+    table.add_column("domain")
+    for metric in ("delta_abs_mean", "relative_norm"):
+        table.add_column("layer", justify="right")
+        table.add_column(metric, justify="right")
+    with results.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if _is_shown(row)]
+    for domain in dict.fromkeys(row["domain"] for row in rows):
+        of_domain = [row for row in rows if row["domain"] == domain]
+        absolute, relative = _top(of_domain, "delta_abs_mean"), _top(of_domain, "relative_norm")
+        for place, (one, other) in enumerate(zip(absolute, relative, strict=True)):
+            table.add_row("" if place else domain, *one, *other)
+        table.add_section()
+    return table
+
+
+def _is_shown(row: dict[str, str]) -> bool:
+    in_scope = row["scope"] == "rest" and row["component"] == "block"
+    return in_scope and row["domain"] != POOLED_DOMAIN and row["delta_abs_mean"] != ""
+
+
+def _top(rows: list[dict[str, str]], metric: str) -> list[tuple[str, str]]:
+    highest = sorted(rows, key=lambda row: -float(row[metric]))[:MOST]
+    return [(row["layer"], f"{float(row[metric]):.3g}") for row in highest]

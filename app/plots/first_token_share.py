@@ -1,0 +1,83 @@
+"""What the first token alone explains of each layer's numbers: two shares, a panel for each domain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from app.plots.drawing.canvas import LOOKS, QUIET, add_legend, draw_line, layer_panels
+from app.plots.drawing.lines import Line, lines_of
+from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+
+SHARES = {
+    "mean_share": "of the mean: mean(first / T) / mean(all)",
+    "variance_share": "of the sample variance over texts: cov(first / T, all) / var(all)",
+}
+WORDS = (
+    "T: tokens of a text; 1: all comes from the first; of the sample variance it may be below 0 or above 1"
+)
+LOWEST, HIGHEST = -1.0, 2.0  # of the y axis: a share of the variance can be any number
+PAD = 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstToken(Picture):
+    metric: str
+
+    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+        lines = lines_of(rows, self.components)
+        low, high = limits = _limits(lines)
+        beyond = any(not low <= share <= high for line in lines for share in _shares(line))
+        cut = ["A triangle at the edge: the share lies beyond the axis"] if beyond else []
+        heading = self.title, [caption, f"{WORDS}; {SCOPE_WORDS[self.scope]}", *cut]
+        grid = layer_panels(figure, heading, len(lines), len(lines[0].rows), legend=True)
+        grid[0].set_ylim(limits)
+        for axes, line in zip(grid, lines, strict=True):
+            _draw_shares(axes, line, limits)
+        figure.supylabel(f"share of {self.metric} (no unit)", fontsize=11)
+        add_legend(figure, grid[0].get_lines()[2:4], list(SHARES.values()))
+
+
+FIRST_TOKEN = FirstToken(
+    title="What the first token alone explains of each layer's mean absolute contribution",
+    metric="delta_abs_mean",
+    scope="all",
+    table="first_token",
+)
+
+
+def _shares(line: Line) -> list[float]:
+    return [share for name in SHARES for share in line.column(name) if not math.isnan(share)]
+
+
+def _limits(lines: Sequence[Line]) -> tuple[float, float]:
+    """From 0 to 1, and further as far as shares go, though not to the utmost."""
+    shares = list(chain.from_iterable(_shares(line) for line in lines))
+    low, high = min([0.0, *shares]), max([1.0, *shares])
+    return max(low, LOWEST) - PAD, min(high, HIGHEST) + PAD
+
+
+def _draw_shares(axes: Axes, line: Line, limits: tuple[float, float]) -> None:
+    layers = line.column("layer")
+    for whole in (0, 1):
+        axes.axhline(whole, color=QUIET, linewidth=0.8)
+    for name, look in zip(SHARES, LOOKS, strict=False):
+        shares = line.column(name)
+        draw_line(axes, layers, shares, look)
+        _mark_beyond(axes, layers, shares, limits, colour=look[0])
+    axes.set_title(line.title)
+
+
+def _mark_beyond(
+    axes: Axes,
+    layers: Sequence[float],
+    shares: Sequence[float],
+    limits: tuple[float, float],
+    colour: str,
+) -> None:
+    for edge, marker, sign in ((limits[0], "v", -1), (limits[1], "^", 1)):
+        beyond = [layer for layer, share in zip(layers, shares, strict=True) if sign * (share - edge) > 0]
+        axes.scatter(beyond, [edge] * len(beyond), s=45, color=colour, marker=marker, clip_on=False)

@@ -1,0 +1,40 @@
+"""Measures how much each layer of a Llama model changes the residual stream, per text.
+
+The measurement is imported when it is first used: `import layerscope` alone loads neither torch nor
+transformers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from layerscope.errors import ModelError
+
+if TYPE_CHECKING:
+    from layerscope.core import (
+        Model,
+        TextAnalysis,
+        TextProfile,
+        analyse_texts,
+        load_model,
+        profile_texts,
+    )
+
+__all__ = [
+    "Model",
+    "ModelError",
+    "TextAnalysis",
+    "TextProfile",
+    "analyse_texts",
+    "load_model",
+    "profile_texts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("layerscope.core"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,169 @@
+"""The names of the measurement and the service, each defined once, and the columns derived from them.
+
+The order of an enum's members is the order of files and arrays.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Component(StrEnum):
+    """What adds to the residual stream."""
+
+    BLOCK = "block"
+    ATTENTION = "attention"
+    MLP = "mlp"
+
+
+class Scope(StrEnum):
+    """Which tokens of a text count."""
+
+    ALL = "all"
+    REST = "rest"
+    FIRST = "first"
+
+
+class Metric(StrEnum):
+    """What is measured for each text, layer, component and scope; formulas: docs/metrics.md."""
+
+    DELTA_MEAN = "delta_mean"
+    DELTA_ABS_MEAN = "delta_abs_mean"
+    DELTA_RMS = "delta_rms"
+    RELATIVE_NORM = "relative_norm"
+    COSINE = "cosine"
+    BLOCK_INFLUENCE = "block_influence"
+    RESIDUAL_RMS = "residual_rms"
+
+
+class Analysis(StrEnum):
+    """What a sample of a job's texts is analysed for."""
+
+    ABLATION = "ablation"
+    LOGIT_LENS = "logit_lens"
+    ACTIVATIONS = "activations"
+
+
+class AnalysisMetric(StrEnum):
+    """What the analyses add for each analysed text and layer."""
+
+    ABLATION_NLL = "ablation_nll"
+    ABLATION_KL = "ablation_kl"
+    LENS_ENTROPY = "lens_entropy"
+    LENS_KL = "lens_kl"
+    LENS_AGREEMENT = "lens_agreement"
+
+
+class Outcome(StrEnum):
+    """How a job has ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Status(StrEnum):
+    """The state of a job; the last three are its outcomes."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class TextOutcome(StrEnum):
+    """What has become of a text."""
+
+    DONE = "done"
+    FAILED = "failed"
+    WAITING = "waiting"
+
+
+class Overflow(StrEnum):
+    """What happens to a text with more than `max_tokens` tokens."""
+
+    TRUNCATE = "truncate"
+    FAIL = "fail"
+
+
+class DType(StrEnum):
+    """The number formats in which a model can be loaded."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+def _values(names: Iterable[StrEnum]) -> tuple[str, ...]:
+    return tuple(name.value for name in names)
+
+
+COMPONENTS = _values(Component)
+SCOPES = _values(Scope)
+METRICS = _values(Metric)
+ANALYSES = _values(Analysis)
+ANALYSIS_METRICS = _values(AnalysisMetric)
+OUTCOMES = _values(Outcome)
+STATUSES = _values(Status)
+
+# Suffixes of a metric's statistics over texts: mean, sample variance, its root, interval of the mean.
+STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")
+STATISTIC_COLUMNS = tuple(metric + suffix for metric in METRICS for suffix in STATISTICS)
+
+RANKED_METRICS = _values((Metric.DELTA_ABS_MEAN, Metric.RELATIVE_NORM))  # absolute and relative size
+RANKS = ("_rank", "_rank_ci_low", "_rank_ci_high")
+RANK_COLUMNS = tuple(metric + suffix for metric in RANKED_METRICS for suffix in RANKS)
+
+METRICS_OF_ANALYSIS: dict[str, tuple[str, ...]] = {
+    Analysis.ABLATION: _values((AnalysisMetric.ABLATION_NLL, AnalysisMetric.ABLATION_KL)),
+    Analysis.LOGIT_LENS: _values(
+        (AnalysisMetric.LENS_ENTROPY, AnalysisMetric.LENS_KL, AnalysisMetric.LENS_AGREEMENT)
+    ),
+    Analysis.ACTIVATIONS: (),  # every analysis finds the largest activations; this one adds nothing else
+}
+# These read the model's next-token predictions, so they need its language model head.
+PREDICTION_ANALYSES = _values((Analysis.ABLATION, Analysis.LOGIT_LENS))
+ANALYSIS_STATISTIC_COLUMNS = tuple(metric + suffix for metric in ANALYSIS_METRICS for suffix in STATISTICS)
+
+TOP_ACTIVATIONS = 4  # largest activations that are kept for each layer
+TOP_ACTIVATION_FIELDS = ("unit", "value", "token", "ratio", "texts", "first_texts")
+TOP_ACTIVATION_COLUMNS = tuple(
+    f"{name}_{place}" for place in range(1, TOP_ACTIVATIONS + 1) for name in TOP_ACTIVATION_FIELDS
+)
+SHARES = ("mean_share", "variance_share")
+
+RESULTS_KEY = ("domain", "scope", "component", "layer")
+RESULTS_COLUMNS = (*RESULTS_KEY, "texts", "tokens", *STATISTIC_COLUMNS)
+TEXTS_COLUMNS = (
+    *("ordinal", "domain", "tokens", "truncated", "error"),
+    *("scope", "component", "layer", *METRICS),
+)
+TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
+
+COMPARISON_KEY = ("metric", "scope", "component", "layer", "domain_a", "domain_b")
+COMPARISON_COUNTS = ("texts_a", "texts_b")
+COMPARISON_STATISTICS = (
+    *("mean_a", "mean_b", "difference", "ci_low", "ci_high"),
+    *("hedges_g", "g_ci_low", "g_ci_high", "p_value", "p_holm", "q_value"),
+    *("adjusted_difference", "adjusted_ci_low", "adjusted_ci_high", "adjusted_p_value"),
+)
+COMPARISON_COLUMNS = (*COMPARISON_KEY, *COMPARISON_COUNTS, *COMPARISON_STATISTICS)
+
+POOLED_DOMAIN = "*"
+DEFAULT_DOMAIN = "default"
+
+NAME_PATTERN = r"[A-Za-z0-9._-]{1,64}"  # of domains and models
+NAME = re.compile(NAME_PATTERN)
+NAME_RULE = "at most 64 characters from A-Z a-z 0-9 . _ -"
+
+
+def metrics_of(analyses: Iterable[str]) -> tuple[str, ...]:
+    """The metrics that these analyses add for each analysed text and layer."""
+    return tuple(metric for analysis in analyses for metric in METRICS_OF_ANALYSIS[analysis])
+
+
+def analysis_columns(analyses: Iterable[str]) -> tuple[str, ...]:
+    """The columns that these analyses add to results.csv."""
+    columns = tuple(metric + suffix for metric in metrics_of(analyses) for suffix in STATISTICS)
+    return ("analysis_texts", *columns) if columns else ()

@@ -1,0 +1,101 @@
+"""The codec of what is stored of a text: nothing else knows the layout of these bytes.
+
+`values`: little-endian float64 in the order (component, scope, layer, metric), the components being those
+of the job's options; NaN stands for "no value".
+`analysis`: little-endian float64 in the order (layer, number), for each layer the ANALYSIS_METRICS and then,
+for the TOP_ACTIVATIONS largest activations that leave it, units, values, tokens, and the ratio of the largest
+to the median.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.names import ANALYSIS_METRICS, METRICS, SCOPES, TOP_ACTIVATIONS, metrics_of
+
+Array = NDArray[np.float64]
+
+STORED = np.dtype("<f8")
+ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # of a layer
+
+
+class ByteRange(NamedTuple):
+    """A part of the stored bytes: `first` counts from 0."""
+
+    first: int
+    length: int
+
+
+class AnalysisParts(NamedTuple):
+    """The numbers of analysed texts, each (..., L, K)."""
+
+    metrics: Array  # K = the number of ANALYSIS_METRICS
+    units: Array  # K = TOP_ACTIVATIONS, here and below
+    values: Array
+    tokens: Array
+    ratio: Array  # K = 1
+
+
+def encode(values: Array) -> bytes:
+    """A text's values, (C, S, L, M) float64."""
+    return values.astype(STORED).tobytes()
+
+
+def decode(stored: bytes, components: int) -> Array:
+    """(C, S, L, M) float64, read-only; `components` is C."""
+    return np.frombuffer(stored, STORED).reshape(components, len(SCOPES), -1, len(METRICS))
+
+
+def slice_of(component: int, scope: int, layers: int) -> ByteRange:
+    """Where the values of one component and scope, (L, M), are in the stored bytes: in one piece."""
+    length = STORED.itemsize * layers * len(METRICS)
+    return ByteRange((component * len(SCOPES) + scope) * length, length)
+
+
+def decode_slice(stored: bytes) -> Array:
+    """(L, M) float64, from the bytes of a `slice_of`."""
+    return np.frombuffer(stored, STORED).reshape(-1, len(METRICS))
+
+
+def row_keys(components: Sequence[str], layers: int) -> list[tuple[str, str, int]]:
+    """The (scope, component, layer) of each row of a text, in the order of the files."""
+    return list(product(SCOPES, components, range(layers)))
+
+
+def rows(values: Array, analysis: bytes | None, analyses: Iterable[str]) -> Array:
+    """(S · C · L, M + A) float64: a text's rows in the order of `row_keys`; NaN = no value.
+
+    The A metrics of the analyses have values in component `block` and scope `all` alone: the first L rows.
+    """
+    measured = values.swapaxes(0, 1).reshape(-1, len(METRICS))
+    measured = np.where(np.isfinite(measured), measured, np.nan)
+    asked = metrics_of(analyses)
+    added = np.full((len(measured), len(asked)), np.nan)
+    if analysis is not None:
+        of_layers = select_metrics(decode_analysis(analysis), asked)
+        added[: len(of_layers)] = of_layers
+    return np.hstack([measured, added])
+
+
+def encode_analysis(*parts: NDArray[Any]) -> bytes:
+    """The analysis of one text: the fields of AnalysisParts, each (L, K)."""
+    return np.concatenate(parts, axis=-1).astype(STORED).tobytes()
+
+
+def decode_analysis(stored: bytes) -> Array:
+    """(L, ANALYSIS_NUMBERS) float64, read-only."""
+    return np.frombuffer(stored, STORED).reshape(-1, ANALYSIS_NUMBERS)
+
+
+def split_analysis(numbers: Array) -> AnalysisParts:
+    """From (..., L, ANALYSIS_NUMBERS)."""
+    ends = len(ANALYSIS_METRICS) + TOP_ACTIVATIONS * np.arange(4)
+    return AnalysisParts(*np.split(numbers, ends, axis=-1))
+
+
+def select_metrics(numbers: Array, metrics: Sequence[str]) -> Array:
+    """(..., L, len(metrics)) from (..., L, ANALYSIS_NUMBERS)."""
+    return numbers[..., [ANALYSIS_METRICS.index(metric) for metric in metrics]]

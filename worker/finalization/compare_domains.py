@@ -1,0 +1,266 @@
+"""Domains against each other, from the rows of their texts: once, when their job is closed."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ARRAY, ColumnElement, Integer, any_, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from app.tables import Job, Text, TextProfile
+from layerscope import values as codec
+from layerscope.names import (
+    COMPARISON_COUNTS,
+    COMPARISON_KEY,
+    COMPARISON_STATISTICS,
+    METRICS,
+    POOLED_DOMAIN,
+    SCOPES,
+    metrics_of,
+)
+from layerscope.stats.length_adjustment import adjusted, adjusted_paired
+from layerscope.stats.moments import Summary
+from layerscope.stats.multiple_testing import benjamini_hochberg, holm
+from layerscope.stats.two_sample import Sample, paired, welch
+from worker.finalization.accumulator import Pool
+
+Values = NDArray[np.float64]
+Pair = tuple[str, str]
+
+# What is held of a job's texts at a time. A domain that would take more is represented by evenly spaced texts
+# wherever their single values are needed; moments count all.
+HELD_BYTES = 64 * 2**20
+ROWS_AT_A_TIME = 1024
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts of a domain, in ordinal order."""
+
+    ordinals: NDArray[np.int64]
+    places: NDArray[np.int64]  # where texts of two domains have the same, they are partners in a paired job
+    tokens: Values
+
+    def at(self, which: NDArray[np.bool_]) -> "Texts":
+        return Texts(self.ordinals[which], self.places[which], self.tokens[which])
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """The analysed texts of a domain, in ordinal order."""
+
+    ordinals: NDArray[np.int64]
+    values: Values  # (n, L, M), of the M metrics asked for
+    summary: Summary
+
+    @classmethod
+    def of(cls, pool: Pool) -> "Analysed":
+        return cls(
+            np.array(list(pool.analyses), np.int64),
+            pool.analysed_values(),
+            pool.analysis_spread.moments.summary(),
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Of every two domains, in one scope and component: each statistic as (P, L, M)."""
+
+    place: tuple[str, str]
+    metrics: Sequence[str]
+    pairs: Sequence[Pair]
+    statistics: Mapping[str, Values]
+
+
+def compare_domains(
+    session: Session, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
+) -> Iterator[Comparison]:
+    """The comparisons of every two domains; `summaries` and `analysed` hold theirs and the pooled one."""
+    pairs = list(combinations(sorted(summaries.keys() - {POOLED_DOMAIN}), 2))
+    if not pairs:
+        return
+    pooled = summaries[POOLED_DOMAIN].mean
+    texts = {domain: of for domain, of in _texts(session, job).items() if domain in summaries}
+    most = HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1))
+    some = _spaced(texts, most, together=bool(job.options.get("paired")))
+    for c, component in enumerate(job.options["components"]):
+        for s, scope in enumerate(SCOPES):
+            size = _rounding_sizes(pooled[c, s])
+            values = {domain: _values(session, job, some[domain], (c, s), size.shape) for domain in some}
+            samples = {domain: _sample(summary, (c, s)) for domain, summary in summaries.items()}
+            found = _compare_all(job, pairs, some, values, samples, size)
+            yield Comparison((scope, component), METRICS, pairs, found)
+    if metrics := metrics_of(job.analyses):
+        yield Comparison(("all", "block"), metrics, pairs, _compare_analysed(job, pairs, texts, analysed))
+
+
+def _compare_analysed(
+    job: Job, pairs: Sequence[Pair], texts: Mapping[str, Texts], analysed: Mapping[str, Analysed]
+) -> dict[str, Values]:
+    """Their values are differences of logarithms, or shares, whose rounding is relative to 1."""
+    chosen = {
+        domain: texts[domain].at(np.isin(texts[domain].ordinals, analysed[domain].ordinals))
+        for domain in texts
+    }
+    values = {domain: analysed[domain].values for domain in texts}
+    samples = {domain: _sample(analysed[domain].summary, ()) for domain in texts}
+    size = np.ones(next(iter(values.values())).shape[1:])
+    return _compare_all(job, pairs, chosen, values, samples, size)
+
+
+def _compare_all(
+    job: Job,
+    pairs: Sequence[Pair],
+    texts: Mapping[str, Texts],
+    values: Mapping[str, Values],
+    samples: Mapping[str, Sample],
+    size: Values,
+) -> dict[str, Values]:
+    if job.options.get("paired"):
+        return _corrected([_compare_paired(a, b, texts, values, size) for a, b in pairs])
+    return _corrected([_compare(a, b, texts, values, samples, size) for a, b in pairs])
+
+
+def _rounding_sizes(mean: Values) -> Values:
+    """(L, M): what a metric's rounding is relative to; two of them are sums that nearly cancel."""
+    size = np.abs(mean)
+    size[:, METRICS.index("delta_mean")] = size[:, METRICS.index("delta_abs_mean")]
+    size[:, METRICS.index("cosine")] = 1.0
+    return size
+
+
+def _sample(summary: Summary, at: tuple[int, ...]) -> Sample:
+    return Sample(summary.count[at], summary.mean[at], summary.var[at])
+
+
+def _compare(
+    a: str,
+    b: str,
+    texts: Mapping[str, Texts],
+    values: Mapping[str, Values],
+    samples: Mapping[str, Sample],
+    size: Values,
+) -> dict[str, Values]:
+    difference = welch(samples[a], samples[b], size)
+    at_equal_length = adjusted(values[a], texts[a].tokens, values[b], texts[b].tokens, size)
+    return {**difference._asdict(), **at_equal_length._asdict()}
+
+
+def _compare_paired(
+    a: str, b: str, texts: Mapping[str, Texts], values: Mapping[str, Values], size: Values
+) -> dict[str, Values]:
+    """Of the texts at the same place of both domains, where both could be measured."""
+    _, i, j = np.intersect1d(texts[a].places, texts[b].places, assume_unique=True, return_indices=True)
+    left, right = values[a][i], values[b][j]
+    difference = paired(left, right, size)
+    at_equal_length = adjusted_paired(left, texts[a].tokens[i], right, texts[b].tokens[j], size)
+    return {**difference._asdict(), **at_equal_length._asdict()}
+
+
+def _corrected(found: Sequence[dict[str, Values]]) -> dict[str, Values]:
+    """Each statistic as (P, L, M), with what follows from all tests of a metric together."""
+    table = {name: np.stack([of_pair[name] for of_pair in found]) for name in found[0]}
+    p_values = [table["p_value"][..., m] for m in range(table["p_value"].shape[-1])]
+    table["p_holm"] = np.stack([holm(p) for p in p_values], axis=-1)
+    table["q_value"] = np.stack([benjamini_hochberg(p) for p in p_values], axis=-1)
+    return table
+
+
+def _texts(session: Session, job: Job) -> dict[str, Texts]:
+    """All texts of each domain; `tokens` are 0 where a text could not be measured."""
+    measured = case((TextProfile.error.is_(None), TextProfile.tokens))
+    statement = (
+        select(
+            Text.domain,
+            Text.ordinal,
+            _place(session, job).label("place"),
+            func.coalesce(measured, 0).label("tokens"),
+        )
+        .outerjoin(TextProfile, (TextProfile.job_id == Text.job_id) & (TextProfile.ordinal == Text.ordinal))
+        .where(Text.job_id == job.id)
+        .order_by(Text.ordinal)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    columns: dict[str, tuple[array[int], array[int], array[int]]] = {}
+    for domain, *row in session.execute(statement):
+        of_domain = columns.setdefault(domain, (array("q"), array("q"), array("q")))
+        for column, value in zip(of_domain, row, strict=True):
+            column.append(value)
+    return {
+        domain: Texts(np.array(ordinals), np.array(places), np.array(tokens, np.float64))
+        for domain, (ordinals, places, tokens) in columns.items()
+    }
+
+
+def _place(session: Session, job: Job) -> ColumnElement[int]:
+    """A text's place among those of its domain, or where texts have pairs, its pair's among all of the job.
+
+    Below 0, and then no other's, where others have a pair and it has none.
+    """
+    pairs = select(Text.pair).where(Text.job_id == job.id, Text.pair.is_not(None))
+    if not session.scalar(select(pairs.exists())):
+        return func.row_number().over(partition_by=Text.domain, order_by=Text.ordinal) - 1
+    among_pairs = func.dense_rank().over(order_by=Text.pair.collate("C")) - 1
+    return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)
+
+
+def _spaced(texts: Mapping[str, Texts], most: int, together: bool) -> dict[str, Texts]:
+    """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured.
+
+    If `together`, at the same places in all domains; texts that can have no partner are left out.
+    """
+    ends = {domain: of.places.max() + 1 for domain, of in texts.items()}
+    if together:
+        ends = dict.fromkeys(ends, max(ends.values()))
+    return {domain: _at_spaced_places(of, most, ends[domain]) for domain, of in texts.items()}
+
+
+def _at_spaced_places(texts: Texts, most: int, end: int) -> Texts:
+    held = texts.at((texts.tokens > 0) & (texts.places >= 0))
+    return held.at(held.places * most // end > (held.places - 1) * most // end)
+
+
+def _values(
+    session: Session, job: Job, texts: Texts, place: tuple[int, int], shape: tuple[int, int]
+) -> Values:
+    """(n, L, M): what was measured of the texts in one component and scope, which lies in one piece."""
+    where = codec.slice_of(*place, layers=shape[0])
+    statement = (
+        select(func.substring(TextProfile.values, where.first + 1, where.length))
+        .where(
+            TextProfile.job_id == job.id,
+            TextProfile.ordinal == any_(literal(texts.ordinals.tolist(), ARRAY(Integer))),
+        )
+        .order_by(TextProfile.ordinal)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )
+    values = np.empty((len(texts.ordinals), *shape))
+    with session.scalars(statement) as pieces:
+        for i, piece in enumerate(pieces):
+            values[i] = codec.decode_slice(piece)
+    return values
+
+
+def write_comparisons(session: Session, job: Job, comparisons: Iterable[Comparison]) -> None:
+    rows = (row for comparison in comparisons for row in _rows(comparison))
+    connection = session.connection().connection.driver_connection
+    assert connection is not None
+    columns = ", ".join(("job_id", *COMPARISON_KEY, *COMPARISON_COUNTS, *COMPARISON_STATISTICS))
+    with connection.cursor().copy(f"copy comparison ({columns}) from stdin") as copy:
+        for row in rows:
+            copy.write_row((job.id, *row))
+
+
+def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+    found = comparison.statistics
+    counts = np.stack([found[name] for name in COMPARISON_COUNTS], -1).astype(np.int64).tolist()
+    statistics = np.stack([found[name] for name in COMPARISON_STATISTICS], -1)
+    cells = np.where(np.isfinite(statistics), statistics.astype(object), np.array(None)).tolist()
+    for p, pair in enumerate(comparison.pairs):
+        for layer in range(statistics.shape[1]):
+            for m, metric in enumerate(comparison.metrics):
+                yield metric, *comparison.place, layer, *pair, *counts[p][layer][m], *cells[p][layer][m]

@@ -1,0 +1,154 @@
+"""The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
+
+import logging
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Result, insert, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.db import AWAY
+from app.jobs import completion
+from app.tables import Job, Text, TextProfile, first_token, layer_profile
+from layerscope import values as codec
+from layerscope.names import POOLED_DOMAIN
+from layerscope.stats.estimators import ESTIMATORS
+from worker.finalization.accumulator import Pool
+from worker.finalization.compare_domains import Analysed, compare_domains, write_comparisons
+from worker.measurement.analysis_sample import SAMPLING
+from worker.runtime.shutdown import Patience
+
+CLOSING_ATTEMPTS = 9  # as many as a shard has
+DEADLY = f"{CLOSING_ATTEMPTS} processes died or lost the database while they did"
+ENDLESS = Patience(threading.Event(), seconds=0)  # nobody asks it to stop
+ROWS_AT_A_TIME = 256
+
+log = logging.getLogger(__name__)
+
+
+def close_jobs(sessions: sessionmaker[Session], model: str, patience: Patience = ENDLESS) -> None:
+    """Close every job of a model that has no open shard left or whose end was asked for.
+
+    While a process is asked to stop it begins with none: others close them.
+    """
+    while not patience.stopping.is_set():
+        with sessions.begin() as session:
+            job = completion.next_to_close(session, model)
+            if job is None:
+                return
+            if _begin(sessions, job.id) > CLOSING_ATTEMPTS:
+                _close_without_statistics(session, job, DEADLY)
+                continue
+            with patience.hold(partial(_put_down, sessions, job.id)):
+                _try_to_close(sessions, session, job)
+
+
+def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
+    """In a transaction of its own: of a process that dies of what follows, this is left."""
+    with sessions.begin() as session:
+        return completion.begin(session, job_id)
+
+
+def _try_to_close(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
+    try:
+        with session.begin_nested():
+            close(session, job)
+    except AWAY as error:
+        if _will_pass(error):
+            with suppress(*AWAY):
+                _put_down(sessions, job.id)
+        raise
+    except Exception as error:
+        log.exception("job %s can't be closed", job.id)
+        _close_without_statistics(session, job, completion.reason(error))
+
+
+def _will_pass(error: Exception) -> bool:
+    """Whether it says something of the server, not of what it was asked: no room, no connection, a restart.
+
+    Source: PostgreSQL's error codes, classes 53 and 57P.
+    """
+    state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return state.startswith(("53", "57P"))
+
+
+def _put_down(sessions: sessionmaker[Session], job_id: UUID) -> None:
+    with sessions.begin() as session:
+        completion.put_down(session, job_id)
+
+
+def close(session: Session, job: Job) -> None:
+    """Write the statistics of what was measured, and the job's outcome, in the caller's transaction.
+
+    Whoever cancels or deletes the job meanwhile waits for the writing, and not for what is computed before.
+    """
+    domains = _pool(session, job)
+    summaries = {domain: pool.spread.moments.summary() for domain, pool in sorted(domains.items())}
+    analysed = {domain: Analysed.of(pool) for domain, pool in domains.items()}
+    layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
+    firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
+    comparisons = list(compare_domains(session, job, summaries, analysed))
+    if not completion.lock(session, job):
+        return
+    if domains:
+        session.execute(insert(layer_profile), layers)
+        session.execute(insert(first_token), firsts)
+    elif job.cancel_requested_at is None:
+        job.error = job.error or _nothing_succeeded(session, job)
+    write_comparisons(session, job, comparisons)
+    job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
+    completion.finish(session, job)
+
+
+def _close_without_statistics(session: Session, job: Job, why: str) -> None:
+    if completion.lock(session, job):
+        detail = f"The texts' values are there, their statistics could not be computed: {why}"
+        job.error = completion.problem("no-statistics", "The statistics can't be computed", detail)
+        completion.finish(session, job)
+
+
+def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
+    """Fail the unfinished jobs of a model that can't be loaded; what was committed of them is kept."""
+    problem = completion.problem("model-unavailable", "The model can't be loaded", detail, status=503)
+    with sessions.begin() as session:
+        completion.doom(session, Job.model == model, problem)
+    close_jobs(sessions, model)
+
+
+def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
+    first = (
+        select(TextProfile.error).where(TextProfile.job_id == job.id).order_by(TextProfile.ordinal).limit(1)
+    )
+    detail = f"None of the {job.texts} texts could be profiled; the first: {session.scalar(first)}"
+    return completion.problem("no-text-succeeded", "No text succeeded", detail)
+
+
+def _pool(session: Session, job: Job) -> dict[str, Pool]:
+    pools: dict[str, Pool] = {}
+    components = len(job.options["components"])
+    with _measured(session, job) as texts:
+        for text in texts:
+            values = codec.decode(text.values, components)
+            for name in (text.domain, POOLED_DOMAIN):
+                if name not in pools:
+                    pools[name] = Pool(job, values.shape)
+                pools[name].add(values, text.tokens)
+                if text.analysis is not None:
+                    pools[name].add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
+    return pools
+
+
+def _measured(session: Session, job: Job) -> Result[Any]:
+    """The texts that succeeded, in ordinal order, never all in memory."""
+    profile = TextProfile
+    columns = (profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis)
+    return session.execute(
+        select(*columns)
+        .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))
+        .where(profile.job_id == job.id, profile.values.is_not(None))
+        .order_by(profile.ordinal)
+        .execution_options(yield_per=ROWS_AT_A_TIME)
+    )

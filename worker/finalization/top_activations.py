@@ -1,0 +1,48 @@
+"""The largest activations of many texts, from the largest of each."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.names import TOP_ACTIVATIONS
+from layerscope.values import split_analysis
+
+Values = NDArray[np.float64]
+Peak = tuple[float, ...]  # unit, value, token, ratio, texts, first_texts
+
+
+def peaks_of(analyses: Values) -> Iterator[list[Peak]]:
+    """Of each layer the four units with the largest |h| on any token of any of the texts, largest first.
+
+    That is exact, though only four units of each text are known: what is among the four largest of all is
+    among those of its own text. Each unit comes with its largest value, the token it stands on, and its ratio
+    to the median |h| of its text; with the number of texts whose four largest hold the unit, and of those
+    where it stands on the first token.
+
+    Args:
+        analyses: (n, L, ANALYSIS_NUMBERS), n ≥ 1, as stored.
+    """
+    _, units, values, tokens, ratio = split_analysis(analyses)
+    for layer in range(analyses.shape[1]):
+        yield _of_layer(units[:, layer], values[:, layer], tokens[:, layer], ratio[:, layer, 0])
+
+
+def _of_layer(units: Values, values: Values, tokens: Values, ratio: Values) -> list[Peak]:
+    """From (n, 4), and (n,) the ratio of each text's largest to its median."""
+    sizes = np.abs(values)
+    falling = np.argsort(-sizes, axis=None, kind="stable")
+    _, first_places = np.unique(units.ravel()[falling], return_index=True)
+    found: list[Peak] = []
+    for text, place in zip(
+        *np.unravel_index(falling[np.sort(first_places)[:TOP_ACTIVATIONS]], units.shape), strict=True
+    ):
+        held = units == units[text, place]
+        to_median = sizes[text, place] / sizes[text, 0] * ratio[text] if sizes[text, 0] else np.nan
+        found.append(
+            (
+                *(units[text, place], values[text, place], tokens[text, place], to_median),
+                *(held.sum(), (held & (tokens == 0)).sum()),
+            )
+        )
+    return found

@@ -1,0 +1,67 @@
+"""Which texts of a shard are analysed, and what is stored of an analysis."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.jobs.shards import Claim
+from app.tables import ShardDomain
+from layerscope.core import TextAnalysis
+from layerscope.stats.sampling import sample
+from layerscope.values import encode_analysis
+
+SEED = 11
+SAMPLING = {
+    "analysis_texts": (
+        f"of each domain a simple random sample of its texts by their place in it, seed {SEED}; "
+        "of them those that could be measured"
+    )
+}
+
+
+def chosen(session: Session, claim: Claim, domains: Sequence[str]) -> set[int]:
+    """The places in a shard, whose texts have these domains, of those that are analysed.
+
+    Of each domain a sample of its texts' positions, by a fixed seed: it depends neither on the shards nor on
+    what becomes of a text, and domains of equal size have theirs at the same positions, so that pairs stay
+    together.
+    """
+    if not claim.options.get("analyses"):
+        return set()
+    position, sampled = {}, {}
+    for domain, before, texts in _extents(session, claim):
+        position[domain] = before
+        sampled[domain] = _sample(texts, claim.options["analysis_texts"])
+    places = set()
+    for place, domain in enumerate(domains):
+        if position[domain] in sampled[domain]:
+            places.add(place)
+        position[domain] += 1
+    return places
+
+
+def _extents(session: Session, claim: Claim) -> Sequence[tuple[str, int, int]]:
+    """Of each domain, its texts before the shard and in the whole job."""
+    earlier = func.sum(ShardDomain.texts).filter(ShardDomain.number < claim.number)
+    rows = session.execute(
+        select(ShardDomain.domain, func.coalesce(earlier, 0), func.sum(ShardDomain.texts))
+        .where(ShardDomain.job_id == claim.job_id)
+        .group_by(ShardDomain.domain)
+    )
+    return [(domain, int(before), int(texts)) for domain, before, texts in rows]
+
+
+@lru_cache(maxsize=64)
+def _sample(texts: int, count: int) -> frozenset[int]:
+    return frozenset(sample(range(texts), count, SEED))
+
+
+def stored(analysis: TextAnalysis) -> bytes | None:
+    """As `text_profile.analysis` holds it; None where the text could not be analysed."""
+    top = analysis.activations
+    if top is None:
+        return None
+    parts = analysis.values, top.units, top.values, top.tokens, top.ratio[:, None]
+    return encode_analysis(*parts)

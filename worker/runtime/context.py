@@ -1,0 +1,32 @@
+"""What a worker process has at hand: one model, its connections, its patience."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from redis import Redis
+from sqlalchemy.orm import Session, sessionmaker
+from torch import nn
+
+from layerscope.core import Model, load_head
+from worker.runtime.shutdown import Patience
+
+
+@dataclass(frozen=True)
+class Station:
+    """`measured_with` is the provenance stored with every job."""
+
+    name: str
+    model: Model
+    measured_with: dict[str, Any]
+    max_tokens: int
+    sessions: sessionmaker[Session]
+    redis: Redis
+    patience: Patience
+    lease_seconds: float
+    drain_seconds: float
+
+    @cached_property
+    def head(self) -> nn.Linear:
+        """The language model head: loaded for the first job that needs it, and kept. Raises: ModelError."""
+        return load_head(self.model)

@@ -1,0 +1,66 @@
+"""A claim kept alive, by a thread with a connection of its own, while its shard is measured."""
+
+import logging
+import threading
+from contextlib import ExitStack
+
+from app.db import AWAY
+from app.jobs import shards
+from app.jobs.shards import Claim, Fenced
+from worker.runtime.context import Station
+
+RENEWAL_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS = 2.0  # a renewal also learns that the job was cancelled
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The process has to end before the shard is measured."""
+
+
+class Lease:
+    """Renews the claim in time while entered; gives it back where stopping drags on."""
+
+    def __init__(self, station: Station, claim: Claim) -> None:
+        self._station, self._claim = station, claim
+        self._ended, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._patience = ExitStack()
+
+    def __enter__(self) -> "Lease":
+        self._patience.enter_context(self._station.patience.hold(self._release))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._patience.close()
+        self._ended.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """To be called between two texts. Raises: Fenced, Stopped."""
+        if self._lost.is_set():
+            raise Fenced
+        if self._station.patience.stopping.is_set():
+            raise Stopped
+
+    def _keep(self) -> None:
+        every = min(self._station.lease_seconds / 3, LONGEST_PAUSE_SECONDS)
+        while not self._ended.wait(every) and not self._lost.is_set():
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            with self._station.sessions.begin() as session:
+                shards.renew(session, self._claim, self._station.lease_seconds)
+        except Fenced:
+            self._lost.set()
+        except AWAY as error:
+            log.warning("could not renew a lease: %s", error)
+
+    def _release(self) -> None:
+        self._ended.set()
+        self._thread.join(RENEWAL_SECONDS)  # a renewal after the release would lease the shard to nobody
+        with self._station.sessions.begin() as session:
+            shards.release(session, self._claim)
