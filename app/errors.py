@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Fault:
+class InputError:
     """One fault of an input: a JSON pointer into the body (or `?parameter`), and what is wrong there."""
 
     pointer: str
@@ -32,7 +32,7 @@ class LayerscopeError(Exception):
     """`detail` is a sentence for the person who sent the request."""
 
     def __init__(
-        self, detail: str, errors: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+        self, detail: str, errors: Sequence[InputError] = (), headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(detail)
         self.detail = detail
@@ -53,8 +53,8 @@ class InvalidRequest(ProblemError):
 
     status, title, code = 422, "Invalid request", "invalid-request"
 
-    def __init__(self, detail: str, errors: Sequence[Fault] = ()) -> None:
-        super().__init__(detail, errors or [Fault("", detail)])
+    def __init__(self, detail: str, errors: Sequence[InputError] = ()) -> None:
+        super().__init__(detail, errors or [InputError("", detail)])
 
 
 class IdempotencyKeyReused(ProblemError):

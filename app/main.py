@@ -25,13 +25,13 @@ def create_app(settings: Settings) -> FastAPI:
     """Raises: ConfigurationError."""
     registry = CollectorRegistry()
     service = make_service(settings, registry)
-    tidying = partial(deletion.tidy, service.sessions, settings.home, settings.retention_days)
+    purging = partial(deletion.purge, service.sessions, settings.home, settings.retention_days)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with (
             notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds),
-            Periodic("eraser", tidying, settings.sweep_seconds),
+            Periodic("eraser", purging, settings.sweep_seconds),
         ):
             yield
         service.redis.close()

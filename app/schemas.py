@@ -97,7 +97,7 @@ class JobRequest(Input):
     options: Options = Options()
 
 
-class FaultOut(BaseModel):
+class InputErrorOut(BaseModel):
     """One fault: a JSON pointer into the body, or `?parameter`, or a header's name."""
 
     pointer: str
@@ -111,7 +111,9 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[FaultOut] = Field(default_factory=list, description="the places, where input is at fault")
+    errors: list[InputErrorOut] = Field(
+        default_factory=list, description="the places, where input is at fault"
+    )
 
 
 class JobError(BaseModel):

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.coordination import CLOCK
 from layerscope.names import (
     ANALYSIS_STATISTIC_COLUMNS,
     COMPARISON_COUNTS,
@@ -33,8 +34,6 @@ from layerscope.names import (
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
 )
-
-CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
 
 
 class Base(DeclarativeBase):
@@ -72,8 +71,10 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    erase_requested_at: Mapped[datetime | None]  # out of sight from then on; `texts` are those still there
-    closings: Mapped[int] = mapped_column(server_default="0")  # attempts, those that a process died of too
+    deletion_requested_at: Mapped[datetime | None]  # hidden since then; `texts`: not yet deleted
+    finalization_attempts: Mapped[int] = mapped_column(
+        server_default="0"
+    )  # attempts, those that a process died of too
     outcome: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it
@@ -85,7 +86,9 @@ class Job(Base):
         Index("job_unfinished_idx", "model", "id", postgresql_where=text("outcome is null")),
         Index("job_finished_idx", "finished_at"),
         Index(
-            "job_erasing_idx", "erase_requested_at", postgresql_where=text("erase_requested_at is not null")
+            "job_deletion_idx",
+            "deletion_requested_at",
+            postgresql_where=text("deletion_requested_at is not null"),
         ),
     )
 
@@ -174,7 +177,7 @@ class ShardDomain(Base):
     )
 
 
-class TextProfile(Base):
+class StoredProfile(Base):
     """What was measured on a text.
 
     `values` holds little-endian float64 in the order (component, scope, layer, metric), the
@@ -205,7 +208,7 @@ class TextProfile(Base):
     )
 
 
-class Model(Base):
+class LoadedModel(Base):
     """A configured model as the last worker that loaded it found it."""
 
     __tablename__ = "model"

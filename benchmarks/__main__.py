@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 
 from benchmarks import growth, hardware, service
-from benchmarks.lanes import Entry
+from benchmarks.contestant_process import Entry
+from benchmarks.interference import RepeatBudget
 from benchmarks.limit import limit
+from benchmarks.paths import BUILT, LOG
 from benchmarks.peers_install import PINS, NotInstalled, ensure_peers
-from benchmarks.places import BUILT, LOG
-from benchmarks.quiet import Patience
 from benchmarks.race import OURS, PEERS, race
 from benchmarks.report import Report
 from benchmarks.shapes import SHAPES, Shape, ensure_model
@@ -104,9 +104,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--texts", type=Path, help="a folder of JSON lists of texts; default: synthetic ones")
     parser.add_argument("--log", type=Path, default=LOG)
     parser.add_argument(
-        "--patience",
-        type=lambda value: Patience(float(value)),
-        default=Patience(0),
+        "--budget",
+        type=lambda value: RepeatBudget(float(value)),
+        default=RepeatBudget(0),
         metavar="SECONDS",
         help="to lose, in all, to waiting for a quiet machine and to repeating disturbed runs",
     )
@@ -139,8 +139,8 @@ def _measure(report: Report, arguments: argparse.Namespace, shape: Shape, dtype:
         _limit(report, arguments, case)
     if "memory" in arguments.only:
         report.heading(f"{shape.name}, {dtype}: memory and time, by number and by length of texts")
-        growth.against_number(report, case.entry(ENGINE), size.counts, arguments.patience)
-        growth.against_length(report, case.entry(ENGINE), size.lengths, "study loop", arguments.patience)
+        growth.against_number(report, case.entry(ENGINE), size.counts, arguments.budget)
+        growth.against_length(report, case.entry(ENGINE), size.lengths, "study loop", arguments.budget)
     if "service" in arguments.only:
         _service(report, arguments, case)
 
@@ -162,7 +162,7 @@ def _race(report: Report, arguments: argparse.Namespace, case: Case) -> None:
             entries += [case.entry(name, python=python) for name in PEERS]
         except NotInstalled as problem:
             report.say(f"TransformerLens and nnsight could not be installed here: {problem}")
-    race(report, entries, texts, rounds, arguments.patience)
+    race(report, entries, texts, rounds, arguments.budget)
     report.say(
         f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds. "
         f"Peers, where they ran: {', '.join(PINS)}. "
@@ -180,7 +180,7 @@ def _limit(report: Report, arguments: argparse.Namespace, case: Case) -> None:
     )
     if "limit" in arguments.only:
         rounds = arguments.rounds or case.size.limit_rounds
-        limit(report, case.shape, model, texts, rounds, arguments.patience)
+        limit(report, case.shape, model, texts, rounds, arguments.budget)
     if "profile" in arguments.only:
         where(report, model, texts)
 
@@ -192,7 +192,7 @@ def _service(report: Report, arguments: argparse.Namespace, case: Case) -> None:
         return
     texts = _texts(arguments, case.size.service_texts)
     rounds = arguments.rounds or case.size.service_rounds
-    service.service(report, case.entry(ENGINE), texts, rounds, arguments.patience)
+    service.service(report, case.entry(ENGINE), texts, rounds, arguments.budget)
 
 
 def _tables(report: Report, arguments: argparse.Namespace) -> None:

@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.lanes import Entry, Failed, Lane
-from benchmarks.quiet import Patience
+from benchmarks.contestant_process import ContestantProcess, Entry, Failed
+from benchmarks.interference import RepeatBudget
 from benchmarks.report import Report, mib
 from benchmarks.texts import of_length, tokens_of
 
 TOKENS_A_TEXT = 24  # while their number grows: what grows with it must not hide behind the activations
 
 
-def against_number(report: Report, entry: Entry, counts: Sequence[int], patience: Patience) -> None:
+def against_number(report: Report, entry: Entry, counts: Sequence[int], budget: RepeatBudget) -> None:
     """Texts come and go; nothing may stay."""
     rows = []
     for count in counts:
-        seconds, peak = _point(entry, of_length(count, TOKENS_A_TEXT), patience)
+        seconds, peak = _point(entry, of_length(count, TOKENS_A_TEXT), budget)
         rows.append((f"{count:,}", mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / count:.3f}"))
     report.say(f"{entry.title}, texts of {TOKENS_A_TEXT} tokens:")
     report.table(("texts", "peak MiB above the model", "seconds", "ms a text"), rows)
 
 
 def against_length(
-    report: Report, entry: Entry, lengths: Sequence[int], rival: str, patience: Patience
+    report: Report, entry: Entry, lengths: Sequence[int], rival: str, budget: RepeatBudget
 ) -> None:
     """The same number of tokens in ever fewer, ever longer texts, beside a rival that is shown the same."""
     total = max(lengths)
@@ -32,7 +32,7 @@ def against_length(
         cells = [f"{len(texts)} × {length:,}"]
         for side in (entry, replace(entry, name=rival)):
             try:
-                seconds, peak = _point(side, texts, patience)
+                seconds, peak = _point(side, texts, budget)
                 cells += [mib(peak), f"{seconds:.2f}", f"{1e3 * seconds / (tokens_of(texts) / 1e3):.0f}"]
             except Failed as failed:
                 cells += [str(failed), "", ""]
@@ -42,10 +42,10 @@ def against_length(
     report.table(("texts × tokens", *columns, *columns), rows)
 
 
-def _point(entry: Entry, texts: Sequence[str], patience: Patience) -> tuple[float, float | None]:
+def _point(entry: Entry, texts: Sequence[str], budget: RepeatBudget) -> tuple[float, float | None]:
     """Seconds of a warm run; the peak of the first and the last."""
-    with Lane(entry, texts) as lane:
-        _, first = lane.run()
-        run = patience.measure(lambda: lane.run()[0])
-        _, last = lane.run()
+    with ContestantProcess(entry, texts) as process:
+        _, first = process.run()
+        run = budget.measure(lambda: process.run()[0])
+        _, last = process.run()
     return run.wall, None if first is None or last is None else max(first, last)

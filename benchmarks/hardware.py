@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.places import ROOT
+from benchmarks.paths import ROOT
 
 _SETS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "bf16", "sve")
 _THREADING = re.compile(r"(OMP|GOMP|MKL|KMP)_")

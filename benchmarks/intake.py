@@ -22,9 +22,9 @@ from app.local.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
 from benchmarks.filling import MEASURED_WITH, MODEL, fill, profile, values_of
-from benchmarks.places import BUILT
+from benchmarks.paths import BUILT
 from benchmarks.report import Report
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 LINES_AT_A_TIME = 500
@@ -192,7 +192,7 @@ def _closed(bench: Bench, job_id: UUID, texts: int) -> str:
         connection.execute(UNFINISHED, (Jsonb(MEASURED_WITH | {"layers": 1}), job_id))
     engine = make_engine(bench.running.database_url)
     with Most(resident(psutil.Process())) as closer:
-        close_jobs(make_sessions(engine), MODEL)
+        finalize_jobs(make_sessions(engine), MODEL)
     engine.dispose()
     with bench.connect() as connection:
         ((outcome,),) = connection.execute("select outcome from job where id = %s", (job_id,)).fetchall()

@@ -12,8 +12,8 @@ from unittest import mock
 
 import torch
 
-from benchmarks.lanes import interleave
-from benchmarks.quiet import Patience, Run, neighbours
+from benchmarks.contestant_process import interleave
+from benchmarks.interference import RepeatBudget, Run, neighbours
 from benchmarks.rate import product_rate
 from benchmarks.report import Report
 from benchmarks.shapes import Shape
@@ -24,7 +24,7 @@ from layerscope.names import COMPONENTS
 
 
 def limit(
-    report: Report, shape: Shape, model: Model, texts: Sequence[str], rounds: int, patience: Patience
+    report: Report, shape: Shape, model: Model, texts: Sequence[str], rounds: int, budget: RepeatBudget
 ) -> None:
     """The engine's whole time (tokenising, packing, hooks, metrics) against its forward passes bare."""
     runs: dict[str, Callable[[], Run]] = {
@@ -34,7 +34,7 @@ def limit(
     }
     for run in runs.values():
         run()  # warm
-    taken = dict(zip(runs, interleave(list(runs.values()), rounds, patience), strict=True))
+    taken = dict(zip(runs, interleave(list(runs.values()), rounds, budget), strict=True))
     rate = product_rate(model.device, model.dtype)
     work = tokens_of(texts) * shape.flops_a_token
     rows = [

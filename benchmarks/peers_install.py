@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.places import BUILT
+from benchmarks.paths import BUILT
 
 PINS = ("torch==2.13.0", "transformers==5.23.0", "transformer-lens==4.3.0", "nnsight==0.8.1")
 _FOLDER = BUILT / "venv-peers"

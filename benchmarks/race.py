@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.contestant import CONTESTANTS
-from benchmarks.lanes import Entry, Failed, Lane, interleave
-from benchmarks.quiet import Patience, neighbours
+from benchmarks.contestant_process import ContestantProcess, Entry, Failed, interleave
+from benchmarks.interference import RepeatBudget, neighbours
 from benchmarks.report import Report, mib
 from benchmarks.study import Statistics
 from benchmarks.texts import tokens_of
@@ -23,30 +23,30 @@ TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-1, "float16": 2e-2}
 
 @dataclass(frozen=True)
 class Checked:
-    """Of one lane: how far its numbers are from the first lane's, and the memory that they took."""
+    """Of one process: how far its numbers are from the first process's, and the memory that they took."""
 
     difference: float
     peak_mib: float | None
 
 
 def race(
-    report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int, patience: Patience
+    report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int, budget: RepeatBudget
 ) -> None:
     """Checks that all agree, then times them; the first entry is what the others are measured by.
 
     Raises: RuntimeError where numbers differ.
     """
     with ExitStack() as stack:
-        lanes, checks = _loaded(report, stack, entries, texts)
-        runs = interleave([lambda lane=lane: lane.run()[0] for lane in lanes], rounds, patience)  # type: ignore[misc]
+        processes, checks = _loaded(report, stack, entries, texts)
+        runs = interleave([lambda process=process: process.run()[0] for process in processes], rounds, budget)  # type: ignore[misc]
     rows = []
     walls = [[run.wall for run in side] for side in runs]
     processors = [[run.processor for run in side] for side in runs]
-    for lane, check, wall, processor in zip(lanes, checks, walls, processors, strict=True):
+    for process, check, wall, processor in zip(processes, checks, walls, processors, strict=True):
         faster = ratios(walls[0], wall)
         rows.append(
             (
-                lane.entry.title,
+                process.entry.title,
                 f"{spread(wall):.2f}",
                 f"{tokens_of(texts) / spread(wall).median:,.0f}",
                 f"{faster:.2f}",
@@ -72,15 +72,15 @@ def difference(found: Statistics, reference: Statistics) -> float:
 
 def _loaded(
     report: Report, stack: ExitStack, entries: Sequence[Entry], texts: Sequence[str]
-) -> tuple[list[Lane], list[Checked]]:
-    """The lanes that can run, their numbers checked; those that cannot are said to."""
-    lanes: list[Lane] = []
+) -> tuple[list[ContestantProcess], list[Checked]]:
+    """The processes that can run, their numbers checked; those that cannot are said to."""
+    processes: list[ContestantProcess] = []
     checks: list[Checked] = []
     reference: Statistics | None = None
     for entry in entries:
         try:
-            lane = stack.enter_context(Lane(entry, texts))
-            found, peak = lane.check()
+            process = stack.enter_context(ContestantProcess(entry, texts))
+            found, peak = process.check()
         except Failed as failed:
             report.say(f"{entry.title}: could not run here: {failed}")
             continue
@@ -88,6 +88,6 @@ def _loaded(
         apart = difference(found, reference)
         if not apart <= TOLERANCE[entry.dtype]:
             raise RuntimeError(f"{entry.title} measures something else: numbers differ by {apart:.1e}")
-        lanes.append(lane)
+        processes.append(process)
         checks.append(Checked(apart, peak))
-    return lanes, checks
+    return processes, checks

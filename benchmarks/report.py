@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_HEAD = """# Measured
+_HEAD = """# TextResult
 
 Entries are appended by `make bench` (`python -m benchmarks --help`), newest last, and none is taken away
 because it is bad. Seconds are medians with [quartiles]; ratios are taken round by round, so whatever else the

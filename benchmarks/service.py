@@ -18,10 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lanes import Entry, Lane, interleave
-from benchmarks.places import BUILT, ROOT
+from benchmarks.contestant_process import ContestantProcess, Entry, interleave
+from benchmarks.interference import RepeatBudget, Run, neighbours
+from benchmarks.paths import BUILT, ROOT
 from benchmarks.processes import family, processor_seconds
-from benchmarks.quiet import Patience, Run, neighbours
 from benchmarks.report import Report
 from benchmarks.texts import tokens_of
 from benchmarks.timing import ratios, spread
@@ -38,10 +38,10 @@ def missing() -> list[str]:
     return [name for name in NEEDS if importlib.util.find_spec(name) is None]
 
 
-def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int, patience: Patience) -> None:
+def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int, budget: RepeatBudget) -> None:
     """`entry`: the core, all components, which is the service's default too."""
     posted: list[float] = []
-    with _running(entry) as (url, processes), Lane(entry, texts) as lane:
+    with _running(entry) as (url, processes), ContestantProcess(entry, texts) as process:
 
         def job() -> Run:
             before = processor_seconds(processes())
@@ -50,8 +50,8 @@ def service(report: Report, entry: Entry, texts: Sequence[str], rounds: int, pat
             return Run(seconds, processor_seconds(processes()) - before)
 
         _job(url, texts[:WARM_TEXTS])
-        lane.run()
-        sides = interleave([lambda: lane.run()[0], job], rounds, patience)
+        process.run()
+        sides = interleave([lambda: process.run()[0], job], rounds, budget)
     core, whole = ([run.wall for run in side] for side in sides)
     share = ratios(core, whole)
     report.table(

@@ -8,9 +8,9 @@ from sqlalchemy import Engine
 
 from app.db import make_engine, migrate
 from app.local.embedded import servers
-from benchmarks.asked import LARGE, asked
 from benchmarks.filling import Connection, bytes_on_disk, fill, settle, values_of
-from benchmarks.places import BUILT
+from benchmarks.paths import BUILT
+from benchmarks.queries import LARGE, explained_queries
 from benchmarks.report import Report
 
 HOME = BUILT / "size"
@@ -51,7 +51,7 @@ def size(report: Report, jobs: int, texts: int, measured_texts: int) -> None:
 
 def _plans(report: Report, engine: Engine) -> None:
     rows, whole = [], set[str]()
-    for what, plans in asked(engine):
+    for what, plans in explained_queries(engine):
         nodes = dict.fromkeys(node for plan in plans for node in plan.nodes)
         whole |= {table for plan in plans for table in plan.read_whole & LARGE}
         milliseconds = f"{sum(plan.milliseconds for plan in plans):.1f}"

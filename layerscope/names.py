@@ -106,6 +106,7 @@ ANALYSES = _values(Analysis)
 ANALYSIS_METRICS = _values(AnalysisMetric)
 OUTCOMES = _values(Outcome)
 STATUSES = _values(Status)
+TEXT_OUTCOMES = _values(TextOutcome)
 
 # Suffixes of a metric's statistics over texts: mean, sample variance, its root, interval of the mean.
 STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")

@@ -4,10 +4,8 @@ from alembic import context
 from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 
+from app.coordination import AdvisoryLock
 from app.tables import Base
-
-# One migration at a time, whoever asks: API, worker and `layerscope migrate` may start together.
-LOCK = 0x6C617965
 
 
 def run() -> None:
@@ -16,7 +14,8 @@ def run() -> None:
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=Base.metadata)
         with context.begin_transaction():
-            connection.exec_driver_sql(f"select pg_advisory_xact_lock({LOCK})")
+            # One migration at a time: the API, workers and `layerscope migrate` may start together.
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({AdvisoryLock.MIGRATION:d})")
             context.run_migrations()
 
 

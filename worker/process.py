@@ -16,11 +16,11 @@ from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
 from layerscope.errors import ModelError
 from worker.finalization.finalize import fail_jobs
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 from worker.runtime.model_loading import load
-from worker.runtime.rq_worker import stay
-from worker.runtime.shutdown import Patience
-from worker.tasks import occupy
+from worker.runtime.rq_worker import run_worker
+from worker.runtime.shutdown import ShutdownDeadline
+from worker.tasks import set_context
 
 log = logging.getLogger("worker")
 
@@ -55,22 +55,22 @@ def run(name: str, settings: Settings) -> int:
         log.error("%s", error)
         _fail_jobs(name, sessions, redis, str(error))
         return 1
-    station = Station(
+    context = WorkerContext(
         name=name,
         model=model,
         measured_with=facts,
         max_tokens=facts["max_tokens"],
         sessions=sessions,
         redis=redis,
-        patience=Patience(threading.Event(), settings.stop_seconds),
+        deadline=ShutdownDeadline(threading.Event(), settings.stop_seconds),
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
     )
-    occupy(station)
-    patient = notifications.connect(settings.redis_url, retries=10)
+    set_context(context)
+    redis_with_retries = notifications.connect(settings.redis_url, retries=10)
     with notifications.sweeper(sessions, redis, settings.sweep_seconds):
-        notifications.ring(redis, name)
-        stay(notifications.queue_of(patient, name), station.patience.stopping)
+        notifications.notify(redis, name)
+        run_worker(notifications.queue_of(redis_with_retries, name), context.deadline.stopping)
     return 0
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from app.db import AWAY
 from app.jobs import completion, notifications, shards
-from app.jobs.shards import Claim, Fenced, Measured
+from app.jobs.shards import Claim, Fenced, TextResult
 from app.tables import Job
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 from worker.measurement.shard import ALONE_FROM_ATTEMPT, DEVICE_LOST, measure
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
@@ -25,54 +25,54 @@ LAST_ATTEMPT = ALONE_FROM_ATTEMPT  # an error that comes even then is no text's,
 log = logging.getLogger(__name__)
 
 
-_station: Station | None = None
+_context: WorkerContext | None = None
 
 
-def occupy(station: Station) -> None:
-    """Make `station` this process's: RQ calls `drain` by its name, so the model has to be found from here."""
-    global _station
-    _station = station
+def set_context(context: WorkerContext) -> None:
+    """Make `context` this process's: RQ calls `drain` by its name, so the model has to be found from here."""
+    global _context
+    _context = context
 
 
 def drain(model: str) -> None:
     """Measure shards of a model, one after the other, until none is free or the slice of time is over."""
-    station = _station
-    if station is None or station.name != model:
+    context = _context
+    if context is None or context.name != model:
         raise RuntimeError(f"this process does not hold the model {model!r}")
     try:
-        _drain(station, until=time.monotonic() + station.drain_seconds)
+        _drain(context, until=time.monotonic() + context.drain_seconds)
     except AWAY as error:
-        log.warning("the database is away, the sweep will ring again: %s", error)
+        log.warning("the database is away, the sweep will notify again: %s", error)
 
 
-def _drain(station: Station, until: float) -> None:
-    while time.monotonic() < until and not station.patience.stopping.is_set():
-        close_jobs(station.sessions, station.name, station.patience)
-        if station.patience.stopping.is_set():  # since a moment ago: a job may take long to close
+def _drain(context: WorkerContext, until: float) -> None:
+    while time.monotonic() < until and not context.deadline.stopping.is_set():
+        finalize_jobs(context.sessions, context.name, context.deadline)
+        if context.deadline.stopping.is_set():  # since a moment ago: a job may take long to close
             break
-        claim = _claim(station)
+        claim = _claim(context)
         if claim is None:
             return
-        _work(station, claim)
-    close_jobs(station.sessions, station.name, station.patience)
-    notifications.ring(station.redis, station.name)
+        _work(context, claim)
+    finalize_jobs(context.sessions, context.name, context.deadline)
+    notifications.notify(context.redis, context.name)
 
 
-def _claim(station: Station) -> Claim | None:
-    with station.sessions.begin() as session:
-        return shards.claim(session, station.name, station.lease_seconds, station.measured_with)
+def _claim(context: WorkerContext) -> Claim | None:
+    with context.sessions.begin() as session:
+        return shards.claim(session, context.name, context.lease_seconds, context.measured_with)
 
 
-def _work(station: Station, claim: Claim) -> None:
+def _work(context: WorkerContext, claim: Claim) -> None:
     try:
-        with station.sessions.begin() as session:
+        with context.sessions.begin() as session:
             texts = shards.texts(session, claim)
-        with Lease(station, claim) as lease:
-            notifications.ring(station.redis, station.name)  # another worker may be free
-            measured = measure(station, claim, texts, lease)
-        _commit(station, claim, measured)
+        with Lease(context, claim) as lease:
+            notifications.notify(context.redis, context.name)  # another worker may be free
+            measured = measure(context, claim, texts, lease)
+        _commit(context, claim, measured)
     except Stopped:
-        with station.sessions.begin() as session:
+        with context.sessions.begin() as session:
             shards.release(session, claim)
     except Fenced:
         log.warning("shard %s/%d is no longer ours, its result is thrown away", claim.job_id, claim.number)
@@ -83,10 +83,10 @@ def _work(station: Station, claim: Claim) -> None:
         os._exit(1)  # RQ would catch a SystemExit
     except Exception as error:
         log.exception("shard %s/%d failed at attempt %d", claim.job_id, claim.number, claim.attempt)
-        with station.sessions.begin() as session:
+        with context.sessions.begin() as session:
             shards.give_back(session, claim)
             if claim.attempt >= LAST_ATTEMPT:
-                completion.doom(session, Job.id == claim.job_id, _hopeless(claim, error))
+                completion.mark_failed(session, Job.id == claim.job_id, _hopeless(claim, error))
 
 
 def _hopeless(claim: Claim, error: Exception) -> dict[str, Any]:
@@ -97,14 +97,14 @@ def _hopeless(claim: Claim, error: Exception) -> dict[str, Any]:
     return completion.problem("shard-failed", "A part of the job can't be measured", detail)
 
 
-def _commit(station: Station, claim: Claim, measured: Sequence[Measured]) -> None:
+def _commit(context: WorkerContext, claim: Claim, measured: Sequence[TextResult]) -> None:
     """Commit, again after a lost connection: whether the first try arrived, the shard's row knows."""
     for wait in COMMIT_RETRY_SECONDS:
         try:
-            with station.sessions.begin() as session:
+            with context.sessions.begin() as session:
                 return shards.commit(session, claim, measured)
         except AWAY as error:
             log.warning("could not commit, trying again in %s s: %s", wait, error)
             time.sleep(wait)
-    with station.sessions.begin() as session:
+    with context.sessions.begin() as session:
         return shards.commit(session, claim, measured)

@@ -18,7 +18,7 @@ from app.api.service import RETRY_AFTER_SECONDS
 from app.db import AWAY
 from app.errors import (
     DatabaseUnavailable,
-    Fault,
+    InputError,
     InvalidRequest,
     JobNotFinished,
     JobNotFound,
@@ -65,7 +65,7 @@ def _response(
         "detail": detail,
     }
     if error.errors:
-        problem["errors"] = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.errors]
+        problem["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in error.errors]
     # A name out of the request may stand here, with half a surrogate pair in it.
     body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
     return Response(body, status, headers, MEDIA_TYPE)
@@ -107,10 +107,10 @@ def _of_broken_off(request: Request, error: Exception) -> Response:
 
 def _of_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    if any(fault["loc"][0] == "path" for fault in error.errors()):
+    if any(error["loc"][0] == "path" for error in error.errors()):
         return problem_response(JobNotFound(f"There is nothing at {request.url.path}: no id stands there."))
-    faults = [Fault(_place(*fault["loc"]), sentence(fault)) for fault in error.errors()]
-    return problem_response(InvalidRequest("The request is wrong in its parameters.", faults[:20]))
+    errors = [InputError(_place(*error["loc"]), sentence(error)) for error in error.errors()]
+    return problem_response(InvalidRequest("The request is wrong in its parameters.", errors[:20]))
 
 
 def _place(kind: str, *path: str | int) -> str:

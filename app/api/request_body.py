@@ -7,9 +7,9 @@ from anyio import from_thread
 from fastapi import Request
 
 from app.api.service import Service, ServiceDep
-from app.errors import Fault, InvalidRequest, UnsupportedMediaType
-from app.jobs.store import Draft, Posted
-from app.submission.json_document import Texts, over_limit, read_head, read_submission
+from app.errors import InputError, InvalidRequest, UnsupportedMediaType
+from app.jobs.store import Draft, PostedText
+from app.submission.json_document import over_limit, read_head, read_submission
 from app.submission.ndjson_stream import gunzip, read_texts
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
@@ -26,7 +26,7 @@ class Body:
 
     def read(
         self, key: str | None, models: dict[str, int | None], service: Service
-    ) -> tuple[Draft, Texts | Iterator[Posted]]:
+    ) -> tuple[Draft, Iterable[PostedText]]:
         """The draft and its texts; those of a stream are checked as they are taken.
 
         Raises: InvalidRequest, LimitExceeded.
@@ -49,10 +49,11 @@ async def submitted_body(request: Request, service: ServiceDep) -> Body:
             headers={"Accept-Post": f"{JSON}, {NDJSON}"},
         )
     if request.query_params:
-        faults = [
-            Fault(f"?{name}", "stands in the body, where the body is JSON") for name in request.query_params
+        errors = [
+            InputError(f"?{name}", "stands in the body, where the body is JSON")
+            for name in request.query_params
         ]
-        raise InvalidRequest("A JSON submission has no parameters in its address.", faults)
+        raise InvalidRequest("A JSON submission takes no query parameters.", errors)
     if encoding not in UNPACKED:
         raise UnsupportedMediaType("A JSON body must come without a Content-Encoding.")
     return Body(await _whole(request, service.settings.body_limit_bytes), (), {})

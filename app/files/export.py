@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.errors import FileNotFound
 from app.files.provenance import provenance
 from app.schemas import JobOut
-from app.tables import Job, Text, TextProfile, layer_profile
+from app.tables import Job, StoredProfile, Text, layer_profile
 from layerscope import values
 from layerscope.names import (
     COMPONENTS,
@@ -121,7 +121,7 @@ def texts_ndjson(session: Session, job: Job) -> Iterator[str]:
     yield from _text_pieces(session, job, _ndjson_of_measured, _ndjson_of_failed)
 
 
-class MeasuredText(NamedTuple):
+class TextRow(NamedTuple):
     ordinal: int
     domain: str
     tokens: int
@@ -138,8 +138,8 @@ Columns = tuple[str, ...]
 def _text_pieces(
     session: Session,
     job: Job,
-    succeeded: Callable[[MeasuredText, Keys, list[list[float]], Columns], str],
-    failed: Callable[[MeasuredText, Columns], str],
+    succeeded: Callable[[TextRow, Keys, list[list[float]], Columns], str],
+    failed: Callable[[TextRow, Columns], str],
 ) -> Iterator[str]:
     """One piece for each text: all its rows."""
     components, columns = job.options["components"], texts_columns(job)
@@ -153,8 +153,8 @@ def _text_pieces(
         yield succeeded(text, keys, values.rows(measured, text.analysis, job.analyses).tolist(), columns)
 
 
-def text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
-    profile = TextProfile
+def text_rows(session: Session, job: Job) -> Iterator[TextRow]:
+    profile = StoredProfile
     measured = (profile.tokens, profile.truncated, profile.error, profile.values, profile.analysis)
     statement = (
         select(profile.ordinal, Text.domain, *measured)
@@ -164,10 +164,10 @@ def text_rows(session: Session, job: Job) -> Iterator[MeasuredText]:
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
     for row in session.execute(statement):
-        yield MeasuredText(*row)
+        yield TextRow(*row)
 
 
-def _csv_of_measured(text: MeasuredText, keys: Keys, rows: list[list[float]], columns: Columns) -> str:
+def _csv_of_measured(text: TextRow, keys: Keys, rows: list[list[float]], columns: Columns) -> str:
     # By hand, since there are millions of these rows: all but the domain are numbers and known words.
     start = f"{text.ordinal},{safe_cell(text.domain)},{text.tokens},{_truth(text.truncated)},,"
     return "".join(
@@ -178,12 +178,12 @@ def _csv_of_measured(text: MeasuredText, keys: Keys, rows: list[list[float]], co
     )
 
 
-def _csv_of_failed(text: MeasuredText, columns: Columns) -> str:
+def _csv_of_failed(text: TextRow, columns: Columns) -> str:
     empty = [None] * (len(columns) - 5)
     return csv_line([text.ordinal, text.domain, None, None, text.error, *empty])
 
 
-def _ndjson_of_measured(text: MeasuredText, keys: Keys, rows: list[list[float]], columns: Columns) -> str:
+def _ndjson_of_measured(text: TextRow, keys: Keys, rows: list[list[float]], columns: Columns) -> str:
     numbers = ",".join(f'"{metric}":%r' for metric in columns[-len(rows[0]) :])
     start = (
         f'{{"ordinal":{text.ordinal},"domain":"{text.domain}","tokens":{text.tokens},'
@@ -197,7 +197,7 @@ def _ndjson_of_measured(text: MeasuredText, keys: Keys, rows: list[list[float]],
     )
 
 
-def _ndjson_of_failed(text: MeasuredText, columns: Columns) -> str:
+def _ndjson_of_failed(text: TextRow, columns: Columns) -> str:
     row: dict[str, Cell] = dict.fromkeys(columns)
     row |= {"ordinal": text.ordinal, "domain": text.domain, "error": text.error}
     return json_object(row) + "\n"

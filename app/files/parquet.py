@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
 from app.files.comparison import comparison_rows
-from app.files.export import MeasuredText, layer_rows, results_columns, text_rows, texts_columns
+from app.files.export import TextRow, layer_rows, results_columns, text_rows, texts_columns
 from app.files.provenance import provenance
 from app.tables import Job
 from layerscope import values
@@ -22,7 +22,7 @@ from layerscope.names import COMPARISON_COLUMNS, COMPARISON_COUNTS, COMPARISON_K
 Row = TypeVar("Row")
 
 ROWS_AT_A_TIME = 10_000
-TEXTS_AT_A_TIME = 200
+TEXTS_PER_BATCH = 200
 
 _KINDS = {
     **dict.fromkeys((*COMPARISON_KEY, "domain", "error"), pa.string()),
@@ -42,7 +42,7 @@ def comparison_parquet(session: Session, job: Job) -> Iterator[bytes]:
 
 
 def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    parts = _parts(text_rows(session, job), TEXTS_AT_A_TIME)
+    parts = _parts(text_rows(session, job), TEXTS_PER_BATCH)
     return _parquet(job, texts_columns(job), (_texts_batch(texts, job) for texts in parts))
 
 
@@ -91,7 +91,7 @@ def _batches(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Itera
         yield pa.RecordBatch.from_pylist(part, schema)
 
 
-def _texts_batch(texts: Iterable[MeasuredText], job: Job) -> pa.RecordBatch:
+def _texts_batch(texts: Iterable[TextRow], job: Job) -> pa.RecordBatch:
     """A text's rows one behind the other; of a failed text one, with its error."""
     schema = _schema(texts_columns(job))
     of_each = [
@@ -101,12 +101,12 @@ def _texts_batch(texts: Iterable[MeasuredText], job: Job) -> pa.RecordBatch:
     return pa.concat_batches(of_each)
 
 
-def _failed(text: MeasuredText, schema: pa.Schema) -> pa.RecordBatch:
+def _failed(text: TextRow, schema: pa.Schema) -> pa.RecordBatch:
     row = {"ordinal": text.ordinal, "domain": text.domain, "error": text.error}
     return pa.RecordBatch.from_pylist([row], schema)
 
 
-def _succeeded(text: MeasuredText, stored: bytes, job: Job, schema: pa.Schema) -> pa.RecordBatch:
+def _succeeded(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.RecordBatch:
     components = tuple(job.options["components"])
     measured = values.decode(stored, len(components))
     rows = values.rows(measured, text.analysis, job.analyses)

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, String, cast, func, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
+from app.coordination import AdvisoryLock, now, try_lock_job
 from app.db import set_for_transaction
-from app.jobs import store
 from app.jobs.shards import DUE, WANTED
 from app.tables import Job
+from layerscope.names import Outcome
 
-CLOSING_LOCK = 0x434C
-CLOSING_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
-PUT_DOWN_LIMIT = "2s"
+FINALIZATION_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
+ABANDON_LIMIT = "2s"
 
 
 def problem(code: str, title: str, detail: str, status: int = 500) -> dict[str, Any]:
@@ -31,39 +31,38 @@ def reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
-def doom(session: Session, which: ColumnElement[bool], why: dict[str, Any]) -> None:
+def mark_failed(session: Session, which: ColumnElement[bool], why: dict[str, Any]) -> None:
     """Let jobs fail: no worker goes on with them, and they wait to be closed with what was measured."""
     session.execute(update(Job).where(which, WANTED).values(error=why))
 
 
-def next_to_close(session: Session, model: str) -> Job | None:
+def next_to_finalize(session: Session, model: str) -> Job | None:
     """A job of the model whose end is due, given to nobody else until the caller's transaction ends."""
-    set_for_transaction(session, "idle_in_transaction_session_timeout", CLOSING_LIMIT)
-    return next(_jobs_to_close(session, model), None)
+    set_for_transaction(session, "idle_in_transaction_session_timeout", FINALIZATION_LIMIT)
+    return next(_jobs_to_finalize(session, model), None)
 
 
-def _jobs_to_close(session: Session, model: str) -> Iterator[Job]:
+def _jobs_to_finalize(session: Session, model: str) -> Iterator[Job]:
     due = select(Job.id).where(Job.model == model, DUE).order_by(Job.id)
     for job_id in session.scalars(due).all():
-        place = func.hashtext(cast(job_id, String))
-        if session.scalar(select(func.pg_try_advisory_xact_lock(CLOSING_LOCK, place))):
+        if try_lock_job(session, AdvisoryLock.FINALIZATION, job_id):
             yield from session.scalars(select(Job).where(Job.id == job_id, DUE))  # it may be closed by now
 
 
 def begin(session: Session, job_id: UUID) -> int:
     """Count one more attempt to close a job; how many there are now."""
-    counted = update(Job).where(Job.id == job_id).values(closings=Job.closings + 1)
-    return session.scalar(counted.returning(Job.closings)) or 0
+    counted = update(Job).where(Job.id == job_id).values(finalization_attempts=Job.finalization_attempts + 1)
+    return session.scalar(counted.returning(Job.finalization_attempts)) or 0
 
 
-def put_down(session: Session, job_id: UUID) -> None:
+def abandon(session: Session, job_id: UUID) -> None:
     """Count an attempt that was not carried to its end as if it had not begun.
 
     Raises: OperationalError where statistics are being written for long, which holds the row.
     """
-    set_for_transaction(session, "lock_timeout", PUT_DOWN_LIMIT)
-    counted = update(Job).where(Job.id == job_id, Job.closings > 0)
-    session.execute(counted.values(closings=Job.closings - 1))
+    set_for_transaction(session, "lock_timeout", ABANDON_LIMIT)
+    counted = update(Job).where(Job.id == job_id, Job.finalization_attempts > 0)
+    session.execute(counted.values(finalization_attempts=Job.finalization_attempts - 1))
 
 
 def lock(session: Session, job: Job) -> bool:
@@ -74,9 +73,8 @@ def lock(session: Session, job: Job) -> bool:
 
 def finish(session: Session, job: Job) -> None:
     """Write the outcome of a locked job."""
-    finished_at = store.now(session)
+    job.finished_at = now(session)
     if job.cancel_requested_at is not None:
-        job.outcome = "cancelled"
+        job.outcome = Outcome.CANCELLED
     else:
-        job.outcome = "failed" if job.error else "succeeded"
-    job.finished_at = finished_at
+        job.outcome = Outcome.FAILED if job.error else Outcome.SUCCEEDED

@@ -10,14 +10,13 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import AdvisoryLock, try_lock
 from app.jobs import shards
 from app.jobs.periodic import Periodic
 
 DRAIN = "worker.tasks.drain"
-SWEEP_LOCK = 0x53574550
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def queue_of(redis: Redis, model: str) -> Queue:
     return Queue(f"profile-{model}", connection=redis, serializer=JSONSerializer, default_timeout=-1)
 
 
-def ring(redis: Redis, model: str) -> bool:
+def notify(redis: Redis, model: str) -> bool:
     """Say that there is work for a model; False where Redis is away.
 
     A message that still waits says the same: whoever takes it will look after our commit.
@@ -42,7 +41,7 @@ def ring(redis: Redis, model: str) -> bool:
         if queue.is_empty():
             queue.enqueue(DRAIN, model, result_ttl=0, failure_ttl=60)
     except RedisError as error:
-        log.warning("could not ring for %s, the sweep will: %s", model, error)
+        log.warning("could not notify for %s, the sweep will: %s", model, error)
         return False
     return True
 
@@ -58,11 +57,11 @@ def workers_alive(redis: Redis, model: str) -> int:
 def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
     """Ring for every model with work that nobody is at; the models, or none where another process sweeps."""
     with sessions.begin() as session:
-        if not session.scalar(select(func.pg_try_advisory_xact_lock(SWEEP_LOCK))):
+        if not try_lock(session, AdvisoryLock.SWEEP):
             return []
         models = list(shards.models_with_work(session))
     for model in models:  # outside the transaction: Redis may take its time
-        ring(redis, model)
+        notify(redis, model)
     return models
 
 

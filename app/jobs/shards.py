@@ -15,7 +15,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.tables import CLOCK, Job, Shard, ShardDomain, Text, TextProfile
+from app.coordination import CLOCK
+from app.tables import Job, Shard, ShardDomain, StoredProfile, Text
 
 PAIR_FOLLOWS = b"\xff" * 8  # in the fingerprint, where else the length of a domain's name stands
 
@@ -98,7 +99,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TextResult:
     """What a worker has to say of one text: `values` and `analysis` as in the table, or an `error`."""
 
     ordinal: int
@@ -228,7 +229,7 @@ def release(session: Session, claim: Claim) -> None:
     )
 
 
-def commit(session: Session, claim: Claim, measured: Sequence[Measured]) -> None:
+def commit(session: Session, claim: Claim, measured: Sequence[TextResult]) -> None:
     """Close a shard with its rows, all or nothing; a second time is harmless.
 
     A share of the job's row is held meanwhile, so that nothing is added to a job whose end was asked for.
@@ -248,17 +249,17 @@ def commit(session: Session, claim: Claim, measured: Sequence[Measured]) -> None
         if session.scalar(select(Shard.done_at).where(_mine(claim))) is None:
             raise Fenced
         return  # an earlier commit of ours whose answer was lost
-    session.execute(insert(TextProfile), [_row(claim, text) for text in measured])
+    session.execute(insert(StoredProfile), [_row(claim, text) for text in measured])
     _count(session, claim, measured)
 
 
-def _row(claim: Claim, text: Measured) -> dict[str, Any]:
+def _row(claim: Claim, text: TextResult) -> dict[str, Any]:
     row = asdict(text)
     del row["domain"]
     return {"job_id": claim.job_id, **row}
 
 
-def _count(session: Session, claim: Claim, measured: Sequence[Measured]) -> None:
+def _count(session: Session, claim: Claim, measured: Sequence[TextResult]) -> None:
     for domain in {text.domain for text in measured}:
         texts = [text for text in measured if text.domain == domain]
         done = [text for text in texts if text.error is None]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,15 +11,17 @@ from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from app.coordination import CLOCK, now
 from app.db import set_for_transaction
 from app.errors import IdempotencyKeyReused, InvalidRequest, JobFinished, JobNotFinished, JobNotFound
 from app.jobs.shards import ShardPlan, ShardSize
-from app.tables import CLOCK, Job, Shard, ShardDomain, Text
+from app.tables import Job, Shard, ShardDomain, Text
+from layerscope.names import STATUSES, TEXT_OUTCOMES, Outcome, Status
 
 # A text as it is posted: its domain, itself and, where it has one, its pair.
-Posted = tuple[str, str] | tuple[str, str, str]
+PostedText = tuple[str, str] | tuple[str, str, str]
 
-VISIBLE = Job.erase_requested_at.is_(None)
+VISIBLE = Job.deletion_requested_at.is_(None)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class DomainProgress:
     tokens: int
 
 
-def submit(session: Session, draft: Draft, texts: Iterable[Posted], size: ShardSize) -> tuple[Job, bool]:
+def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: ShardSize) -> tuple[Job, bool]:
     """Write a job with its texts and shards; the job, and whether it is new.
 
     The insert of the job's row waits for another that holds the same idempotency key, so of many
@@ -86,7 +87,7 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
     return session.scalar(statement)
 
 
-def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[Posted], plan: ShardPlan) -> Job:
+def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText], plan: ShardPlan) -> Job:
     key = draft.idempotency_key
     job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
     if job is None:  # deleted between our insert and our look
@@ -102,7 +103,7 @@ def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[Posted], p
     return job
 
 
-def _copy_texts(session: Session, job_id: UUID, texts: Iterable[Posted], plan: ShardPlan) -> None:
+def _copy_texts(session: Session, job_id: UUID, texts: Iterable[PostedText], plan: ShardPlan) -> None:
     connection = session.connection().connection.driver_connection
     assert connection is not None
     try:
@@ -155,7 +156,7 @@ def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:
 def get(session: Session, job_id: UUID, *, locked: bool = False) -> Job:
     """Raises: JobNotFound."""
     job = session.get(Job, job_id, with_for_update=locked)
-    if job is None or job.erase_requested_at is not None:
+    if job is None or job.deletion_requested_at is not None:
         raise JobNotFound(f"There is no job {job_id}.")
     return job
 
@@ -183,9 +184,9 @@ def page(
 
 
 def _has_status(status: str) -> ColumnElement[bool]:
-    if status == "queued":
+    if status == Status.QUEUED:
         return and_(Job.outcome.is_(None), Job.started_at.is_(None))
-    if status == "running":
+    if status == Status.RUNNING:
         return and_(Job.outcome.is_(None), Job.started_at.is_not(None))
     return Job.outcome == status
 
@@ -205,21 +206,16 @@ def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[Domai
     return domains
 
 
-def now(session: Session) -> datetime:
-    """The database's clock: the only one that leases and times go by."""
-    clock: datetime = session.execute(select(CLOCK)).scalar_one()
-    return clock
-
-
 def queued_by_model(session: Session) -> dict[str, int]:
-    statement = select(Job.model, func.count().label("jobs")).where(_has_status("queued")).group_by(Job.model)
+    statement = (
+        select(Job.model, func.count().label("jobs")).where(_has_status(Status.QUEUED)).group_by(Job.model)
+    )
     return {row.model: row.jobs for row in session.execute(statement)}
 
 
 def count_by_status(session: Session) -> dict[str, int]:
-    statuses = ("queued", "running", "succeeded", "failed", "cancelled")
-    counts = (func.count().filter(_has_status(status)) for status in statuses)
-    return dict(zip(statuses, session.execute(select(*counts).where(VISIBLE)).one(), strict=True))
+    counts = (func.count().filter(_has_status(status)) for status in STATUSES)
+    return dict(zip(STATUSES, session.execute(select(*counts).where(VISIBLE)).one(), strict=True))
 
 
 def count_texts_by_state(session: Session) -> dict[str, int]:
@@ -228,7 +224,7 @@ def count_texts_by_state(session: Session) -> dict[str, int]:
     waiting = ShardDomain.texts - ShardDomain.done - ShardDomain.failed
     sums = (func.sum(ShardDomain.done), func.sum(ShardDomain.failed), func.sum(waiting).filter(unfinished))
     row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id).where(VISIBLE)).one()
-    return {state: int(count or 0) for state, count in zip(("done", "failed", "waiting"), row, strict=True)}
+    return {state: int(count or 0) for state, count in zip(TEXT_OUTCOMES, row, strict=True)}
 
 
 def cancel(session: Session, job_id: UUID) -> Job:
@@ -241,12 +237,12 @@ def cancel(session: Session, job_id: UUID) -> Job:
         raise JobFinished(f"The job is finished ({job.outcome}): there is nothing to cancel.")
     job.cancel_requested_at = job.cancel_requested_at or now(session)
     if job.started_at is None:
-        job.outcome, job.finished_at = "cancelled", job.cancel_requested_at
+        job.outcome, job.finished_at = Outcome.CANCELLED, job.cancel_requested_at
     return job
 
 
 def delete_job(session: Session, job_id: UUID) -> None:
-    """Take a job away for all who ask for it, its workers too; `erasing.erase` takes away its rows.
+    """Hide a job from all requests and workers; `deletion.delete_rows` then deletes its rows.
 
     Raises: JobNotFound.
     """
@@ -260,9 +256,9 @@ def hide(session: Session, which: ColumnElement[bool]) -> int:
         update(Job)
         .where(which, VISIBLE)
         .values(
-            erase_requested_at=CLOCK,
+            deletion_requested_at=CLOCK,
             idempotency_key=None,
-            outcome=func.coalesce(Job.outcome, "cancelled"),
+            outcome=func.coalesce(Job.outcome, Outcome.CANCELLED),
             finished_at=func.coalesce(Job.finished_at, CLOCK),
         )
         .returning(Job.id)

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.coordination import now
 from app.jobs import store
 from app.jobs.store import DomainProgress
 from app.models import ModelConfig
 from app.schemas import DomainOut, JobError, JobOut, Links, ModelOut, Options, Progress
-from app.tables import Job, Model
+from app.tables import Job, LoadedModel
 
 # In bytes, so that a job's state stays under 4 KiB whatever a model's source or a worker's last words are.
 LONGEST_SOURCE = 160
@@ -26,8 +27,8 @@ Known = Mapping[str, dict[str, Any]]
 def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelConfig]) -> list[JobOut]:
     """The jobs in their order, by as many statements for a hundred as for one."""
     progress = store.progress(session, [job.id for job in found])
-    known, now = known_models(session, models), store.now(session)
-    return [_present(job, progress.get(job.id, []), known, now) for job in found]
+    known, at = known_models(session, models), now(session)
+    return [_present(job, progress.get(job.id, []), known, at) for job in found]
 
 
 def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -> JobOut:
@@ -36,7 +37,7 @@ def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -
 
 def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
     """What is known of each configured model: by the last worker that loaded it, else by the file."""
-    loaded = {model.name: model.measured_with for model in session.scalars(select(Model))}
+    loaded = {model.name: model.measured_with for model in session.scalars(select(LoadedModel))}
     return {name: _facts(loaded.get(name), config) for name, config in models.items()}
 
 

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from app.errors import FileNotFound
 from app.plots.drawing.canvas import Format as Format
 from app.plots.drawing.canvas import encode
-from app.plots.drawing.plot import Measured as Measured
+from app.plots.drawing.plot import JobContents as JobContents
 from app.plots.drawing.plot import Picture
 from app.plots.drawing.plot import Row as Row
 from app.plots.drawing.plot import Table as Table

@@ -21,7 +21,7 @@ WORDS = "Above 0: the domain named first has the larger mean; bar: 95 % confiden
 
 
 @dataclass(frozen=True)
-class Pair:
+class DomainPair:
     """The comparisons of two domains, by layer."""
 
     rows: Sequence[Row]
@@ -61,7 +61,7 @@ class Effect(Picture):
         figure.supylabel(f"Hedges' g of {self.metric} (standard deviations)", fontsize=11)
         add_legend(figure, grid[0].get_lines()[1:3], [f"q < {SIGNIFICANT}", f"q ≥ {SIGNIFICANT}"])
 
-    def _tests(self, pairs: Sequence[Pair]) -> str:
+    def _tests(self, pairs: Sequence[DomainPair]) -> str:
         count = sum(row["q_value"] is not None for pair in pairs for row in pair.rows)
         over = f"q: Benjamini and Hochberg over all {count} tests (layers × pairs)"
         return f"{over}; {SCOPE_WORDS[self.scope]}"
@@ -76,18 +76,18 @@ EFFECT = Effect(
 )
 
 
-def _pairs(rows: Sequence[Row]) -> list[Pair]:
+def _pairs(rows: Sequence[Row]) -> list[DomainPair]:
     found: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         found.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
-    return [Pair(of_pair) for of_pair in found.values()]
+    return [DomainPair(of_pair) for of_pair in found.values()]
 
 
-def _most_differing(pairs: Sequence[Pair]) -> list[Pair]:
+def _most_differing(pairs: Sequence[DomainPair]) -> list[DomainPair]:
     return sorted(pairs, key=lambda pair: (-pair.differing, -pair.mean_effect))[:MOST_PAIRS]
 
 
-def _left_out(pairs: Sequence[Pair], shown: Sequence[Pair]) -> list[str]:
+def _left_out(pairs: Sequence[DomainPair], shown: Sequence[DomainPair]) -> list[str]:
     if len(shown) == len(pairs):
         return []
     others = [pair for pair in pairs if pair not in shown]
@@ -106,7 +106,7 @@ def _reach(rows: Sequence[Row]) -> tuple[float, list[str]]:
     return reach, ["Intervals that reach beyond the axis are cut"] if max(ends, default=0.0) > reach else []
 
 
-def _draw_pair(axes: Axes, pair: Pair) -> None:
+def _draw_pair(axes: Axes, pair: DomainPair) -> None:
     axes.axhline(0, color=QUIET, linewidth=0.8)
     for significant in (True, False):
         rows = [row for row in pair.rows if _is_significant(row) == significant]

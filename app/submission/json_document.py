@@ -8,17 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from app.errors import Fault, InvalidRequest, LimitExceeded
-from app.jobs.store import Draft
+from app.errors import InputError, InvalidRequest, LimitExceeded
+from app.jobs.store import Draft, PostedText
 from app.schemas import Input, JobRequest, Options
 from app.settings import Settings
-from app.submission.strict_json import Faults, parse, pointer_to
+from app.submission.strict_json import InputErrors, parse, pointer_to
 from layerscope.names import DEFAULT_DOMAIN
 
 DOMAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 BAD_DOMAIN = "a domain's name is at most 64 of A-Z a-z 0-9 . _ -"
-
-Texts = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -30,25 +28,25 @@ class Domain:
 
 def read_submission(
     body: bytes, key: str | None, models: Mapping[str, int | None], settings: Settings
-) -> tuple[Draft, Texts]:
+) -> tuple[Draft, list[PostedText]]:
     """The draft and its (domain, text) pairs in the order received; `models` holds each one's most tokens.
 
     Raises: InvalidRequest, LimitExceeded.
     """
-    value, faults = parse(body, settings.json_depth_limit), Faults()
+    value, errors = parse(body, settings.json_depth_limit), InputErrors()
     if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.", [Fault("", "must be an object")])
-    request = _read_request(value, faults)
-    domains = list(_domains(value["texts"], faults)) if "texts" in value else []
+        raise InvalidRequest("The body must be a JSON object.", [InputError("", "must be an object")])
+    request = _read_request(value, errors)
+    domains = list(_domains(value["texts"], errors)) if "texts" in value else []
     _check_limits(domains, settings)
     for domain in domains:
-        _check_texts(domain, settings.text_limit_bytes, faults)
-    model = _choose_model(request, models, faults) if request else None
+        _check_texts(domain, settings.text_limit_bytes, errors)
+    model = _choose_model(request, models, errors) if request else None
     if request and request.options.analyses and "block" not in request.options.components:
-        faults.add("need the component `block`", "options", "analyses")
+        errors.add("need the component `block`", "options", "analyses")
     if request and request.options.paired:
-        _check_pairs(domains, faults)
-    faults.check()
+        _check_pairs(domains, errors)
+    errors.check()
     assert request is not None
     assert model is not None
     draft = Draft(model, request.name, request.options.model_dump(), key)
@@ -60,68 +58,70 @@ def read_head(query: Mapping[str, str], key: str | None, models: Mapping[str, in
 
     Raises: InvalidRequest.
     """
-    faults = Faults("?")
+    errors = InputErrors("?")
     for name in query.keys() - {"model", "name"}:
-        faults.add("unknown; known are model, name", name)
+        errors.add("unknown; known are model, name", name)
     request = _read_request(
-        {"texts": [], **{k: v for k, v in query.items() if k in ("model", "name")}}, faults
+        {"texts": [], **{k: v for k, v in query.items() if k in ("model", "name")}}, errors
     )
-    model = _choose_model(request, models, faults) if request else None
-    faults.check()
+    model = _choose_model(request, models, errors) if request else None
+    errors.check()
     assert request is not None
     assert model is not None
     return Draft(model, request.name, request.options.model_dump(), key)
 
 
-def _read_request(value: dict[str, Any], faults: Faults) -> JobRequest | None:
-    value = _without_unknown(value, JobRequest, faults)
+def _read_request(value: dict[str, Any], errors: InputErrors) -> JobRequest | None:
+    value = _without_unknown(value, JobRequest, errors)
     if isinstance(value.get("options"), dict):
-        value["options"] = _without_unknown(value["options"], Options, faults, "options")
+        value["options"] = _without_unknown(value["options"], Options, errors, "options")
     try:
         return JobRequest.model_validate(value)
-    except ValidationError as error:
-        for fault in error.errors(include_url=False, include_context=False, include_input=False):
-            faults.add(sentence(fault), *fault["loc"])
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False, include_context=False, include_input=False):
+            errors.add(sentence(error), *error["loc"])
         return None
 
 
-def _without_unknown(value: dict[str, Any], model: type[Input], faults: Faults, *path: str) -> dict[str, Any]:
+def _without_unknown(
+    value: dict[str, Any], model: type[Input], errors: InputErrors, *path: str
+) -> dict[str, Any]:
     """Taken out by hand, since pydantic would make a long story of each of a million."""
     for name in value:
         if name not in model.model_fields:
-            faults.add(f"unknown; known are {', '.join(model.model_fields)}", *path, name)
+            errors.add(f"unknown; known are {', '.join(model.model_fields)}", *path, name)
     return {name: member for name, member in value.items() if name in model.model_fields}
 
 
-def sentence(fault: ErrorDetails) -> str:
+def sentence(error: ErrorDetails) -> str:
     """What pydantic says, without its marks and Python's words."""
     return (
-        "must be an object" if fault["type"] == "model_type" else fault["msg"].removeprefix("Value error, ")
+        "must be an object" if error["type"] == "model_type" else error["msg"].removeprefix("Value error, ")
     )
 
 
-def _domains(texts: Any, faults: Faults) -> Iterator[Domain]:
+def _domains(texts: Any, errors: InputErrors) -> Iterator[Domain]:
     if isinstance(texts, list):
         yield Domain(DEFAULT_DOMAIN, ("texts",), texts)
     elif isinstance(texts, dict):
         if not texts:
-            faults.add("holds no text", "texts")
+            errors.add("holds no text", "texts")
         for name, members in texts.items():
             if isinstance(members, list):
                 yield Domain(name, ("texts", name), members)
             else:
-                faults.add("must be a list of texts", "texts", name)
+                errors.add("must be a list of texts", "texts", name)
     else:
-        faults.add("must be an object of lists by domain, or a list", "texts")
+        errors.add("must be an object of lists by domain, or a list", "texts")
 
 
-def _check_pairs(domains: list[Domain], faults: Faults) -> None:
+def _check_pairs(domains: list[Domain], errors: InputErrors) -> None:
     if len(domains) == 1:
-        faults.add("needs two domains or more", "options", "paired")
+        errors.add("needs two domains or more", "options", "paired")
     for domain in domains[1:]:
         if len(domain.texts) != len(domains[0].texts):
             sizes = [f"{one.name} has {len(one.texts)}" for one in (domains[0], domain)]
-            faults.add(f"needs domains of equally many texts: {', '.join(sizes)}", "options", "paired")
+            errors.add(f"needs domains of equally many texts: {', '.join(sizes)}", "options", "paired")
             return
 
 
@@ -136,18 +136,18 @@ def _check_limits(domains: list[Domain], settings: Settings) -> None:
 
 def over_limit(what: str, limit: str, setting: str, *path: str | int) -> LimitExceeded:
     detail = f"{what} is over the limit of {limit} (LAYERSCOPE_{setting.upper()})."
-    return LimitExceeded(detail, [Fault(pointer_to(*path), f"over {limit}")] if path else [])
+    return LimitExceeded(detail, [InputError(pointer_to(*path), f"over {limit}")] if path else [])
 
 
-def _check_texts(domain: Domain, limit_bytes: int, faults: Faults) -> None:
+def _check_texts(domain: Domain, limit_bytes: int, errors: InputErrors) -> None:
     if not DOMAIN.fullmatch(domain.name):
-        faults.add(BAD_DOMAIN, *domain.path)
+        errors.add(BAD_DOMAIN, *domain.path)
     if not domain.texts:
-        faults.add("holds no text", *domain.path)
+        errors.add("holds no text", *domain.path)
     for index, text in enumerate(domain.texts):
         wrong = wrong_with(text)
         if wrong is not None:
-            faults.add(wrong, *domain.path, index)
+            errors.add(wrong, *domain.path, index)
         elif len(text) * 4 > limit_bytes and len(text.encode()) > limit_bytes:
             limit = f"{limit_bytes} bytes of UTF-8"
             raise over_limit("A text", limit, "text_limit_bytes", *domain.path, index)
@@ -167,21 +167,21 @@ def wrong_with(text: Any) -> str | None:
     return None
 
 
-def _choose_model(request: JobRequest, models: Mapping[str, int | None], faults: Faults) -> str | None:
+def _choose_model(request: JobRequest, models: Mapping[str, int | None], errors: InputErrors) -> str | None:
     names = ", ".join(models)
     name = next(iter(models)) if request.model is None and len(models) == 1 else request.model
     if name is None:
-        faults.add(f"must be named, as there is more than one: {names}", "model")
+        errors.add(f"must be named, as there is more than one: {names}", "model")
     elif name not in models:
-        faults.add(f"is not configured; there are: {names}", "model")
+        errors.add(f"is not configured; there are: {names}", "model")
     else:
-        _check_tokens(request.options, models[name] or 2**31, faults)
+        _check_tokens(request.options, models[name] or 2**31, errors)
     return name
 
 
-def _check_tokens(options: Options, most: int, faults: Faults) -> None:
+def _check_tokens(options: Options, most: int, errors: InputErrors) -> None:
     limit = options.max_tokens or most
     if limit > most:
-        faults.add(f"the model reads at most {most} tokens", "options", "max_tokens")
+        errors.add(f"the model reads at most {most} tokens", "options", "max_tokens")
     if (options.window or 0) > min(limit, most):
-        faults.add(f"at most {min(limit, most)} tokens of a text count", "options", "window")
+        errors.add(f"at most {min(limit, most)} tokens of a text count", "options", "window")

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.errors import InvalidRequest
-from app.jobs.store import Posted
+from app.jobs.store import PostedText
 from app.settings import MIB, Settings
 from app.submission.json_document import BAD_DOMAIN, DOMAIN, over_limit, wrong_with
-from app.submission.strict_json import REPORTED_FAULTS, Faults, parse
+from app.submission.strict_json import REPORTED_ERRORS, InputErrors, parse
 from layerscope.names import DEFAULT_DOMAIN
 
 PIECE_BYTES = MIB  # unpacked at a time
@@ -47,19 +47,19 @@ def _unpack(member: Any, chunk: bytes) -> bytes:
     return piece
 
 
-def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[Posted]:
+def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[PostedText]:
     """The texts of the lines, as they arrive.
 
-    After the first fault no more texts are given, but faults are looked for until enough are found.
+    After the first error no more texts are given, but errors are looked for until enough are found.
 
-    Raises: InvalidRequest, at the end or after the first faults; LimitExceeded.
+    Raises: InvalidRequest, at the end or after the first errors; LimitExceeded.
     """
-    faults, domains, texts = Faults(), set[str](), 0
+    errors, domains, texts = InputErrors(), set[str](), 0
     for number, line in _lines(chunks, settings):
-        posted = _read_line(number, line, settings, faults)
-        if faults.count >= REPORTED_FAULTS:
+        posted = _read_line(number, line, settings, errors)
+        if errors.count >= REPORTED_ERRORS:
             break
-        if posted is None or faults.count:
+        if posted is None or errors.count:
             continue
         texts += 1
         if texts > settings.texts_per_job_limit:
@@ -70,7 +70,7 @@ def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[Posted]:
                 "The number of domains", f"{settings.domains_per_job_limit}", "domains_per_job_limit"
             )
         yield posted
-    faults.check()
+    errors.check()
     if not texts:
         raise InvalidRequest("The body holds no text.")
 
@@ -94,19 +94,19 @@ def _lines(chunks: Iterable[bytes], settings: Settings) -> Iterator[tuple[int, b
         yield number + 1, rest
 
 
-def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> Posted | None:
-    value = _read_object(number, line, settings, faults)
+def _read_line(number: int, line: bytes, settings: Settings, errors: InputErrors) -> PostedText | None:
+    value = _read_object(number, line, settings, errors)
     if value is None:
         return None
     domain: Any = value.get("domain", DEFAULT_DOMAIN)
     text: Any = value.get("text")
     if not isinstance(domain, str):
-        faults.add(f"line {number}: must be a string", number, "domain")
+        errors.add(f"line {number}: must be a string", number, "domain")
     elif not DOMAIN.fullmatch(domain):
-        faults.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
+        errors.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
     wrong = wrong_with(text)
     if wrong is not None:
-        faults.add(f"line {number}: {wrong}", number, "text")
+        errors.add(f"line {number}: {wrong}", number, "text")
     elif len(text.encode()) > settings.text_limit_bytes:
         limit = f"{settings.text_limit_bytes} bytes of UTF-8"
         raise over_limit(f"The text in line {number}", limit, "text_limit_bytes", number, "text")
@@ -115,22 +115,22 @@ def _read_line(number: int, line: bytes, settings: Settings, faults: Faults) -> 
     pair: Any = value["pair"]
     wrong = _wrong_with_pair(pair)
     if wrong is not None:
-        faults.add(f"line {number}: {wrong}", number, "pair")
+        errors.add(f"line {number}: {wrong}", number, "pair")
     return domain, text, pair
 
 
-def _read_object(number: int, line: bytes, settings: Settings, faults: Faults) -> dict[str, Any] | None:
+def _read_object(number: int, line: bytes, settings: Settings, errors: InputErrors) -> dict[str, Any] | None:
     try:
         value = parse(line, settings.json_depth_limit)
     except InvalidRequest as error:
         reason = error.errors[0].detail if error.errors else error.detail
-        faults.add(f"line {number}: {error.detail} {reason}", number)
+        errors.add(f"line {number}: {error.detail} {reason}", number)
         return None
     if not isinstance(value, dict):
-        faults.add(f"line {number}: must be an object", number)
+        errors.add(f"line {number}: must be an object", number)
         return None
     for name in value.keys() - set(FIELDS):
-        faults.add(f"line {number}: unknown; known are {', '.join(FIELDS)}", number, name)
+        errors.add(f"line {number}: unknown; known are {', '.join(FIELDS)}", number, name)
     return value
 
 

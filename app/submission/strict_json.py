@@ -4,25 +4,27 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from app.errors import Fault, InvalidRequest
+from app.errors import InputError, InvalidRequest
 
-REPORTED_FAULTS = 20
+REPORTED_ERRORS = 20
 LONGEST_MEMBER = 80
 LONGEST_NUMBER = 80
 
 
-class Faults:
+class InputErrors:
     """What is wrong with an input: the first places, and how many there are."""
 
     def __init__(self, root: str = "") -> None:
         self._root = root
-        self._first: list[Fault] = []
+        self._first: list[InputError] = []
         self.count = 0
 
     def add(self, detail: str, *path: str | int) -> None:
         self.count += 1
-        if len(self._first) < REPORTED_FAULTS:
-            self._first.append(Fault(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail))
+        if len(self._first) < REPORTED_ERRORS:
+            self._first.append(
+                InputError(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail)
+            )
 
     def check(self) -> None:
         """Raises: InvalidRequest if there is any."""
@@ -30,7 +32,7 @@ class Faults:
             return
         places = "a place" if self.count == 1 else f"{self.count} places"
         more = self.count - len(self._first)
-        rest = f"; the first {REPORTED_FAULTS} are listed, {more} more are not" if more else ""
+        rest = f"; the first {REPORTED_ERRORS} are listed, {more} more are not" if more else ""
         raise InvalidRequest(f"The request is wrong in {places}{rest}.", self._first)
 
 
@@ -49,13 +51,13 @@ def parse(body: bytes, depth_limit: int) -> Any:
     except RecursionError as error:
         raise _too_deep((), depth_limit) from error
     except ValueError as error:
-        raise InvalidRequest("The body is not JSON in UTF-8.", [Fault("", f"{error}")]) from error
+        raise InvalidRequest("The body is not JSON in UTF-8.", [InputError("", f"{error}")]) from error
     for path, container in _containers(value):
         if len(path) >= depth_limit:
             raise _too_deep(path, depth_limit)
         if isinstance(container, _Repeating):
-            fault = Fault(pointer_to(*path, container.name), "stands more than once in its object")
-            raise InvalidRequest("A name is repeated.", [fault])
+            repeated = InputError(pointer_to(*path, container.name), "stands more than once in its object")
+            raise InvalidRequest("A name is repeated.", [repeated])
     return value
 
 
@@ -97,8 +99,8 @@ def _integer(digits: str) -> int:
 
 
 def _too_deep(path: tuple[str | int, ...], limit: int) -> InvalidRequest:
-    fault = Fault(pointer_to(*path), f"at most {limit} levels are read")
-    return InvalidRequest("The body nests too deep.", [fault])
+    error = InputError(pointer_to(*path), f"at most {limit} levels are read")
+    return InvalidRequest("The body nests too deep.", [error])
 
 
 def _containers(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

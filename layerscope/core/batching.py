@@ -1,4 +1,4 @@
-"""From texts to rows of tokens: tokenise, cut the stream into windows, pack windows under a budget."""
+"""From texts to rows of tokens: tokenise, cut the stream into buffers, pack buffers under a budget."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from heapq import heapreplace
 from typing import Any
 
 # A window is what is held at a time, whatever the number of texts: enough to fill rows well, and no more.
-WINDOW_TEXTS = 256
-WINDOW_ROWS = 4  # token budgets a window
+BUFFER_TEXTS = 256
+BUFFER_BATCHES = 4  # token budgets a window
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def _failed(ordinal: int, tokens: int, error: str) -> Encoded:
     return Encoded(ordinal, (), tokens, False, error)
 
 
-def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
-    """Cuts the stream where WINDOW_ROWS · budget tokens or WINDOW_TEXTS texts are reached.
+def buffers(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
+    """Cuts the stream where BUFFER_BATCHES · budget tokens or BUFFER_TEXTS texts are reached.
 
     Reads no text beyond the window it returns. Where it cuts depends on the texts alone, never on timing, so
     the same texts always share the same rows.
@@ -85,7 +85,7 @@ def windows(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
     for text in texts:
         window.append(text)
         tokens += len(text.ids)
-        if tokens >= WINDOW_ROWS * budget or len(window) >= WINDOW_TEXTS:
+        if tokens >= BUFFER_BATCHES * budget or len(window) >= BUFFER_TEXTS:
             yield window
             window, tokens = [], 0
     if window:
@@ -103,14 +103,14 @@ def pack(window: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
     alone = [[text] for text in texts if len(text.ids) >= budget]
     together = texts[len(alone) :]
     count = -(-_tokens(together) // budget)
-    rows = _spread(together, count)
+    rows = _balance(together, count)
     while any(_tokens(row) > budget for row in rows):
         count += 1
-        rows = _spread(together, count)
+        rows = _balance(together, count)
     return alone + sorted(rows, key=_tokens, reverse=True)
 
 
-def _spread(texts: Sequence[Encoded], count: int) -> list[list[Encoded]]:
+def _balance(texts: Sequence[Encoded], count: int) -> list[list[Encoded]]:
     """Each text, the longest first, into the row that is the shortest so far (Graham 1969)."""
     rows: list[list[Encoded]] = [[] for _ in range(count)]
     shortest = [(0, i) for i in range(count)]

@@ -137,10 +137,10 @@ def finite_layers(sums: Tensor) -> Tensor:
         sums: (C, L, 7, T) float32; C components, L layers.
     Returns: (L,) bool.
     """
-    return row_finite(sums, [sums.shape[-1]])[0]
+    return batch_finite(sums, [sums.shape[-1]])[0]
 
 
-def row_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
+def batch_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
     """`finite_layers` of every text of a row.
 
     Args:
@@ -152,16 +152,16 @@ def row_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
 
 
 def text_metrics(sums: Tensor, units: int) -> Tensor:
-    """All metrics of one text in all scopes; see `row_metrics`.
+    """All metrics of one text in all scopes; see `batch_metrics`.
 
     Args:
         sums: (C, L, 7, T).
     Returns: (C, S, L, M) float64.
     """
-    return row_metrics(sums, [sums.shape[-1]], units)[0]
+    return batch_metrics(sums, [sums.shape[-1]], units)[0]
 
 
-def row_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
+def batch_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
     """All metrics of all texts of a row in all scopes; nothing waits for the device.
 
     Args:

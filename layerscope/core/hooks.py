@@ -48,19 +48,19 @@ class _Tap:
 
     def enter(self, _module: Any, args: tuple[Tensor, ...]) -> None:
         # In a model spread over several devices h may still be on the one before.
-        self.seen = {"h": _rows(args[0]).to(self.device)}
+        self.seen = {"h": _flat(args[0]).to(self.device)}
 
     def attended(self, _module: Any, _args: Any, output: tuple[Tensor, Any]) -> None:
-        added = _rows(output[0])
+        added = _flat(output[0])
         if "attention" in self.components:
             self.record(self.index, "attention", self.seen["h"], added)
         self.keep("a", added)
 
     def between(self, _module: Any, args: tuple[Tensor, ...]) -> None:
-        self.seen["middle"] = _rows(args[0])
+        self.seen["middle"] = _flat(args[0])
 
     def transformed(self, _module: Any, _args: Any, output: Tensor) -> None:
-        added = _rows(output)
+        added = _flat(output)
         if "mlp" in self.components:
             self.record(self.index, "mlp", self.seen.pop("middle"), added)
         self.keep("m", added)
@@ -73,7 +73,7 @@ class _Tap:
 
     def leave(self, _module: Any, _args: Any, output: Tensor) -> None:
         if "block" in self.components:
-            self.record_block(_rows(output))
+            self.record_block(_flat(output))
         self.seen = {}
 
     def record_block(self, after: Tensor) -> None:
@@ -85,6 +85,6 @@ class _Tap:
             self.record(self.index, "block", self.seen["h"], after, after=True)
 
 
-def _rows(activations: Tensor) -> Tensor:
+def _flat(activations: Tensor) -> Tensor:
     """(1, N, D) → (N, D)"""
     return activations.flatten(0, 1)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from layerscope.core.attention.kernels import KERNELS
 from layerscope.core.attention.packed import loop, packed
-from layerscope.core.batching import Encoded, encode, pack, windows
-from layerscope.core.contribution import SUMS, compiled_sums, row_finite, row_metrics, token_sums
+from layerscope.core.batching import Encoded, buffers, encode, pack
+from layerscope.core.contribution import SUMS, batch_finite, batch_metrics, compiled_sums, token_sums
 from layerscope.core.hooks import contributions
 from layerscope.core.loading.checkpoint import Model, blocks
 from layerscope.core.loading.process_setup import HEAP_BLOCK
@@ -82,8 +82,8 @@ def profile_texts(
         raise ValueError(f"token_budget must be at least 1, not {token_budget}")
     budget = token_budget or default_budget(model)
     chosen = tuple(name for name in COMPONENTS if name in components)
-    measure = partial(_row_numbers, model, chosen)
-    return in_rows(model, encoded, budget, measure, partial(_text_profile, model, chosen))
+    measure = partial(_batch_numbers, model, chosen)
+    return in_batches(model, encoded, budget, measure, partial(_text_profile, model, chosen))
 
 
 def encode_all(
@@ -130,7 +130,7 @@ class _Flight:
     numbers: Arrival | None  # (B, K) float64
 
 
-def in_rows(
+def in_batches(
     model: Model,
     texts: Iterable[Encoded],
     budget: int,
@@ -145,8 +145,8 @@ def in_rows(
     """
     done: dict[int, T] = {}
     following = 0
-    rows_ahead = 0 if model.device == "cpu" else _CUDA_AHEAD
-    for flight in ahead(_flights(model, texts, budget, measure), rows_ahead):
+    batches_ahead = 0 if model.device == "cpu" else _CUDA_AHEAD
+    for flight in ahead(_flights(model, texts, budget, measure), batches_ahead):
         numbers = [None] * len(flight.texts) if flight.numbers is None else flight.numbers.wait().numpy()
         for text, found in zip(flight.texts, numbers, strict=True):
             done[text.ordinal] = finish(text, found)
@@ -167,7 +167,7 @@ def ahead(flights: Iterable[_Flight], count: int) -> Iterator[_Flight]:
 
 
 def _flights(model: Model, texts: Iterable[Encoded], budget: int, measure: Measure) -> Iterator[_Flight]:
-    for window in windows(texts, budget):
+    for window in buffers(texts, budget):
         if failed := [text for text in window if text.error is not None]:
             yield _Flight(failed, None)
         for row in pack(window, budget):
@@ -177,7 +177,7 @@ def _flights(model: Model, texts: Iterable[Encoded], budget: int, measure: Measu
 def _launch(model: Model, row: Sequence[Encoded], measure: Measure) -> list[_Flight]:
     """A row; where memory runs out its halves, down to one text: only the one too long fails."""
     try:
-        return [_launch_row(row, measure)]
+        return [_launch_batch(row, measure)]
     except torch.OutOfMemoryError:
         if len(row) == 1:
             size = f"the text's {row[0].tokens} tokens do not fit in the memory of {model.device}"
@@ -188,16 +188,16 @@ def _launch(model: Model, row: Sequence[Encoded], measure: Measure) -> list[_Fli
 
 
 @torch.inference_mode()
-def _launch_row(row: Sequence[Encoded], measure: Measure) -> _Flight:
+def _launch_batch(row: Sequence[Encoded], measure: Measure) -> _Flight:
     return _Flight(row, download(measure(row)))
 
 
-def _row_numbers(model: Model, components: tuple[str, ...], row: Sequence[Encoded]) -> Tensor:
+def _batch_numbers(model: Model, components: tuple[str, ...], row: Sequence[Encoded]) -> Tensor:
     """(B, C · S · L · M + L) float64: a text's values, and whether a layer's are finite."""
     lengths = [text.tokens for text in row]
-    sums = _row_sums(model, row, components)
-    values = row_metrics(sums, lengths, model.hidden_size).flatten(1)
-    return torch.cat([values, row_finite(sums, lengths)], 1)
+    sums = _batch_sums(model, row, components)
+    values = batch_metrics(sums, lengths, model.hidden_size).flatten(1)
+    return torch.cat([values, batch_finite(sums, lengths)], 1)
 
 
 def _text_profile(
@@ -213,13 +213,13 @@ def _text_profile(
     return TextProfile(text.ordinal, text.tokens, text.truncated, error, np.full(shape, np.nan))
 
 
-def _row_sums(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:
+def _batch_sums(model: Model, row: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:
     """One forward pass over a packed row; everything stays on the device.
 
     Returns: (C, L, 7, N) float32, `token_sums` of the row's N tokens.
     """
     lengths = tuple(text.tokens for text in row)
-    ids, positions = row_inputs(model, row)
+    ids, positions = batch_inputs(model, row)
     sums = torch.empty(len(components), model.layers, SUMS, ids.shape[1], device=model.device)
     reduce = compiled_sums() if model.reduction == "compiled" else token_sums
 
@@ -243,7 +243,7 @@ def _uncompiled(model: Model) -> AbstractContextManager[Any]:
     return stance
 
 
-def row_inputs(model: Model, row: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
+def batch_inputs(model: Model, row: Sequence[Encoded]) -> tuple[Tensor, Tensor]:
     """Token ids and positions of a packed row, (1, N) int64 each."""
     ids = upload([token for text in row for token in text.ids], model.device)
     # Positions start anew in every text. Rotary attention sees only their differences, but large angles are

@@ -92,7 +92,7 @@ class House:
         shard = self.injection.held_by(died.pid, died.at)
         later = self.injection.events("claimed", since=died.at)
         if shard is None:
-            later += self.injection.events("closed", since=died.at)
+            later += self.injection.events("finalized", since=died.at)
         heirs = [e.at for e in later if shard is None or e.shard == shard]
         return min(heirs) - died.at if heirs else None
 

@@ -1,4 +1,4 @@
-"""Faults 13 to 16: the API killed in mid-submission, one key many times, cancels, broken connections."""
+"""InputErrors 13 to 16: the API killed in mid-submission, one key many times, cancels, broken connections."""
 
 import random
 import signal

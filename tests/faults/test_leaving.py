@@ -73,11 +73,11 @@ def assert_untouched(sessions: sessionmaker[Session]) -> None:
 def test_a_worker_in_a_long_closing_leaves_and_wastes_no_attempt(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
-    close_slowly(sessions, injection, worker, "computing")
+    finalize_slowly(sessions, injection, worker, "computing")
     with sessions() as session:
         job, shard = session.scalars(select(Job)).one(), session.scalars(select(Shard)).one()
     assert (shard.attempt, shard.done_at is None) == (1, False)
-    assert (job.closings, job.outcome) == (0, None)
+    assert (job.finalization_attempts, job.outcome) == (0, None)
 
 
 @ONLY_WHOLE
@@ -85,19 +85,19 @@ def test_a_worker_that_writes_statistics_for_long_leaves_too(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
     """It holds the job's row, so that what it gives back can't be noted there."""
-    close_slowly(sessions, injection, worker, "closing")
+    finalize_slowly(sessions, injection, worker, "finalizing")
     with sessions() as session:
         assert session.scalars(select(Job.outcome)).one() is None
 
 
-def close_slowly(
+def finalize_slowly(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes], point: str
 ) -> None:
     injection.arm("long", point)
     submit(sessions, [("cpp", "int x;")], model=MODEL)
     wait_for(lambda: injection.events("long"), 60)
     with sessions() as session:
-        assert session.scalars(select(Job.closings)).one() == 1
+        assert session.scalars(select(Job.finalization_attempts)).one() == 1
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 

@@ -1,4 +1,4 @@
-"""Fault 17: the schema goes down and up again under a filled database."""
+"""InputError 17: the schema goes down and up again under a filled database."""
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -6,7 +6,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, func, make_url, select
 
 from app.db import alembic_config, make_engine, make_sessions, migrate
-from app.tables import Base, Job, Text, TextProfile
+from app.tables import Base, Job, StoredProfile, Text
 from tests.faults.trial import report
 from tests.faults.watch import Rows
 from tests.service.finished_job import finished_job
@@ -39,7 +39,7 @@ def fill(url: str) -> None:
 def measured_texts(url: str) -> int:
     engine = make_engine(url)
     with make_sessions(engine)() as session:
-        rows = session.scalar(select(func.count()).select_from(Text).join(TextProfile))
+        rows = session.scalar(select(func.count()).select_from(Text).join(StoredProfile))
     engine.dispose()
     return rows or 0
 

@@ -1,4 +1,4 @@
-"""Faults 5 to 9: Redis and Postgres go and come back, connections are cut, bells are lost."""
+"""InputErrors 5 to 9: Redis and Postgres go and come back, connections are cut, bells are lost."""
 
 import random
 import shutil
@@ -141,7 +141,7 @@ def test_9_the_bell_is_rung_a_hundred_times(house: House, reference: Reference) 
     assert job.most_attempts() == 1
     with house.redis() as redis:
         wait_for(lambda: notifications.queue_of(redis, MODEL).is_empty(), 30)
-    report(9.1, "the bell rung 100 times for one job", 100, job.rows)
+    report(9.1, "the bell notified 100 times for one job", 100, job.rows)
 
 
 def test_9_the_bell_is_lost(house: House, small: Reference) -> None:

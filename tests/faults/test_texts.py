@@ -1,4 +1,4 @@
-"""Faults 10 and 11: texts that kill the process, and a text that does not fit in memory."""
+"""InputErrors 10 and 11: texts that kill the process, and a text that does not fit in memory."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Faults 1 to 4 and 12: workers that die, stop, are restarted, or have the wrong time."""
+"""InputErrors 1 to 4 and 12: workers that die, stop, are restarted, or have the wrong time."""
 
 import os
 import random
@@ -15,11 +15,11 @@ from tests.faults.scale import ONLY_WHOLE, SCALE, SEED
 from tests.faults.trial import Reference, recoveries_of, report, trial
 from tests.faults.watch import read_rows
 from tests.processes import wait_for
-from worker.finalization.finalize import CLOSING_ATTEMPTS
+from worker.finalization.finalize import FINALIZATION_ATTEMPTS
 from worker.runtime.rq_worker import ALIVE_SECONDS
 
 SLOW = 1.0 if SCALE.name == "short" else 3.0
-POINTS = ("claimed", "measured", "committing", "committed", "ringing")
+POINTS = ("claimed", "measured", "committing", "committed", "notifying")
 HOUR = 3600.0
 RESTARTS_IN_A_JOB = 10  # it would be over before twenty, where a process takes long to start
 
@@ -67,7 +67,7 @@ def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Re
     for _ in range(count):
         wait_for(lambda: len(house.ready_workers()) >= 2, 60)
         with trial(house, reference, disturbances=1) as job:
-            deaths.append(house.kill_at("closing"))
+            deaths.append(house.kill_at("finalizing"))
     recoveries = recoveries_of(house, deaths)
     assert len(recoveries) == count
     report(2.6, "SIGKILL at “closing”", count, job.rows, recoveries)
@@ -75,8 +75,8 @@ def test_2_workers_are_killed_while_they_close_a_job(house: House, reference: Re
 
 @ONLY_WHOLE
 def test_2_a_job_whose_closing_kills_every_worker_fails(house: House, small: Reference) -> None:
-    for _ in range(CLOSING_ATTEMPTS):
-        house.injection.arm("kill", "closing")
+    for _ in range(FINALIZATION_ATTEMPTS):
+        house.injection.arm("kill", "finalizing")
     begun = time.monotonic()
     job_id = house.submit(small.texts)
     state: dict[str, Any] = {}
@@ -85,13 +85,13 @@ def test_2_a_job_whose_closing_kills_every_worker_fails(house: House, small: Ref
         state.update(house.client.get(f"/v1/jobs/{job_id}").json())
         return state["finished_at"] is not None
 
-    wait_for(finished, (CLOSING_ATTEMPTS + 1) * SCALE.recovery_seconds)
+    wait_for(finished, (FINALIZATION_ATTEMPTS + 1) * SCALE.recovery_seconds)
     assert state["error"]["type"].endswith(":no-statistics")
-    assert len(house.injection.events("kill", since=begun)) == CLOSING_ATTEMPTS
+    assert len(house.injection.events("kill", since=begun)) == FINALIZATION_ATTEMPTS
     texts_csv = house.file(job_id, "texts.csv")
     assert texts_csv == small.texts_csv
     rows = read_rows(texts_csv, len(small.texts))
-    report(2.7, f"a job whose closing kills every worker, {CLOSING_ATTEMPTS} deaths", 1, rows)
+    report(2.7, f"a job whose closing kills every worker, {FINALIZATION_ATTEMPTS} deaths", 1, rows)
 
 
 def test_3_workers_stopped_for_three_leases_come_too_late(house: House, reference: Reference) -> None:
@@ -178,10 +178,10 @@ def test_a_job_that_takes_longer_than_a_lease_to_close_is_closed_once(
     house: House, reference: Reference
 ) -> None:
     with trial(house, reference, disturbances=1):
-        held_up = house.injection.inflict("long", "closing", seconds=60)
+        held_up = house.injection.inflict("long", "finalizing", seconds=60)
     wait_for(lambda: held_up.pid in closers(house, held_up), 2 * SCALE.lease_seconds)
     assert closers(house, held_up) == [held_up.pid]
 
 
 def closers(house: House, held_up: Event) -> list[int]:
-    return [event.pid for event in house.injection.events("closed", since=held_up.at)]
+    return [event.pid for event in house.injection.events("finalized", since=held_up.at)]

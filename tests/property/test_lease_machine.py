@@ -20,12 +20,13 @@ from hypothesis.stateful import (
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK
 from app.errors import JobFinished
 from app.jobs import deletion, shards, store
 from app.jobs.shards import Claim, Fenced
-from app.tables import CLOCK, Job, Shard, TextProfile, layer_profile
+from app.tables import Job, Shard, StoredProfile, layer_profile
 from tests.service.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, submit
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 TEXTS_PER_SHARD = 2
 TEXTS = [(("cpp", "python")[i % 2], f"text {i}") for i in range(5)]
@@ -195,7 +196,7 @@ class LeaseMachine(RuleBasedStateMachine):
         for sheet in self.world.sheets.values():
             if sheet.outcome is None and (sheet.cancelled or all(slot.done for slot in sheet.slots)):
                 sheet.outcome = "cancelled" if sheet.cancelled else "succeeded"
-        close_jobs(self.sessions, MODEL)
+        finalize_jobs(self.sessions, MODEL)
 
     @precondition(lambda self: self.world.sheets)
     @rule(data=st.data())
@@ -204,7 +205,7 @@ class LeaseMachine(RuleBasedStateMachine):
         del self.world.sheets[job_id]
         with self.sessions.begin() as session:
             store.delete_job(session, job_id)
-        deletion.erase(self.sessions, job_id)
+        deletion.delete_rows(self.sessions, job_id)
 
     @invariant()
     def the_database_agrees(self) -> None:
@@ -241,7 +242,9 @@ def slots_in(session: Session, job_id: UUID) -> list[Slot]:
 
 
 def rows_in(session: Session, job_id: UUID) -> list[int]:
-    ordinals = select(TextProfile.ordinal).where(TextProfile.job_id == job_id).order_by(TextProfile.ordinal)
+    ordinals = (
+        select(StoredProfile.ordinal).where(StoredProfile.job_id == job_id).order_by(StoredProfile.ordinal)
+    )
     return list(session.scalars(ordinals))
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK
 from app.jobs import shards, store
-from app.jobs.shards import Claim, Measured, ShardSize
-from app.jobs.store import Draft, Posted
-from app.tables import CLOCK, Job, layer_profile
+from app.jobs.shards import Claim, ShardSize, TextResult
+from app.jobs.store import Draft, PostedText
+from app.tables import Job, layer_profile
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
 from tests.service.jobs_by_hand import LAYERS, MEASURED_WITH
 
@@ -28,7 +29,7 @@ class FinishedJob:
 
 def finished_job(
     sessions: sessionmaker[Session],
-    texts: Sequence[Posted] = (("cpp", "a"), ("cpp", "b"), ("python", "c")),
+    texts: Sequence[PostedText] = (("cpp", "a"), ("cpp", "b"), ("python", "c")),
     *,
     name: str | None = None,
     components: Sequence[str] = COMPONENTS,
@@ -61,11 +62,11 @@ def _values(ordinal: int, components: int, layers: int) -> NDArray[np.float64]:
     return values
 
 
-def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray[np.float64]]) -> Measured:
+def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray[np.float64]]) -> TextResult:
     if ordinal not in values:
-        return Measured(ordinal, domain, 0, False, ERROR, None)
+        return TextResult(ordinal, domain, 0, False, ERROR, None)
     data = values[ordinal].astype("<f8").tobytes()
-    return Measured(ordinal, domain, ordinal + 1, ordinal == 1, None, data)
+    return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data)
 
 
 def _close(

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import Claim, Measured, ShardSize
+from app.jobs.shards import Claim, ShardSize, TextResult
 from app.jobs.store import Draft
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 
@@ -55,7 +55,7 @@ def must_claim(sessions: sessionmaker[Session], lease_seconds: float = LEASE_SEC
     return claimed
 
 
-def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> list[Measured]:
+def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> list[TextResult]:
     """Values that tell the ordinal; the texts of the ordinals in `failing` have an error instead."""
     with sessions.begin() as session:
         texts = shards.texts(session, claim)
@@ -65,11 +65,11 @@ def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[in
     ]
 
 
-def _measured(ordinal: int, domain: str, failing: bool) -> Measured:
+def _measured(ordinal: int, domain: str, failing: bool) -> TextResult:
     if failing:
-        return Measured(ordinal, domain, 0, False, "it would not", None)
+        return TextResult(ordinal, domain, 0, False, "it would not", None)
     values = np.random.default_rng(ordinal).normal(size=(len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS)))
-    return Measured(ordinal, domain, 10 + ordinal, False, None, values.astype("<f8").tobytes())
+    return TextResult(ordinal, domain, 10 + ordinal, False, None, values.astype("<f8").tobytes())
 
 
 def commit(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.files import export, parquet
 from app.files.first_token import first_token_rows
 from app.jobs import shards, store
-from app.jobs.shards import Measured, ShardSize
+from app.jobs.shards import ShardSize, TextResult
 from app.jobs.store import Draft
 from app.tables import Job, layer_profile
 from layerscope.names import (
@@ -33,7 +33,7 @@ from layerscope.values import ANALYSIS_NUMBERS
 from tests.service.counting import statements
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
 from tests.service.over_http import path, rows_of
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -77,10 +77,10 @@ def analysed_job(
         if ordinal not in left_out:
             found[domain][ordinal] = analysis_of(ordinal)
             analysis = found[domain][ordinal].astype("<f8").tobytes()
-        measured.append(Measured(ordinal, domain, 10 + ordinal, False, None, values, analysis))
+        measured.append(TextResult(ordinal, domain, 10 + ordinal, False, None, values, analysis))
     with sessions.begin() as session:
         shards.commit(session, claimed, measured)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     return job_id, found
 
 
@@ -247,8 +247,8 @@ def test_a_job_from_before_has_no_analyses(api: httpx.Client, sessions: Sessions
     assert claimed is not None
     values = np.ones(SHAPE).astype("<f8").tobytes()
     with sessions.begin() as session:
-        shards.commit(session, claimed, [Measured(0, "a", 3, False, None, values)])
-    close_jobs(sessions, MODEL)
+        shards.commit(session, claimed, [TextResult(0, "a", 3, False, None, values)])
+    finalize_jobs(sessions, MODEL)
     assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == list(RESULTS_COLUMNS)
     assert "unit_1" not in rows_of(api.get(path(job_id, "first_token.csv")))[0]
     assert api.get(f"/v1/jobs/{job_id}").json()["options"]["analyses"] == []

@@ -19,7 +19,7 @@ from app.files import cache
 from app.jobs import store
 from app.main import make_service
 from app.settings import Settings
-from app.tables import Model
+from app.tables import LoadedModel
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import MEASURED_WITH, must_claim, submit
 from tests.service.over_http import path
@@ -108,7 +108,7 @@ def test_a_job_that_no_worker_took_has_the_same_files_for_ever(
     api.post(f"/v1/jobs/{job_id}/cancel")
     before = api.get(path(job_id, "results.json")).content
     with sessions.begin() as session:
-        session.add(Model(name="demo", measured_with=MEASURED_WITH))
+        session.add(LoadedModel(name="demo", measured_with=MEASURED_WITH))
     with serving(settings) as url:
         assert httpx.get(f"{url}{path(job_id, 'results.json')}").content == before
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs.notifications import queue_of
 from app.settings import Settings
-from app.tables import Job, Model, ShardDomain, Text
+from app.tables import Job, LoadedModel, ShardDomain, Text
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import MEASURED_WITH, commit, must_claim
 from tests.service.over_http import submit
@@ -17,7 +17,7 @@ from tests.service.over_http import submit
 
 def test_the_model_is_described_as_it_was_loaded(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as session:
-        session.add(Model(name="demo", measured_with=MEASURED_WITH))
+        session.add(LoadedModel(name="demo", measured_with=MEASURED_WITH))
     expected = {
         name: MEASURED_WITH[name] for name in ("source", "revision", "layers", "hidden_size", "dtype")
     }

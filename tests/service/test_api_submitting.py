@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs.notifications import queue_of
 from app.settings import Settings
-from app.tables import Job, Model, Text
+from app.tables import Job, LoadedModel, Text
 from tests.service.jobs_by_hand import MEASURED_WITH
 from tests.service.over_http import BODY, submit
 from tests.service.serving import serving
@@ -92,7 +92,7 @@ def test_a_model_s_own_limit_is_the_most_tokens_that_can_be_asked_for(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     with sessions.begin() as session:
-        session.add(Model(name="demo", measured_with=MEASURED_WITH))
+        session.add(LoadedModel(name="demo", measured_with=MEASURED_WITH))
     submit(api, options={"max_tokens": 2048})
     answer = api.post("/v1/jobs", json=BODY | {"options": {"max_tokens": 2049}})
     assert answer.status_code == 422

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from statsmodels.stats.multitest import multipletests
 
 from app.jobs import shards, store
-from app.jobs.shards import Measured, ShardSize
+from app.jobs.shards import ShardSize, TextResult
 from app.jobs.store import Draft
 from app.tables import Job, comparison, layer_profile
 from layerscope.names import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
@@ -23,7 +23,7 @@ from tests.processes import RunningStack
 from tests.service.jobs_by_hand import MODEL, OPTIONS, claim
 from tests.service.over_http import path, rows_of
 from worker.finalization import compare_domains
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -52,17 +52,17 @@ def closed_job(
     for ordinal, (domain, _) in enumerate(texts):
         place = sum(other == domain for other, _ in texts[:ordinal])
         if ordinal in failing:
-            measured.append(Measured(ordinal, domain, 9, False, "it would not", None))
+            measured.append(TextResult(ordinal, domain, 9, False, "it would not", None))
             continue
         array = np.random.default_rng(ordinal).lognormal(size=SHAPE) + (domain == "b")
         tokens = TOKENS[domain] + 5 * place - (6 if (domain, place) == ("a", 0) else 0)
         if tokens == 1:
             array[:, SCOPES.index("rest")] = np.nan
         values[domain][place] = array
-        measured.append(Measured(ordinal, domain, tokens, False, None, array.astype("<f8").tobytes()))
+        measured.append(TextResult(ordinal, domain, tokens, False, None, array.astype("<f8").tobytes()))
     with sessions.begin() as session:
         shards.commit(session, claimed, measured)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     return job_id, values
 
 

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import completion, deletion, shards, store
 from app.jobs.shards import Fenced
-from app.tables import Job, TextProfile, comparison, layer_profile
+from app.tables import Job, StoredProfile, comparison, layer_profile
 from tests.service.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
 from worker.finalization import finalize
 from worker.finalization.compare_domains import compare_domains
-from worker.finalization.finalize import CLOSING_ATTEMPTS, close_jobs
-from worker.runtime.shutdown import Patience
+from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs
+from worker.runtime.shutdown import ShutdownDeadline
 
 Sessions = sessionmaker[Session]
 TEXTS = [(("cpp", "python")[i % 2], "a") for i in range(8)]
@@ -74,7 +74,7 @@ def test_a_cancel_does_not_wait_for_statistics_and_is_kept(
 ) -> None:
     job_id = measured_job(sessions)
     while_computing(lambda: impatiently(sessions, lambda s: store.cancel(s, job_id)))
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "cancelled"
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
 
@@ -84,9 +84,9 @@ def test_a_delete_does_not_wait_for_statistics_and_leaves_none(
 ) -> None:
     job_id = measured_job(sessions)
     while_computing(lambda: impatiently(sessions, lambda s: store.delete_job(s, job_id)))
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     assert rows_of(sessions) == (0, 0)
-    deletion.erase(sessions, job_id)
+    deletion.delete_rows(sessions, job_id)
     with sessions() as session:
         assert session.get(Job, job_id) is None
 
@@ -98,10 +98,10 @@ def test_a_job_gone_to_its_last_row_meanwhile_is_let_go(
 
     def delete() -> None:
         impatiently(sessions, lambda s: store.delete_job(s, job_id))
-        deletion.erase(sessions, job_id)
+        deletion.delete_rows(sessions, job_id)
 
     while_computing(delete)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     assert rows_of(sessions) == (0, 0)
 
 
@@ -112,11 +112,11 @@ def test_a_job_that_is_being_closed_is_left_to_its_closer(
     outcomes = []
 
     def close_too() -> None:
-        close_jobs(sessions, MODEL)
+        finalize_jobs(sessions, MODEL)
         outcomes.append(job_of(sessions, job_id).outcome)
 
     while_computing(close_too)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     assert [*outcomes, job_of(sessions, job_id).outcome] == [None, "succeeded"]
 
 
@@ -124,7 +124,7 @@ def test_many_closers_write_each_job_once(sessions: Sessions) -> None:
     for _ in range(6):
         measured_job(sessions)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: close_jobs(sessions, MODEL), range(4)))
+        list(pool.map(lambda _: finalize_jobs(sessions, MODEL), range(4)))
     with sessions() as session:
         assert set(session.scalars(select(Job.outcome))) == {"succeeded"}
     assert rows_of(sessions)[0] == 6 * 3 * 9 * LAYERS
@@ -135,9 +135,9 @@ def test_statistics_that_cannot_be_computed_fail_their_job_and_no_other(
 ) -> None:
     spoilt, sound = measured_job(sessions), measured_job(sessions)
     with sessions.begin() as session:
-        half = func.substring(TextProfile.values, 1, 9)
-        session.execute(update(TextProfile).where(TextProfile.job_id == spoilt).values(values=half))
-    close_jobs(sessions, MODEL)
+        half = func.substring(StoredProfile.values, 1, 9)
+        session.execute(update(StoredProfile).where(StoredProfile.job_id == spoilt).values(values=half))
+    finalize_jobs(sessions, MODEL)
     failed = job_of(sessions, spoilt)
     assert failed.outcome == "failed"
     assert failed.error is not None
@@ -161,16 +161,16 @@ def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
 
     with monkeypatch.context() as patch:
         patch.setattr(finalize, "compare_domains", die)
-        for _ in range(CLOSING_ATTEMPTS):
+        for _ in range(FINALIZATION_ATTEMPTS):
             with pytest.raises(Death):
-                close_jobs(sessions, MODEL)
+                finalize_jobs(sessions, MODEL)
             assert job_of(sessions, deadly).outcome is None
-        close_jobs(sessions, MODEL)
+        finalize_jobs(sessions, MODEL)
     failed = job_of(sessions, deadly)
     assert failed.outcome == "failed"
     assert failed.error is not None
     assert failed.error["type"].endswith(":no-statistics")
-    assert f"{CLOSING_ATTEMPTS} processes died" in failed.error["detail"]
+    assert f"{FINALIZATION_ATTEMPTS} processes died" in failed.error["detail"]
 
 
 def test_a_full_disk_costs_no_attempt(sessions: Sessions) -> None:
@@ -178,9 +178,9 @@ def test_a_full_disk_costs_no_attempt(sessions: Sessions) -> None:
     with full_disk(sessions):
         for _ in range(2):
             with pytest.raises(OperationalError):
-                close_jobs(sessions, MODEL)
-            assert job_of(sessions, job_id).closings == 0
-    close_jobs(sessions, MODEL)
+                finalize_jobs(sessions, MODEL)
+            assert job_of(sessions, job_id).finalization_attempts == 0
+    finalize_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "succeeded"
 
 
@@ -208,7 +208,7 @@ def test_a_process_that_is_asked_to_stop_begins_to_close_no_job(sessions: Sessio
     job_id = measured_job(sessions)
     stopped = threading.Event()
     stopped.set()
-    close_jobs(sessions, MODEL, Patience(stopped, 0))
+    finalize_jobs(sessions, MODEL, ShutdownDeadline(stopped, 0))
     assert job_of(sessions, job_id).outcome is None
 
 
@@ -217,7 +217,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
     commit(sessions, must_claim(sessions))
     held = must_claim(sessions)
     with sessions.begin() as session:
-        completion.doom(session, Job.id == job_id, WHY)
+        completion.mark_failed(session, Job.id == job_id, WHY)
     assert claim(sessions) is None
     with pytest.raises(Fenced), sessions.begin() as session:
         shards.renew(session, held, LEASE_SECONDS)
@@ -225,7 +225,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
         commit(sessions, held)
     with sessions() as session:
         assert shards.models_with_work(session) == [MODEL]
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     job = job_of(sessions, job_id)
     assert (job.outcome, job.error) == ("failed", WHY)
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
@@ -233,9 +233,9 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
 
 def test_a_finished_job_is_not_doomed(sessions: Sessions) -> None:
     job_id = measured_job(sessions)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     with sessions.begin() as session:
-        completion.doom(session, Job.model == MODEL, WHY)
+        completion.mark_failed(session, Job.model == MODEL, WHY)
     assert job_of(sessions, job_id).error is None
 
 

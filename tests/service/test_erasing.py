@@ -11,17 +11,18 @@ import pytest
 from sqlalchemy import Engine, Table, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK, AdvisoryLock
 from app.files import cache
 from app.jobs import deletion, store
-from app.jobs.deletion import TEXTS_AT_A_TIME, TIDY_LOCK
+from app.jobs.deletion import TEXTS_PER_BATCH
 from app.settings import Settings
-from app.tables import CLOCK, Base, Job
+from app.tables import Base, Job
 from tests.processes import wait_for
 from tests.service.counting import statements
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
 from tests.service.serving import serving
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 Sessions = sessionmaker[Session]
 TEXTS = [("cpp", "a")] * 3
@@ -47,7 +48,7 @@ def closed_job(sessions: Sessions) -> UUID:
     texts = [(domain, "a") for domain in ("cpp", "cpp", "python", "python")]
     job_id = submit(sessions, texts, texts_per_shard=4)
     commit(sessions, must_claim(sessions))
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     return job_id
 
 
@@ -60,7 +61,7 @@ def age(sessions: Sessions, job_id: UUID, days: float) -> None:
 def tidy_up(sessions: Sessions, home: Path, days: float | None = 30) -> int:
     """Until there is nothing more to do; how many pieces there were."""
     pieces = 0
-    while deletion.tidy(sessions, home, days):
+    while deletion.purge(sessions, home, days):
         pieces += 1
     return pieces
 
@@ -105,7 +106,7 @@ def test_old_jobs_are_erased_and_no_others(sessions: Sessions, tmp_path: Path) -
     with sessions() as session:
         assert set(session.scalars(select(Job.id))) == {young, unfinished}
     assert {name for name, count in rows(sessions).items() if count < kept[name]} == of_a_job()
-    deletion.tidy(sessions, tmp_path, 30)
+    deletion.purge(sessions, tmp_path, 30)
     assert [folders[job_id].exists() for job_id in (old, young)] == [False, True]
 
 
@@ -116,7 +117,7 @@ def test_without_the_setting_nothing_is_erased(sessions: Sessions, tmp_path: Pat
 
 
 def test_a_large_job_goes_in_pieces(sessions: Sessions, engine: Engine, tmp_path: Path) -> None:
-    job_id = finished_job(sessions, [("cpp", "a")] * (2 * TEXTS_AT_A_TIME + 1)).id
+    job_id = finished_job(sessions, [("cpp", "a")] * (2 * TEXTS_PER_BATCH + 1)).id
     age(sessions, job_id, 31)
     with statements(engine) as executed:
         assert tidy_up(sessions, tmp_path) == 3
@@ -150,7 +151,7 @@ def test_the_key_of_a_deleted_job_is_free_at_once(sessions: Sessions) -> None:
 def test_one_process_at_a_time_erases(sessions: Sessions, tmp_path: Path, database_url: str) -> None:
     age(sessions, finished_job(sessions).id, 31)
     with psycopg.connect(database_url) as other:
-        other.execute("select pg_advisory_xact_lock(%s)", (TIDY_LOCK,))
+        other.execute("select pg_advisory_xact_lock(%s)", (int(AdvisoryLock.PURGE),))
         assert tidy_up(sessions, tmp_path) == 0
     assert tidy_up(sessions, tmp_path) == 1
 
@@ -162,7 +163,7 @@ def test_files_of_a_job_that_another_process_erased_go_too(sessions: Sessions, t
     stranger.mkdir()
     with sessions.begin() as session:
         store.delete_job(session, gone)
-    deletion.erase(sessions, gone)
+    deletion.delete_rows(sessions, gone)
     tidy_up(sessions, tmp_path, None)
     assert [folder.exists() for folder in (*folders, stranger)] == [True, False, True]
 

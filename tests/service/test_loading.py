@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.models import ModelConfig
 from app.settings import Settings
-from app.tables import Model
+from app.tables import LoadedModel
 from layerscope.core import load_model
 from tests.tiny import causal_model, save
 from worker.runtime import model_loading
@@ -24,7 +24,7 @@ def test_the_first_worker_chooses_for_all_of_its_kind(sessions: sessionmaker[Ses
     assert agree(sessions, "demo", FOUND) == FOUND
     assert agree(sessions, "demo", FOUND | {"matmul": "default"}) == FOUND
     with sessions() as session:
-        assert session.get_one(Model, "demo").measured_with == FOUND
+        assert session.get_one(LoadedModel, "demo").measured_with == FOUND
 
 
 def test_another_machine_or_model_chooses_anew(sessions: sessionmaker[Session]) -> None:
@@ -48,7 +48,7 @@ def overtaken(engine: Engine, row: dict[str, Any]) -> Iterator[None]:
         if statement.startswith("INSERT INTO model") and not others:
             others.append(row)
             with engine.begin() as other:
-                other.execute(insert(Model).values(name="tiny", measured_with=row))
+                other.execute(insert(LoadedModel).values(name="tiny", measured_with=row))
 
     event.listen(engine, "before_cursor_execute", overtake)
     yield
@@ -67,11 +67,11 @@ def test_a_worker_measures_with_what_was_chosen_before_it(
     _, facts = load("tiny", config, settings, sessions)
     chosen = facts | {"matmul": choice}
     with sessions.begin() as session:
-        session.get_one(Model, "tiny").measured_with = chosen
+        session.get_one(LoadedModel, "tiny").measured_with = chosen
     model, facts = load("tiny", config, settings, sessions)
     assert (model.matmul, facts) == (choice, chosen)
     with sessions.begin() as session:
-        session.delete(session.get_one(Model, "tiny"))
+        session.delete(session.get_one(LoadedModel, "tiny"))
     with overtaken(engine, chosen):
         model, facts = load("tiny", config, settings, sessions)
     assert (model.matmul, facts) == (choice, chosen)
@@ -87,7 +87,7 @@ def test_what_was_chosen_before_is_asked_for_before_the_model_is_loaded(
     _, facts = load("tiny", config, settings, sessions)
     with sessions.begin() as session:
         other = "default" if facts["matmul"] == "onednn" else "onednn"
-        session.get_one(Model, "tiny").measured_with = facts | {"matmul": other}
+        session.get_one(LoadedModel, "tiny").measured_with = facts | {"matmul": other}
     asked = []
 
     def noted(*given: Any, **named: Any) -> Any:

@@ -14,12 +14,12 @@ from app.jobs.shards import Claim, ShardSize
 from app.jobs.store import Draft
 from layerscope.core import Model, load_model
 from layerscope.stats.sampling import sample
+from tests.service.contexts import station_of
 from tests.service.jobs_by_hand import MODEL, OPTIONS, must_claim
-from tests.service.stations import station_of
 from tests.tiny import causal_model, save
 from worker.measurement.analysis_sample import SEED
 from worker.measurement.shard import TRY_FROM_ATTEMPT, measure
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
 Sessions = sessionmaker[Session]
@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture
-def station(model: Model, sessions: Sessions, redis: Redis) -> Station:
+def context(model: Model, sessions: Sessions, redis: Redis) -> WorkerContext:
     return station_of(model, sessions, redis)
 
 
@@ -54,32 +54,32 @@ def runs(model: Model) -> Iterator[list[int]]:
 
 
 def test_a_stop_is_heard_in_the_middle_of_an_analysis(
-    station: Station, model: Model, runs: list[int], sessions: Sessions
+    context: WorkerContext, model: Model, runs: list[int], sessions: Sessions
 ) -> None:
     claim = claimed(sessions, analyses=["ablation"])
     last: Any = model.module.layers[-1]
 
     def stop(*_: Any) -> None:
         if len(runs) > model.layers:  # profiled, and now analysed
-            station.patience.stopping.set()
+            context.deadline.stopping.set()
 
-    with last.register_forward_hook(stop), pytest.raises(Stopped), Lease(station, claim) as lease:
-        measure(station, claim, TEXTS, lease)
+    with last.register_forward_hook(stop), pytest.raises(Stopped), Lease(context, claim) as lease:
+        measure(context, claim, TEXTS, lease)
     assert runs == 2 * list(range(model.layers))
 
 
 @pytest.mark.parametrize("analyses", [["ablation"], ["logit_lens"], ["activations"]])
 @pytest.mark.parametrize("texts_per_shard", [100, 5])
 def test_the_sample_does_not_depend_on_the_shards(
-    station: Station, sessions: Sessions, texts_per_shard: int, analyses: list[str]
+    context: WorkerContext, sessions: Sessions, texts_per_shard: int, analyses: list[str]
 ) -> None:
     claim = claimed(sessions, texts_per_shard, analyses=analyses)
     analysed: set[int] = set()
     while True:
         with sessions.begin() as session:
             texts = shards.texts(session, claim)
-        with Lease(station, claim) as lease:
-            rows = measure(station, claim, texts, lease)
+        with Lease(context, claim) as lease:
+            rows = measure(context, claim, texts, lease)
         analysed |= {row.ordinal for row in rows if row.analysis}
         with sessions.begin() as session:
             shards.commit(session, claim, rows)
@@ -95,33 +95,35 @@ class Failing(nn.Linear):
         raise RuntimeError("injected")
 
 
-def test_a_text_whose_analysis_raises_fails_alone(station: Station, sessions: Sessions) -> None:
+def test_a_text_whose_analysis_raises_fails_alone(context: WorkerContext, sessions: Sessions) -> None:
     """From the third attempt on; before, the whole shard is given back."""
-    head = station.head
+    head = context.head
     failing = Failing(head.in_features, head.out_features)
     failing.weight = head.weight
-    station.__dict__["head"] = failing
+    context.__dict__["head"] = failing
     claim = claimed(sessions, analyses=["logit_lens"])
-    with Lease(station, claim) as lease, pytest.raises(RuntimeError, match="injected"):
-        measure(station, claim, TEXTS, lease)
+    with Lease(context, claim) as lease, pytest.raises(RuntimeError, match="injected"):
+        measure(context, claim, TEXTS, lease)
     for _ in range(TRY_FROM_ATTEMPT - 1):
         with sessions.begin() as session:
             shards.give_back(session, claim)
         claim = must_claim(sessions)
-    with Lease(station, claim) as lease:
-        rows = measure(station, claim, TEXTS, lease)
+    with Lease(context, claim) as lease:
+        rows = measure(context, claim, TEXTS, lease)
     failed = {row.ordinal for row in rows if row.error == "worker_crash: RuntimeError"}
     assert failed == {2 * place + domain for place in sample(range(6), 3, SEED) for domain in (0, 1)}
     assert all(row.values for row in rows if row.ordinal not in failed)
 
 
-def test_the_head_is_loaded_once_and_only_where_it_is_needed(station: Station, sessions: Sessions) -> None:
+def test_the_head_is_loaded_once_and_only_where_it_is_needed(
+    context: WorkerContext, sessions: Sessions
+) -> None:
     for analyses in ([], ["activations"]):
         claim = claimed(sessions, analyses=analyses)
-        with Lease(station, claim) as lease:
-            rows = measure(station, claim, TEXTS, lease)
+        with Lease(context, claim) as lease:
+            rows = measure(context, claim, TEXTS, lease)
         with sessions.begin() as session:
             shards.commit(session, claim, rows)
         assert [bool(row.analysis) for row in rows].count(True) == (6 if analyses else 0)
-        assert "head" not in station.__dict__
-    assert station.head is station.head
+        assert "head" not in context.__dict__
+    assert context.head is context.head

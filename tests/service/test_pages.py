@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import Engine, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK
 from app.jobs import store
 from app.plots import PICTURES
-from app.tables import CLOCK, Job
+from app.tables import Job
 from tests.service.counting import statements
 from tests.service.finished_job import finished_job
 from tests.service.jobs_by_hand import submit

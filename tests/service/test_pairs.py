@@ -15,33 +15,33 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import Measured, ShardPlan, ShardSize
-from app.jobs.store import Draft, Posted
+from app.jobs.shards import ShardPlan, ShardSize, TextResult
+from app.jobs.store import Draft, PostedText
 from app.tables import Job, Text, comparison
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.processes import RunningStack
 from tests.service.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
 from tests.service.over_http import path, rows_of
 from worker.finalization import compare_domains
-from worker.finalization.finalize import close_jobs
+from worker.finalization.finalize import finalize_jobs
 
 Sessions = sessionmaker[Session]
 SHAPE = (len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS))
 SIZE = ShardSize(characters=10**9, texts=10**6)
 
 
-def lines(texts: Iterable[Posted]) -> bytes:
+def lines(texts: Iterable[PostedText]) -> bytes:
     objects = (dict(zip(("domain", "text", "pair"), text, strict=False)) for text in texts)
     return b"".join(json.dumps(line).encode() + b"\n" for line in objects)
 
 
-def post(api: httpx.Client, texts: Iterable[Posted], **headers: str) -> httpx.Response:
+def post(api: httpx.Client, texts: Iterable[PostedText], **headers: str) -> httpx.Response:
     headers = {"Content-Type": "application/x-ndjson", **headers}
     return api.post("/v1/jobs?model=demo", content=lines(texts), headers=headers)
 
 
 def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) -> None:
-    texts: list[Posted] = [("cpp", f"int f{i}() {{ return {i * i}; }}", f"f{i}") for i in range(10)]
+    texts: list[PostedText] = [("cpp", f"int f{i}() {{ return {i * i}; }}", f"f{i}") for i in range(10)]
     texts += [("python", f"def f{i}():\n    return {'1 + ' * i}{i}", f"f{i}") for i in (7, 2, 9, 4, 0, 5, 3)]
     texts += [("python", "x = 1", "of nobody"), ("python", "y = 2"), ("cpp", "int alone;")]
     with httpx.Client(base_url=stack.base_url, timeout=60) as api:
@@ -73,7 +73,7 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
-    texts: list[Posted] = [("a", "x", f"{i:02}") for i in range(30)]
+    texts: list[PostedText] = [("a", "x", f"{i:02}") for i in range(30)]
     texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
     values = closed(sessions, texts)
     with sessions() as session:
@@ -90,24 +90,24 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
     assert row.p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
 
 
-def closed(sessions: Sessions, texts: list[Posted]) -> dict[Any, Any]:
+def closed(sessions: Sessions, texts: list[PostedText]) -> dict[Any, Any]:
     """Measure and close a job; the values by domain and pair."""
     with sessions.begin() as session:
         store.submit(session, Draft(model=MODEL, options=OPTIONS), texts, SIZE)
     claimed = must_claim(sessions)
     arrays = [np.random.default_rng(i).lognormal(size=SHAPE) for i in range(len(texts))]
     measured = [
-        Measured(i, text[0], 9 + i, False, None, array.astype("<f8").tobytes())
+        TextResult(i, text[0], 9 + i, False, None, array.astype("<f8").tobytes())
         for i, (text, array) in enumerate(zip(texts, arrays, strict=True))
     ]
     with sessions.begin() as session:
         shards.commit(session, claimed, measured)
-    close_jobs(sessions, MODEL)
+    finalize_jobs(sessions, MODEL)
     return {text[::2]: array for text, array in zip(texts, arrays, strict=True)}
 
 
 def test_pairs_are_kept_and_make_a_job_paired(api: httpx.Client, sessions: Sessions) -> None:
-    texts: list[Posted] = [("a", "b", 64 * "𝄞"), ("a", "c"), ("b", "c", 64 * "𝄞")]
+    texts: list[PostedText] = [("a", "b", 64 * "𝄞"), ("a", "c"), ("b", "c", 64 * "𝄞")]
     assert post(api, texts).json()["options"]["paired"] is True
     with sessions() as session:
         pairs = session.scalars(select(Text.pair).order_by(Text.ordinal)).all()
@@ -140,12 +140,12 @@ def assert_nothing_kept(sessions: Sessions) -> None:
 
 
 def test_a_key_stands_for_the_pairs_too(api: httpx.Client) -> None:
-    texts: list[Posted] = [("a", "b", "c"), ("d", "e", "c")]
+    texts: list[PostedText] = [("a", "b", "c"), ("d", "e", "c")]
     first = post(api, texts, **{"Idempotency-Key": "k"})
     again = post(api, texts, **{"Idempotency-Key": "k"})
     assert (first.status_code, again.status_code) == (202, 200)
     assert UUID(first.json()["id"]) == UUID(again.json()["id"])
-    others: list[list[Posted]] = [
+    others: list[list[PostedText]] = [
         [("a", "b"), ("d", "e")],
         [("a", "b", "C"), ("d", "e")],
         [("a", "b"), ("d", "e", "c")],

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Engine
 
 from app.db import make_engine, migrate
-from benchmarks.asked import LARGE, asked
 from benchmarks.filling import fill, settle
 from benchmarks.plans import Plan
+from benchmarks.queries import LARGE, explained_queries
 
 MOST_PAGES = 1500  # of about 5,000 that the tables have: an index read from end to end is no index scan
 
@@ -28,7 +28,7 @@ def full(empty_database_url: str) -> Iterator[Engine]:
 
 
 def test_no_large_table_is_read_from_end_to_end(full: Engine) -> None:
-    plans = dict(asked(full))
+    plans = dict(explained_queries(full))
     assert "Index Scan shard_open_idx" in nodes(plans["claim a shard"])  # so that they are seen at all
     for what, of_it in plans.items():
         assert not {table for plan in of_it for table in plan.read_whole & LARGE}, (what, nodes(of_it))

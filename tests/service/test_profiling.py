@@ -15,12 +15,13 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK
 from app.errors import ProfilingFailed
 from app.jobs import store
 from app.local.sample_run import SAMPLES, TABLES, profile
 from app.plots import PICTURES
 from app.settings import ROOT
-from app.tables import CLOCK, Job
+from app.tables import Job
 from tests.processes import RunningStack, wait_for
 
 PROBLEM = {"type": "urn:layerscope:problem:x", "title": "The model can't be loaded", "detail": "no weights"}

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
 from app.jobs.shards import Claim, Fenced, ShardPlan, ShardSize
-from app.tables import Job, Shard, ShardDomain, TextProfile
+from app.tables import Job, Shard, ShardDomain, StoredProfile
 from tests.service.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, measured, must_claim, submit
 
 Sessions = sessionmaker[Session]
@@ -110,7 +110,7 @@ def test_a_late_commit_is_fenced(sessions: Sessions) -> None:
     with pytest.raises(Fenced):
         commit(sessions, late)
     with sessions() as session:
-        assert session.scalars(select(TextProfile.ordinal)).all() == [0, 1]
+        assert session.scalars(select(StoredProfile.ordinal)).all() == [0, 1]
 
 
 def test_an_expired_lease_that_nobody_took_may_still_commit(sessions: Sessions) -> None:
@@ -138,7 +138,7 @@ def test_a_commit_is_all_or_nothing(sessions: Sessions) -> None:
         shards.commit(session, held, [*rows, rows[0]])
     assert shard_of(sessions, held).done_at is None
     with sessions() as session:
-        assert session.scalar(select(func.count()).select_from(TextProfile)) == 0
+        assert session.scalar(select(func.count()).select_from(StoredProfile)) == 0
 
 
 def test_only_the_holder_renews(sessions: Sessions) -> None:

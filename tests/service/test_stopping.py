@@ -14,39 +14,39 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import shards
 from app.tables import Job, Shard
 from layerscope.core import load_model
+from tests.service.contexts import station_of
 from tests.service.jobs_by_hand import MODEL, commit, must_claim, submit
-from tests.service.stations import station_of
 from tests.tiny import causal_model, save
 from worker import tasks
 from worker.finalization import finalize
 from worker.finalization.compare_domains import compare_domains
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease
-from worker.runtime.shutdown import Patience
+from worker.runtime.shutdown import ShutdownDeadline
 
 Sessions = sessionmaker[Session]
 LEASE_SECONDS = 0.6
 
 
 @pytest.fixture
-def station(sessions: Sessions, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> Station:
+def context(sessions: Sessions, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> WorkerContext:
     model = load_model(save(causal_model(num_hidden_layers=2), tmp_path_factory.mktemp("tiny")))
     return station_of(model, sessions, redis, LEASE_SECONDS)
 
 
 def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(
-    station: Station, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = submit(sessions, [("cpp", "a"), ("python", "b")])
     commit(sessions, must_claim(sessions))
     waiting = submit(sessions, [("cpp", "a")])
 
     def stop_and_compare(*given: Any) -> Any:
-        station.patience.stopping.set()
+        context.deadline.stopping.set()
         return compare_domains(*given)
 
     monkeypatch.setattr(finalize, "compare_domains", stop_and_compare)
-    monkeypatch.setattr(tasks, "_station", station)
+    monkeypatch.setattr(tasks, "_context", context)
     tasks.drain(MODEL)
     with sessions() as session:
         assert session.get_one(Job, due).outcome == "succeeded"
@@ -54,15 +54,15 @@ def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(
 
 
 def test_a_shard_that_was_given_back_is_not_renewed(
-    station: Station, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(sessions, [("cpp", "a")])
     claim = must_claim(sessions)
     leaving = threading.Event()
     monkeypatch.setattr(os, "_exit", lambda code: leaving.set())
-    hasty = replace(station, patience=Patience(threading.Event(), 0))
+    hasty = replace(context, deadline=ShutdownDeadline(threading.Event(), 0))
     with Lease(hasty, claim):
-        hasty.patience.stopping.set()
+        hasty.deadline.stopping.set()
         assert leaving.wait(10)
         time.sleep(LEASE_SECONDS)
         with sessions() as session:

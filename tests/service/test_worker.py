@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import notifications, store
 from app.local.embedded import Servers
-from app.tables import Job, Shard, Text, TextProfile, layer_profile
+from app.tables import Job, Shard, StoredProfile, Text, layer_profile
 from layerscope.core import load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.service.jobs_by_hand import submit
@@ -109,7 +109,7 @@ def finished(sessions: Sessions, job_id: UUID) -> Job:
 def values(sessions: Sessions, job_id: UUID) -> dict[int, bytes]:
     with sessions() as session:
         rows = session.execute(
-            select(TextProfile.ordinal, TextProfile.values).where(TextProfile.job_id == job_id)
+            select(StoredProfile.ordinal, StoredProfile.values).where(StoredProfile.job_id == job_id)
         )
         return {row.ordinal: row.values for row in rows}
 
@@ -154,7 +154,7 @@ def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(sessions: Sessions
     assert finished(sessions, job_id).status == "succeeded"
     with sessions() as session:
         assert sum(d.failed for d in store.progress(session, [job_id])[job_id]) == 1
-        error = session.scalar(select(TextProfile.error).where(TextProfile.ordinal == 3))
+        error = session.scalar(select(StoredProfile.error).where(StoredProfile.ordinal == 3))
     assert error == "the text is empty"
 
 
@@ -182,7 +182,7 @@ def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sess
     """A row that is there already is a fault of ours; no number of attempts takes it away."""
     job_id = submit(sessions, TEXTS, texts_per_shard=7, model="nobody's yet")
     with sessions.begin() as session:
-        row = TextProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="a stranger's")
+        row = StoredProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="a stranger's")
         session.add(row)
         session.get_one(Job, job_id).model = RESIDENT
     job = finished(sessions, job_id)
@@ -264,12 +264,12 @@ def test_a_message_naming_another_function_is_not_obeyed(
     sessions: Sessions, redis: Redis, resident: None, tmp_path: Path
 ) -> None:
     forged = tmp_path / "forged"
-    rung = notifications.queue_of(redis, RESIDENT)
+    notified = notifications.queue_of(redis, RESIDENT)
     message = Message.create("os.system", (f"touch {forged}",), connection=redis, serializer=JSONSerializer)
-    message.origin = rung.name
-    rung.enqueue_job(message)
+    message.origin = notified.name
+    notified.enqueue_job(message)
     job_id = submit(sessions, TEXTS, model=RESIDENT)
-    notifications.ring(redis, RESIDENT)
+    notifications.notify(redis, RESIDENT)
     assert finished(sessions, job_id).status == "succeeded"
-    wait_until(lambda: rung.is_empty())
+    wait_until(lambda: notified.is_empty())
     assert not forged.exists()

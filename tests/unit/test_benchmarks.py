@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import contestant, engine, study
-from benchmarks.lanes import Entry, Lane
+from benchmarks.contestant_process import ContestantProcess, Entry
 from benchmarks.limit import bare, whole
 from benchmarks.race import TOLERANCE, difference
 from benchmarks.report import Report
@@ -37,9 +37,9 @@ def test_all_measure_what_the_study_loop_measures(
 
 
 def test_a_lane_answers_as_its_contestant_does(folder: Path) -> None:
-    with Lane(Entry("study loop", folder, "float32", "cpu", sys.executable), TEXTS) as lane:
-        found, _ = lane.check()
-        took, _ = lane.run()
+    with ContestantProcess(Entry("study loop", folder, "float32", "cpu", sys.executable), TEXTS) as process:
+        found, _ = process.check()
+        took, _ = process.run()
     expected = np.stack(list(study.study_loop(folder, "float32", "cpu")(TEXTS)))
     assert difference(found, expected) < TOLERANCE["float32"]
     assert took.wall > 0
@@ -76,6 +76,6 @@ def test_the_log_grows(tmp_path: Path) -> None:
         report.table(("a", "b"), [("1", "2")])
         report.append_to(tmp_path / "LOG.md")
     log = (tmp_path / "LOG.md").read_text()
-    assert log.startswith("# Measured")
+    assert log.startswith("# TextResult")
     assert log.count("| 1 | 2 |") == 2
     assert log.index("## entry 0") < log.index("## entry 1")

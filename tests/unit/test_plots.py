@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from app.errors import FileNotFound
-from app.plots import PICTURES, Measured, draw
+from app.plots import PICTURES, JobContents, draw
 from app.plots.drawing.canvas import LOOKS
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
@@ -181,16 +181,16 @@ def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
     ],
 )
 def test_a_picture_says_what_was_not_measured(components: list[str], name: str, missing: str) -> None:
-    lack = PICTURES[name].lack(Measured(components, domains=1))
+    lack = PICTURES[name].lack(JobContents(components, domains=1))
     assert lack == f"It shows {missing}, which the job's option `components` leaves out."
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_where_all_was_measured_a_picture_lacks_nothing(name: str) -> None:
-    assert PICTURES[name].lack(Measured(COMPONENTS, domains=2, analyses=["ablation"])) is None
-    assert "None of the job's texts" in (PICTURES[name].lack(Measured(COMPONENTS, domains=0)) or "")
+    assert PICTURES[name].lack(JobContents(COMPONENTS, domains=2, analyses=["ablation"])) is None
+    assert "None of the job's texts" in (PICTURES[name].lack(JobContents(COMPONENTS, domains=0)) or "")
 
 
 def test_a_picture_says_which_analysis_it_needs() -> None:
-    lack = PICTURES["importance"].lack(Measured(COMPONENTS, domains=1, analyses=["logit_lens"]))
+    lack = PICTURES["importance"].lack(JobContents(COMPONENTS, domains=1, analyses=["logit_lens"]))
     assert lack == 'It needs a job with the option `"analyses": ["ablation"]`.'

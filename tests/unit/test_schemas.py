@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, LimitExceeded
-from app.jobs.store import Draft
+from app.jobs.store import Draft, PostedText
 from app.schemas import Options
 from app.settings import Settings
-from app.submission.json_document import Texts, read_submission
+from app.submission.json_document import read_submission
 from app.submission.strict_json import parse, pointer_to
 from layerscope.names import COMPONENTS
 
@@ -27,7 +27,7 @@ JSON = st.recursive(
 )
 
 
-def read(request: Any, models: dict[str, int | None] | None = None) -> tuple[Draft, Texts]:
+def read(request: Any, models: dict[str, int | None] | None = None) -> tuple[Draft, list[PostedText]]:
     return read_submission(json.dumps(request).encode(), None, models or {"demo": None}, SETTINGS)
 
 

@@ -25,7 +25,7 @@ from layerscope.stats.moments import Moments, Summary
 from layerscope.stats.ranks import Ranks, TextGroups
 from layerscope.stats.token_share import FirstTokenShares
 from layerscope.values import ANALYSIS_NUMBERS, select_metrics
-from worker.finalization.top_activations import peaks_of
+from worker.finalization.top_activations import top_activations_of
 
 Values = NDArray[np.float64]
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ class Spread:
         return np.stack([summary.mean, summary.var, summary.std, low, high], axis=-1)
 
 
-class Pool:
+class Accumulator:
     """The sums from which a domain's rows follow; `shape` is that of a text's values, (C, S, L, M)."""
 
     def __init__(self, job: Job, shape: tuple[int, ...]) -> None:
@@ -123,7 +123,7 @@ class Pool:
         """A row of `first_token` for each component and layer."""
         share = self.shares.share()
         shares = np.stack([share.mean, share.variance], axis=-1)  # (C, L, 2)
-        peaks = list(self._peak_rows())
+        top = list(self._top_activation_rows())
         for c, component in enumerate(self._job.options["components"]):
             for layer in range(self._layers):
                 yield {
@@ -133,10 +133,10 @@ class Pool:
                     "layer": layer,
                     "texts": self.shares.texts,
                     **_columns(SHARES, shares[c, layer]),
-                    **(peaks[layer] if component == "block" else dict.fromkeys(peaks[layer])),
+                    **(top[layer] if component == "block" else dict.fromkeys(top[layer])),
                 }
 
-    def _peak_rows(self) -> Iterator[Row]:
+    def _top_activation_rows(self) -> Iterator[Row]:
         """The largest activations that leave each layer, where an analysis was asked for."""
         asked = {"analysis_texts": len(self.analyses)} if self._job.analyses else {}
         if not self.analyses:
@@ -145,8 +145,8 @@ class Pool:
                 for _ in range(self._layers)
             )
             return
-        for peaks in peaks_of(np.stack(list(self.analyses.values()))):
-            yield {**asked, **_columns(TOP_ACTIVATION_COLUMNS, np.array(peaks))}
+        for top in top_activations_of(np.stack(list(self.analyses.values()))):
+            yield {**asked, **_columns(TOP_ACTIVATION_COLUMNS, np.array(top))}
 
 
 def _ranks(ranks: Ranks) -> Values:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ARRAY, ColumnElement, Integer, any_, case, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.tables import Job, Text, TextProfile
+from app.tables import Job, StoredProfile, Text
 from layerscope import values as codec
 from layerscope.names import (
     COMPARISON_COUNTS,
@@ -26,10 +26,10 @@ from layerscope.stats.length_adjustment import adjusted, adjusted_paired
 from layerscope.stats.moments import Summary
 from layerscope.stats.multiple_testing import benjamini_hochberg, holm
 from layerscope.stats.two_sample import Sample, paired, welch
-from worker.finalization.accumulator import Pool
+from worker.finalization.accumulator import Accumulator
 
 Values = NDArray[np.float64]
-Pair = tuple[str, str]
+DomainPair = tuple[str, str]
 
 # What is held of a job's texts at a time. A domain that would take more is represented by evenly spaced texts
 # wherever their single values are needed; moments count all.
@@ -38,15 +38,15 @@ ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Texts of a domain, in ordinal order."""
+class DomainTexts:
+    """DomainTexts of a domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
     places: NDArray[np.int64]  # where texts of two domains have the same, they are partners in a paired job
     tokens: Values
 
-    def at(self, which: NDArray[np.bool_]) -> "Texts":
-        return Texts(self.ordinals[which], self.places[which], self.tokens[which])
+    def at(self, which: NDArray[np.bool_]) -> "DomainTexts":
+        return DomainTexts(self.ordinals[which], self.places[which], self.tokens[which])
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Analysed:
     summary: Summary
 
     @classmethod
-    def of(cls, pool: Pool) -> "Analysed":
+    def of(cls, accumulator: Accumulator) -> "Analysed":
         return cls(
-            np.array(list(pool.analyses), np.int64),
-            pool.analysed_values(),
-            pool.analysis_spread.moments.summary(),
+            np.array(list(accumulator.analyses), np.int64),
+            accumulator.analysed_values(),
+            accumulator.analysis_spread.moments.summary(),
         )
 
 
@@ -72,7 +72,7 @@ class Comparison:
 
     place: tuple[str, str]
     metrics: Sequence[str]
-    pairs: Sequence[Pair]
+    pairs: Sequence[DomainPair]
     statistics: Mapping[str, Values]
 
 
@@ -99,7 +99,7 @@ def compare_domains(
 
 
 def _compare_analysed(
-    job: Job, pairs: Sequence[Pair], texts: Mapping[str, Texts], analysed: Mapping[str, Analysed]
+    job: Job, pairs: Sequence[DomainPair], texts: Mapping[str, DomainTexts], analysed: Mapping[str, Analysed]
 ) -> dict[str, Values]:
     """Their values are differences of logarithms, or shares, whose rounding is relative to 1."""
     chosen = {
@@ -114,8 +114,8 @@ def _compare_analysed(
 
 def _compare_all(
     job: Job,
-    pairs: Sequence[Pair],
-    texts: Mapping[str, Texts],
+    pairs: Sequence[DomainPair],
+    texts: Mapping[str, DomainTexts],
     values: Mapping[str, Values],
     samples: Mapping[str, Sample],
     size: Values,
@@ -140,7 +140,7 @@ def _sample(summary: Summary, at: tuple[int, ...]) -> Sample:
 def _compare(
     a: str,
     b: str,
-    texts: Mapping[str, Texts],
+    texts: Mapping[str, DomainTexts],
     values: Mapping[str, Values],
     samples: Mapping[str, Sample],
     size: Values,
@@ -151,7 +151,7 @@ def _compare(
 
 
 def _compare_paired(
-    a: str, b: str, texts: Mapping[str, Texts], values: Mapping[str, Values], size: Values
+    a: str, b: str, texts: Mapping[str, DomainTexts], values: Mapping[str, Values], size: Values
 ) -> dict[str, Values]:
     """Of the texts at the same place of both domains, where both could be measured."""
     _, i, j = np.intersect1d(texts[a].places, texts[b].places, assume_unique=True, return_indices=True)
@@ -170,9 +170,9 @@ def _corrected(found: Sequence[dict[str, Values]]) -> dict[str, Values]:
     return table
 
 
-def _texts(session: Session, job: Job) -> dict[str, Texts]:
+def _texts(session: Session, job: Job) -> dict[str, DomainTexts]:
     """All texts of each domain; `tokens` are 0 where a text could not be measured."""
-    measured = case((TextProfile.error.is_(None), TextProfile.tokens))
+    measured = case((StoredProfile.error.is_(None), StoredProfile.tokens))
     statement = (
         select(
             Text.domain,
@@ -180,7 +180,9 @@ def _texts(session: Session, job: Job) -> dict[str, Texts]:
             _place(session, job).label("place"),
             func.coalesce(measured, 0).label("tokens"),
         )
-        .outerjoin(TextProfile, (TextProfile.job_id == Text.job_id) & (TextProfile.ordinal == Text.ordinal))
+        .outerjoin(
+            StoredProfile, (StoredProfile.job_id == Text.job_id) & (StoredProfile.ordinal == Text.ordinal)
+        )
         .where(Text.job_id == job.id)
         .order_by(Text.ordinal)
         .execution_options(yield_per=ROWS_AT_A_TIME)
@@ -191,7 +193,7 @@ def _texts(session: Session, job: Job) -> dict[str, Texts]:
         for column, value in zip(of_domain, row, strict=True):
             column.append(value)
     return {
-        domain: Texts(np.array(ordinals), np.array(places), np.array(tokens, np.float64))
+        domain: DomainTexts(np.array(ordinals), np.array(places), np.array(tokens, np.float64))
         for domain, (ordinals, places, tokens) in columns.items()
     }
 
@@ -208,7 +210,7 @@ def _place(session: Session, job: Job) -> ColumnElement[int]:
     return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)
 
 
-def _spaced(texts: Mapping[str, Texts], most: int, together: bool) -> dict[str, Texts]:
+def _spaced(texts: Mapping[str, DomainTexts], most: int, together: bool) -> dict[str, DomainTexts]:
     """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured.
 
     If `together`, at the same places in all domains; texts that can have no partner are left out.
@@ -219,23 +221,23 @@ def _spaced(texts: Mapping[str, Texts], most: int, together: bool) -> dict[str, 
     return {domain: _at_spaced_places(of, most, ends[domain]) for domain, of in texts.items()}
 
 
-def _at_spaced_places(texts: Texts, most: int, end: int) -> Texts:
+def _at_spaced_places(texts: DomainTexts, most: int, end: int) -> DomainTexts:
     held = texts.at((texts.tokens > 0) & (texts.places >= 0))
     return held.at(held.places * most // end > (held.places - 1) * most // end)
 
 
 def _values(
-    session: Session, job: Job, texts: Texts, place: tuple[int, int], shape: tuple[int, int]
+    session: Session, job: Job, texts: DomainTexts, place: tuple[int, int], shape: tuple[int, int]
 ) -> Values:
     """(n, L, M): what was measured of the texts in one component and scope, which lies in one piece."""
     where = codec.slice_of(*place, layers=shape[0])
     statement = (
-        select(func.substring(TextProfile.values, where.first + 1, where.length))
+        select(func.substring(StoredProfile.values, where.first + 1, where.length))
         .where(
-            TextProfile.job_id == job.id,
-            TextProfile.ordinal == any_(literal(texts.ordinals.tolist(), ARRAY(Integer))),
+            StoredProfile.job_id == job.id,
+            StoredProfile.ordinal == any_(literal(texts.ordinals.tolist(), ARRAY(Integer))),
         )
-        .order_by(TextProfile.ordinal)
+        .order_by(StoredProfile.ordinal)
         .execution_options(yield_per=ROWS_AT_A_TIME)
     )
     values = np.empty((len(texts.ordinals), *shape))

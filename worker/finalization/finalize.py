@@ -12,38 +12,38 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import AWAY
 from app.jobs import completion
-from app.tables import Job, Text, TextProfile, first_token, layer_profile
+from app.tables import Job, StoredProfile, Text, first_token, layer_profile
 from layerscope import values as codec
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
-from worker.finalization.accumulator import Pool
+from worker.finalization.accumulator import Accumulator
 from worker.finalization.compare_domains import Analysed, compare_domains, write_comparisons
 from worker.measurement.analysis_sample import SAMPLING
-from worker.runtime.shutdown import Patience
+from worker.runtime.shutdown import ShutdownDeadline
 
-CLOSING_ATTEMPTS = 9  # as many as a shard has
-DEADLY = f"{CLOSING_ATTEMPTS} processes died or lost the database while they did"
-ENDLESS = Patience(threading.Event(), seconds=0)  # nobody asks it to stop
+FINALIZATION_ATTEMPTS = 9  # as many as a shard has
+DEADLY = f"{FINALIZATION_ATTEMPTS} processes died or lost the database while they did"
+ENDLESS = ShutdownDeadline(threading.Event(), seconds=0)  # nobody asks it to stop
 ROWS_AT_A_TIME = 256
 
 log = logging.getLogger(__name__)
 
 
-def close_jobs(sessions: sessionmaker[Session], model: str, patience: Patience = ENDLESS) -> None:
+def finalize_jobs(sessions: sessionmaker[Session], model: str, deadline: ShutdownDeadline = ENDLESS) -> None:
     """Close every job of a model that has no open shard left or whose end was asked for.
 
     While a process is asked to stop it begins with none: others close them.
     """
-    while not patience.stopping.is_set():
+    while not deadline.stopping.is_set():
         with sessions.begin() as session:
-            job = completion.next_to_close(session, model)
+            job = completion.next_to_finalize(session, model)
             if job is None:
                 return
-            if _begin(sessions, job.id) > CLOSING_ATTEMPTS:
-                _close_without_statistics(session, job, DEADLY)
+            if _begin(sessions, job.id) > FINALIZATION_ATTEMPTS:
+                _finalize_without_statistics(session, job, DEADLY)
                 continue
-            with patience.hold(partial(_put_down, sessions, job.id)):
-                _try_to_close(sessions, session, job)
+            with deadline.hold(partial(_abandon, sessions, job.id)):
+                _try_to_finalize(sessions, session, job)
 
 
 def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
@@ -52,18 +52,18 @@ def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
         return completion.begin(session, job_id)
 
 
-def _try_to_close(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
+def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
     try:
         with session.begin_nested():
-            close(session, job)
+            finalize(session, job)
     except AWAY as error:
         if _will_pass(error):
             with suppress(*AWAY):
-                _put_down(sessions, job.id)
+                _abandon(sessions, job.id)
         raise
     except Exception as error:
         log.exception("job %s can't be closed", job.id)
-        _close_without_statistics(session, job, completion.reason(error))
+        _finalize_without_statistics(session, job, completion.reason(error))
 
 
 def _will_pass(error: Exception) -> bool:
@@ -75,19 +75,21 @@ def _will_pass(error: Exception) -> bool:
     return state.startswith(("53", "57P"))
 
 
-def _put_down(sessions: sessionmaker[Session], job_id: UUID) -> None:
+def _abandon(sessions: sessionmaker[Session], job_id: UUID) -> None:
     with sessions.begin() as session:
-        completion.put_down(session, job_id)
+        completion.abandon(session, job_id)
 
 
-def close(session: Session, job: Job) -> None:
+def finalize(session: Session, job: Job) -> None:
     """Write the statistics of what was measured, and the job's outcome, in the caller's transaction.
 
     Whoever cancels or deletes the job meanwhile waits for the writing, and not for what is computed before.
     """
-    domains = _pool(session, job)
-    summaries = {domain: pool.spread.moments.summary() for domain, pool in sorted(domains.items())}
-    analysed = {domain: Analysed.of(pool) for domain, pool in domains.items()}
+    domains = _accumulate(session, job)
+    summaries = {
+        domain: accumulator.spread.moments.summary() for domain, accumulator in sorted(domains.items())
+    }
+    analysed = {domain: Analysed.of(accumulator) for domain, accumulator in domains.items()}
     layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
     firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
     comparisons = list(compare_domains(session, job, summaries, analysed))
@@ -103,7 +105,7 @@ def close(session: Session, job: Job) -> None:
     completion.finish(session, job)
 
 
-def _close_without_statistics(session: Session, job: Job, why: str) -> None:
+def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
     if completion.lock(session, job):
         detail = f"The texts' values are there, their statistics could not be computed: {why}"
         job.error = completion.problem("no-statistics", "The statistics can't be computed", detail)
@@ -114,36 +116,39 @@ def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
     """Fail the unfinished jobs of a model that can't be loaded; what was committed of them is kept."""
     problem = completion.problem("model-unavailable", "The model can't be loaded", detail, status=503)
     with sessions.begin() as session:
-        completion.doom(session, Job.model == model, problem)
-    close_jobs(sessions, model)
+        completion.mark_failed(session, Job.model == model, problem)
+    finalize_jobs(sessions, model)
 
 
 def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
     first = (
-        select(TextProfile.error).where(TextProfile.job_id == job.id).order_by(TextProfile.ordinal).limit(1)
+        select(StoredProfile.error)
+        .where(StoredProfile.job_id == job.id)
+        .order_by(StoredProfile.ordinal)
+        .limit(1)
     )
     detail = f"None of the {job.texts} texts could be profiled; the first: {session.scalar(first)}"
     return completion.problem("no-text-succeeded", "No text succeeded", detail)
 
 
-def _pool(session: Session, job: Job) -> dict[str, Pool]:
-    pools: dict[str, Pool] = {}
+def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
+    accumulators: dict[str, Accumulator] = {}
     components = len(job.options["components"])
     with _measured(session, job) as texts:
         for text in texts:
             values = codec.decode(text.values, components)
             for name in (text.domain, POOLED_DOMAIN):
-                if name not in pools:
-                    pools[name] = Pool(job, values.shape)
-                pools[name].add(values, text.tokens)
+                if name not in accumulators:
+                    accumulators[name] = Accumulator(job, values.shape)
+                accumulators[name].add(values, text.tokens)
                 if text.analysis is not None:
-                    pools[name].add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
-    return pools
+                    accumulators[name].add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
+    return accumulators
 
 
 def _measured(session: Session, job: Job) -> Result[Any]:
     """The texts that succeeded, in ordinal order, never all in memory."""
-    profile = TextProfile
+    profile = StoredProfile
     columns = (profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis)
     return session.execute(
         select(*columns)

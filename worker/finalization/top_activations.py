@@ -9,10 +9,10 @@ from layerscope.names import TOP_ACTIVATIONS
 from layerscope.values import split_analysis
 
 Values = NDArray[np.float64]
-Peak = tuple[float, ...]  # unit, value, token, ratio, texts, first_texts
+TopActivation = tuple[float, ...]  # unit, value, token, ratio, texts, first_texts
 
 
-def peaks_of(analyses: Values) -> Iterator[list[Peak]]:
+def top_activations_of(analyses: Values) -> Iterator[list[TopActivation]]:
     """Of each layer the four units with the largest |h| on any token of any of the texts, largest first.
 
     That is exact, though only four units of each text are known: what is among the four largest of all is
@@ -28,12 +28,12 @@ def peaks_of(analyses: Values) -> Iterator[list[Peak]]:
         yield _of_layer(units[:, layer], values[:, layer], tokens[:, layer], ratio[:, layer, 0])
 
 
-def _of_layer(units: Values, values: Values, tokens: Values, ratio: Values) -> list[Peak]:
+def _of_layer(units: Values, values: Values, tokens: Values, ratio: Values) -> list[TopActivation]:
     """From (n, 4), and (n,) the ratio of each text's largest to its median."""
     sizes = np.abs(values)
     falling = np.argsort(-sizes, axis=None, kind="stable")
     _, first_places = np.unique(units.ravel()[falling], return_index=True)
-    found: list[Peak] = []
+    found: list[TopActivation] = []
     for text, place in zip(
         *np.unravel_index(falling[np.sort(first_places)[:TOP_ACTIVATIONS]], units.shape), strict=True
     ):

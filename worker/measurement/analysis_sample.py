@@ -25,8 +25,8 @@ def chosen(session: Session, claim: Claim, domains: Sequence[str]) -> set[int]:
     """The places in a shard, whose texts have these domains, of those that are analysed.
 
     Of each domain a sample of its texts' positions, by a fixed seed: it depends neither on the shards nor on
-    what becomes of a text, and domains of equal size have theirs at the same positions, so that pairs stay
-    together.
+    what becomes of a text, and domains of equal size have theirs at the same positions, so pairs
+    remain together.
     """
     if not claim.options.get("analyses"):
         return set()

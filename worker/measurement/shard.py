@@ -15,13 +15,13 @@ from typing import Any
 import torch
 
 from app.jobs import shards
-from app.jobs.shards import Claim, Fenced, Measured
+from app.jobs.shards import Claim, Fenced, TextResult
 from layerscope import values as codec
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
 from layerscope.errors import ModelError
 from layerscope.names import PREDICTION_ANALYSES
 from worker.measurement.analysis_sample import chosen, stored
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
 TRY_FROM_ATTEMPT = 3
@@ -32,26 +32,28 @@ DEVICE_LOST = torch.AcceleratorError  # after it, all that a process asks of its
 log = logging.getLogger(__name__)
 
 
-def measure(station: Station, claim: Claim, texts: Sequence[tuple[str, str]], lease: Lease) -> list[Measured]:
+def measure(
+    context: WorkerContext, claim: Claim, texts: Sequence[tuple[str, str]], lease: Lease
+) -> list[TextResult]:
     """The rows of a shard's (domain, text) pairs, in ordinal order.
 
     Raises: Fenced, Stopped.
     """
     try:
-        _ = station.head if _wanted(claim) else None
+        _ = context.head if _wanted(claim) else None
     except ModelError as error:  # then the job can't be done: each of its texts fails, and says why
         return [_failed(claim, i, domain, str(error)) for i, (domain, _) in enumerate(texts)]
-    with station.sessions.begin() as session:
+    with context.sessions.begin() as session:
         sampled = chosen(session, claim, [domain for domain, _ in texts])
-    errors = _try_each(station, claim, texts, sampled, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
+    errors = _try_each(context, claim, texts, sampled, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
     healthy = [i for i in range(len(texts)) if i not in errors]
     measured = {i: _failed(claim, i, texts[i][0], error) for i, error in errors.items()}
-    for profile in _profiles(station, claim, [texts[i][1] for i in healthy]):
+    for profile in _profiles(context, claim, [texts[i][1] for i in healthy]):
         lease.check()
         index = healthy[profile.ordinal]
         measured[index] = _row(claim, index, texts[index][0], profile)
     analysed = [i for i in sorted(sampled) if measured[i].error is None]
-    for analysis in _analyses(station, claim, [texts[i][1] for i in analysed], lease):
+    for analysis in _analyses(context, claim, [texts[i][1] for i in analysed], lease):
         index = analysed[analysis.ordinal]
         if analysis.error is not None:
             log.warning("text %d of job %s: %s", measured[index].ordinal, claim.job_id, analysis.error)
@@ -59,17 +61,17 @@ def measure(station: Station, claim: Claim, texts: Sequence[tuple[str, str]], le
     return [measured[i] for i in range(len(texts))]
 
 
-def _profiles(station: Station, claim: Claim, texts: list[str]) -> Iterator[TextProfile]:
-    options = _options(station, claim)
-    return profile_texts(station.model, texts, components=claim.options["components"], **options)
+def _profiles(context: WorkerContext, claim: Claim, texts: list[str]) -> Iterator[TextProfile]:
+    options = _options(context, claim)
+    return profile_texts(context.model, texts, components=claim.options["components"], **options)
 
 
-def _analyses(station: Station, claim: Claim, texts: list[str], lease: Lease) -> Iterator[TextAnalysis]:
+def _analyses(context: WorkerContext, claim: Claim, texts: list[str], lease: Lease) -> Iterator[TextAnalysis]:
     """Raises, in the middle of a row: Fenced, Stopped."""
     wanted = _wanted(claim)
-    head = station.head if wanted else None
-    options = _options(station, claim)
-    return analyse_texts(station.model, texts, wanted, head=head, check=lease.check, **options)
+    head = context.head if wanted else None
+    options = _options(context, claim)
+    return analyse_texts(context.model, texts, wanted, head=head, check=lease.check, **options)
 
 
 def _wanted(claim: Claim) -> list[str]:
@@ -77,8 +79,8 @@ def _wanted(claim: Claim) -> list[str]:
     return [analysis for analysis in claim.options.get("analyses", ()) if analysis in PREDICTION_ANALYSES]
 
 
-def _options(station: Station, claim: Claim) -> dict[str, Any]:
-    limit = station.max_tokens
+def _options(context: WorkerContext, claim: Claim) -> dict[str, Any]:
+    limit = context.max_tokens
     return {
         "max_tokens": min(claim.options["max_tokens"] or limit, limit),
         "overflow": claim.options["overflow"],
@@ -88,7 +90,7 @@ def _options(station: Station, claim: Claim) -> dict[str, Any]:
 
 
 def _try_each(
-    station: Station, claim: Claim, texts: Sequence[tuple[str, str]], sampled: set[int], lease: Lease
+    context: WorkerContext, claim: Claim, texts: Sequence[tuple[str, str]], sampled: set[int], lease: Lease
 ) -> dict[int, str]:
     """Why some of the texts can't be measured, by their place in the shard."""
     crashes = Counter(claim.crashes)
@@ -101,27 +103,27 @@ def _try_each(
                 f"worker_crash: the process died {crashes[ordinal]} times while it measured this text"
             )
             continue
-        with station.sessions.begin() as session:
+        with context.sessions.begin() as session:
             shards.suspect(session, claim, ordinal)
         try:
-            list(_profiles(station, claim, [text]))
-            list(_analyses(station, claim, [text] if index in sampled else [], lease))
+            list(_profiles(context, claim, [text]))
+            list(_analyses(context, claim, [text] if index in sampled else [], lease))
         except (DEVICE_LOST, Fenced, Stopped):
             raise
         except Exception as error:
             log.exception("text %d of job %s can't be measured", ordinal, claim.job_id)
             errors[index] = f"worker_crash: {type(error).__name__}"
-    with station.sessions.begin() as session:
+    with context.sessions.begin() as session:
         shards.suspect(session, claim, None)
     return errors
 
 
-def _failed(claim: Claim, index: int, domain: str, error: str) -> Measured:
-    return Measured(claim.first_ordinal + index, domain, 0, False, error, None)
+def _failed(claim: Claim, index: int, domain: str, error: str) -> TextResult:
+    return TextResult(claim.first_ordinal + index, domain, 0, False, error, None)
 
 
-def _row(claim: Claim, index: int, domain: str, profile: TextProfile) -> Measured:
-    return Measured(
+def _row(claim: Claim, index: int, domain: str, profile: TextProfile) -> TextResult:
+    return TextResult(
         ordinal=claim.first_ordinal + index,
         domain=domain,
         tokens=profile.tokens,

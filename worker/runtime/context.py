@@ -1,4 +1,4 @@
-"""What a worker process has at hand: one model, its connections, its patience."""
+"""What a worker process has at hand: one model, its connections, its deadline."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from torch import nn
 
 from layerscope.core import Model, load_head
-from worker.runtime.shutdown import Patience
+from worker.runtime.shutdown import ShutdownDeadline
 
 
 @dataclass(frozen=True)
-class Station:
+class WorkerContext:
     """`measured_with` is the provenance stored with every job."""
 
     name: str
@@ -22,7 +22,7 @@ class Station:
     max_tokens: int
     sessions: sessionmaker[Session]
     redis: Redis
-    patience: Patience
+    deadline: ShutdownDeadline
     lease_seconds: float
     drain_seconds: float
 

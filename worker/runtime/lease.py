@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from app.db import AWAY
 from app.jobs import shards
 from app.jobs.shards import Claim, Fenced
-from worker.runtime.context import Station
+from worker.runtime.context import WorkerContext
 
 RENEWAL_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 2.0  # a renewal also learns that the job was cancelled
@@ -22,19 +22,19 @@ class Stopped(Exception):
 class Lease:
     """Renews the claim in time while entered; gives it back where stopping drags on."""
 
-    def __init__(self, station: Station, claim: Claim) -> None:
-        self._station, self._claim = station, claim
+    def __init__(self, context: WorkerContext, claim: Claim) -> None:
+        self._context, self._claim = context, claim
         self._ended, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-        self._patience = ExitStack()
+        self._deadline = ExitStack()
 
     def __enter__(self) -> "Lease":
-        self._patience.enter_context(self._station.patience.hold(self._release))
+        self._deadline.enter_context(self._context.deadline.hold(self._release))
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._patience.close()
+        self._deadline.close()
         self._ended.set()
         self._thread.join()
 
@@ -42,18 +42,18 @@ class Lease:
         """To be called between two texts. Raises: Fenced, Stopped."""
         if self._lost.is_set():
             raise Fenced
-        if self._station.patience.stopping.is_set():
+        if self._context.deadline.stopping.is_set():
             raise Stopped
 
     def _keep(self) -> None:
-        every = min(self._station.lease_seconds / 3, LONGEST_PAUSE_SECONDS)
+        every = min(self._context.lease_seconds / 3, LONGEST_PAUSE_SECONDS)
         while not self._ended.wait(every) and not self._lost.is_set():
             self._renew()
 
     def _renew(self) -> None:
         try:
-            with self._station.sessions.begin() as session:
-                shards.renew(session, self._claim, self._station.lease_seconds)
+            with self._context.sessions.begin() as session:
+                shards.renew(session, self._claim, self._context.lease_seconds)
         except Fenced:
             self._lost.set()
         except AWAY as error:
@@ -62,5 +62,5 @@ class Lease:
     def _release(self) -> None:
         self._ended.set()
         self._thread.join(RENEWAL_SECONDS)  # a renewal after the release would lease the shard to nobody
-        with self._station.sessions.begin() as session:
+        with self._context.sessions.begin() as session:
             shards.release(session, self._claim)

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import CLOCK
 from app.models import ModelConfig
 from app.settings import Settings
-from app.tables import CLOCK
-from app.tables import Model as ModelRow
+from app.tables import LoadedModel
 from layerscope.core import Model, load_model
 
 CHOICES = ("matmul", "reduction")
@@ -30,7 +30,7 @@ def load(
 ) -> tuple[Model, Facts]:
     """The model, and what is stored with everything measured by it. Raises: ModelError."""
     with sessions.begin() as session:
-        row = session.get(ModelRow, name)
+        row = session.get(LoadedModel, name)
         known = row.measured_with if row else {}
     model = _load(config, settings, known if known.get("machine") == machine() else {})
     facts = describe(model, config)
@@ -79,8 +79,8 @@ def machine() -> str:
 def agree(sessions: sessionmaker[Session], name: str, facts: Facts) -> Facts:
     """Write down what was found; or what another worker of the model on such a machine found first."""
     with sessions.begin() as session:
-        session.execute(insert(ModelRow).values(name=name, measured_with=facts).on_conflict_do_nothing())
-        row = session.get_one(ModelRow, name, with_for_update=True)
+        session.execute(insert(LoadedModel).values(name=name, measured_with=facts).on_conflict_do_nothing())
+        row = session.get_one(LoadedModel, name, with_for_update=True)
         if _without_choices(row.measured_with) != _without_choices(facts):
             row.measured_with = facts
         row.loaded_at = CLOCK

@@ -24,12 +24,12 @@ PAUSE_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def stay(queue: Queue, stopping: threading.Event) -> None:
+def run_worker(queue: Queue, stopping: threading.Event) -> None:
     """Work a queue until a signal. Where Redis goes away the process waits for it, and keeps its model."""
     with suppress(StopRequested):
         while not stopping.is_set():
             try:
-                ResidentWorker(queue, stopping).work(logging_level="WARNING")
+                NotifiedWorker(queue, stopping).work(logging_level="WARNING")
             except RedisError as error:
                 log.warning("Redis is away: %s", error)
             stopping.wait(PAUSE_SECONDS)
@@ -44,7 +44,7 @@ class DrainJob(Job):
         return super().perform()
 
 
-class ResidentWorker(SimpleWorker):
+class NotifiedWorker(SimpleWorker):
     """Runs messages in its own process, beats while they run, and stops warm at the first signal."""
 
     job_class = DrainJob

@@ -69,7 +69,7 @@ def create_job(
         job, is_new = store.submit(session, draft, texts, size)
         state = service.present(session, job)
     if is_new:
-        notifications.ring(service.redis, draft.model)
+        notifications.notify(service.redis, draft.model)
     else:
         response.status_code = 200
     response.headers["Location"] = path_of(job)
@@ -182,7 +182,7 @@ def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
         job = store.cancel(session, job_id)
         state = service.present(session, job)
     if state.finished_at is None:
-        notifications.ring(service.redis, job.model)
+        notifications.notify(service.redis, job.model)
     _say_when_to_look_again(state, response)
     return state
 
@@ -193,4 +193,4 @@ def delete_job(job_id: UUID, service: ServiceDep) -> None:
     with service.sessions.begin() as session:
         store.delete_job(session, job_id)
     cache.remove(service.settings.home, job_id)
-    deletion.erase(service.sessions, job_id)
+    deletion.delete_rows(service.sessions, job_id)

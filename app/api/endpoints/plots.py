@@ -17,7 +17,7 @@ from app.files import export
 from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
 from app.jobs import store
-from app.plots import Format, Measured, Row, Table
+from app.plots import Format, JobContents, Row, Table
 from app.plots.effect import EFFECT
 from app.schemas import JobOut, Options
 from app.tables import Job
@@ -56,8 +56,8 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
     yield plots.draw(name, rows, _caption(state), file_format)
 
 
-def measured(job: JobOut) -> Measured:
-    return Measured(
+def measured(job: JobOut) -> JobContents:
+    return JobContents(
         components=job.options.components,
         domains=sum(domain.done > 0 for domain in job.domains.values()),
         analyses=job.options.analyses,

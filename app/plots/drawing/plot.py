@@ -17,7 +17,7 @@ SCOPE_WORDS = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class JobContents:
     """What there is of a finished job."""
 
     components: Collection[str]
@@ -41,7 +41,7 @@ class Picture(ABC):
         Of the table `comparison` they are those of the picture's metric, scope and component alone.
         """
 
-    def lack(self, measured: Measured) -> str | None:
+    def lack(self, measured: JobContents) -> str | None:
         """Why a job has no such picture, as a sentence; none: it has one."""
         if not measured.domains:
             return "None of the job's texts could be measured."

@@ -25,7 +25,7 @@ from layerscope.core.batching import Encoded
 from layerscope.core.loading.checkpoint import Model
 from layerscope.core.loading.load import load_head
 from layerscope.core.loading.process_setup import HEAP_BLOCK
-from layerscope.core.profile import Array, encode_all, in_rows, non_finite, row_inputs
+from layerscope.core.profile import Array, batch_inputs, encode_all, in_batches, non_finite
 from layerscope.core.types import RunLayer
 from layerscope.names import ANALYSIS_METRICS, PREDICTION_ANALYSES
 from layerscope.values import split_analysis
@@ -99,25 +99,25 @@ def analyse_texts(
     if analyses and head is None:
         head = load_head(model)
     budget = token_budget or _BUDGET[torch.device(model.device).type]
-    measure = partial(_row_numbers, model, head, frozenset(analyses), check)
-    return in_rows(model, encoded, budget, measure, partial(_text_analysis, model, frozenset(analyses)))
+    measure = partial(_batch_numbers, model, head, frozenset(analyses), check)
+    return in_batches(model, encoded, budget, measure, partial(_text_analysis, model, frozenset(analyses)))
 
 
-def _row_numbers(
+def _batch_numbers(
     model: Model, head: nn.Linear | None, analyses: frozenset[str], check: Check, row: Sequence[Encoded]
 ) -> Tensor:
     """(B, L · (5 + 13)) float64: of each text and layer its metrics, and what `largest` gives."""
     lengths = [text.tokens for text in row]
-    ids, positions = row_inputs(model, row)
+    ids, positions = batch_inputs(model, row)
     with packed(model.module):
         embedded, run = _layers(model, ids, positions, tuple(lengths), check)
         states = [embedded]
         for layer in range(model.layers):
             states.append(run(layer, states[-1]))
-        peaks = [
+        top = [
             torch.stack([largest(text) for text in torch.split(state[0], lengths)]) for state in states[1:]
         ]
-        found = torch.stack([layer.to(model.device) for layer in peaks], 1)  # (B, L, 13)
+        found = torch.stack([layer.to(model.device) for layer in top], 1)  # (B, L, 13)
         values = _token_values(model, head, analyses, ids, states, run, check)
     return torch.cat([_text_means(values, lengths), found], -1).flatten(1)
 
@@ -199,20 +199,20 @@ def _text_analysis(
 ) -> TextAnalysis:
     error = text.error
     if numbers is not None:
-        values, units, peaks, tokens, ratio = split_analysis(numbers.reshape(model.layers, -1))
-        error = _non_finite(model, analyses, text, values, peaks)
+        values, units, top, tokens, ratio = split_analysis(numbers.reshape(model.layers, -1))
+        error = _non_finite(model, analyses, text, values, top)
         if error is None:
-            whole = Activations(units.astype(int), peaks.copy(), tokens.astype(int), ratio[:, 0].copy())
+            whole = Activations(units.astype(int), top.copy(), tokens.astype(int), ratio[:, 0].copy())
             return TextAnalysis(text.ordinal, text.tokens, text.truncated, None, values.copy(), whole)
     nothing = np.full((model.layers, len(ANALYSIS_METRICS)), np.nan)
     return TextAnalysis(text.ordinal, text.tokens, text.truncated, error, nothing, None)
 
 
 def _non_finite(
-    model: Model, analyses: frozenset[str], text: Encoded, values: Array, peaks: Array
+    model: Model, analyses: frozenset[str], text: Encoded, values: Array, top: Array
 ) -> str | None:
     """The first layer after which the model leaves the finite numbers; else the first metric that does."""
-    finite = np.isfinite(peaks).all(axis=1)
+    finite = np.isfinite(top).all(axis=1)
     if not finite.all():
         return non_finite(model, f"the activations at layer {int(finite.argmin())} are")
     measured = (_COSTS, "ablation" in analyses and text.tokens > 1), (_LENS, "logit_lens" in analyses)

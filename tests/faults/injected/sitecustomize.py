@@ -1,4 +1,4 @@
-"""Faults from outside: imported by every Python process that has this folder on its PYTHONPATH.
+"""InputErrors from outside: imported by every Python process that has this folder on its PYTHONPATH.
 
 It wraps functions of the worker as they are imported. At a named point the process writes a line to
 `events`, and kills or stops itself, or cuts its connection, if it finds a token for that point in the folder
@@ -82,35 +82,40 @@ def lose_connection(session: Any) -> None:
 
 
 def wrap_tasks(tasks: ModuleType) -> None:
-    claim_one, measure, commit, ring = tasks._claim, tasks.measure, tasks._commit, tasks.notifications.ring
+    claim_one, measure, commit, notify = (
+        tasks._claim,
+        tasks.measure,
+        tasks._commit,
+        tasks.notifications.notify,
+    )
 
-    def claim(station: Any) -> Any:
-        claimed = claim_one(station)
+    def claim(context: Any) -> Any:
+        claimed = claim_one(context)
         if claimed is not None:
             note_claim("claimed", claimed)
             reach("claimed")
         return claimed
 
-    def measured(station: Any, claim: Any, texts: Any, lease: Any) -> Any:
-        rows = measure(station, claim, texts, lease)
+    def measured(context: Any, claim: Any, texts: Any, lease: Any) -> Any:
+        rows = measure(context, claim, texts, lease)
         note_claim("held up", claim)
         time.sleep(float((FOLDER / "slow").read_text()))
         note_claim("measured", claim)
         reach("measured")
         return rows
 
-    def committed(station: Any, claim: Any, rows: Any) -> None:
-        commit(station, claim, rows)
+    def committed(context: Any, claim: Any, rows: Any) -> None:
+        commit(context, claim, rows)
         note_claim("committed", claim)
         reach("committed")
 
-    def rung(redis: Any, model: str) -> bool:
-        reach("ringing")
-        return bool(ring(redis, model))
+    def notified(redis: Any, model: str) -> bool:
+        reach("notifying")
+        return bool(notify(redis, model))
 
     for name, wrapper in {"_claim": claim, "measure": measured, "_commit": committed}.items():
         setattr(tasks, name, wrapper)
-    tasks.notifications = SimpleNamespace(ring=rung)  # type: ignore[attr-defined]
+    tasks.notifications = SimpleNamespace(notify=notified)  # type: ignore[attr-defined]
 
 
 def take_long(point: str) -> None:
@@ -118,17 +123,17 @@ def take_long(point: str) -> None:
         time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
 
 
-def wrap_closing(closing: ModuleType) -> None:
-    original = closing.close
+def wrap_finalization(finalization: ModuleType) -> None:
+    original = finalization.finalize
 
-    def close(session: Any, job: Any) -> None:
+    def finalize(session: Any, job: Any) -> None:
         take_long("computing")
         original(session, job)
-        take_long("closing")
-        note("closed", job=str(job.id))
-        reach("closing")
+        take_long("finalizing")
+        note("finalized", job=str(job.id))
+        reach("finalizing")
 
-    closing.close = close  # type: ignore[attr-defined]
+    finalization.finalize = finalize  # type: ignore[attr-defined]
 
 
 def wrap_measuring(measuring: ModuleType) -> None:
@@ -144,9 +149,9 @@ def wrap_measuring(measuring: ModuleType) -> None:
 
 
 def wrap_profile(profile: ModuleType) -> None:
-    original = profile._row_sums
+    original = profile._batch_sums
 
-    def row_sums(model: Any, row: Any, components: Any) -> Any:
+    def batch_sums(model: Any, row: Any, components: Any) -> Any:
         too_much, losing = model.tokenizer(TOO_MUCH + LOSING, add_special_tokens=False)["input_ids"]
         if any(too_much in text.ids for text in row):
             note("out of memory", texts=len(row))
@@ -156,17 +161,17 @@ def wrap_profile(profile: ModuleType) -> None:
             raise profile.torch.AcceleratorError("injected")
         return original(model, row, components)
 
-    profile._row_sums = row_sums  # type: ignore[attr-defined]
+    profile._batch_sums = batch_sums  # type: ignore[attr-defined]
 
 
-def wrap_resident(resident: ModuleType) -> None:
-    original = resident.ResidentWorker._install_signal_handlers
+def wrap_rq_worker(rq_worker: ModuleType) -> None:
+    original = rq_worker.NotifiedWorker._install_signal_handlers
 
     def install(worker: Any) -> None:
         original(worker)
         note("ready")
 
-    resident.ResidentWorker._install_signal_handlers = install
+    rq_worker.NotifiedWorker._install_signal_handlers = install
 
 
 def wrap_loading(loading: ModuleType) -> None:
@@ -188,11 +193,11 @@ def wrap_rq_utils(utils: ModuleType) -> None:
 WRAPPERS: dict[str, Callable[[ModuleType], None]] = {
     "app.jobs.shards": wrap_shards,
     "worker.tasks": wrap_tasks,
-    "worker.finalization.finalize": wrap_closing,
+    "worker.finalization.finalize": wrap_finalization,
     "worker.measurement.shard": wrap_measuring,
     "layerscope.core.profile": wrap_profile,
     "worker.runtime.model_loading": wrap_loading,
-    "worker.runtime.rq_worker": wrap_resident,
+    "worker.runtime.rq_worker": wrap_rq_worker,
     "rq.utils": wrap_rq_utils,
 }
 

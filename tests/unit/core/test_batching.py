@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.core.batching import WINDOW_ROWS, WINDOW_TEXTS, Encoded, encode, pack, windows
+from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS, Encoded, buffers, encode, pack
 from tests.tiny import byte_tokenizer
 
 
@@ -87,10 +87,10 @@ def test_failed_texts_take_no_room() -> None:
 
 
 def test_windows_are_bounded_by_tokens_and_by_texts() -> None:
-    by_tokens = list(windows(of_length(*[10] * 9), budget=10))
-    assert [len(window) for window in by_tokens] == [WINDOW_ROWS, WINDOW_ROWS, 1]
-    by_texts = list(windows(of_length(*[0] * (WINDOW_TEXTS + 1)), budget=10))
-    assert [len(window) for window in by_texts] == [WINDOW_TEXTS, 1]
+    by_tokens = list(buffers(of_length(*[10] * 9), budget=10))
+    assert [len(window) for window in by_tokens] == [BUFFER_BATCHES, BUFFER_BATCHES, 1]
+    by_texts = list(buffers(of_length(*[0] * (BUFFER_TEXTS + 1)), budget=10))
+    assert [len(window) for window in by_texts] == [BUFFER_TEXTS, 1]
 
 
 def test_windows_read_no_further_than_they_return() -> None:
@@ -101,5 +101,5 @@ def test_windows_read_no_further_than_they_return() -> None:
             read.append(text)
             yield text
 
-    window = next(windows(texts(), budget=10))
-    assert len(read) == len(window) == WINDOW_ROWS
+    window = next(buffers(texts(), budget=10))
+    assert len(read) == len(window) == BUFFER_BATCHES

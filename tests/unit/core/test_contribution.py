@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from layerscope.core import contribution
-from layerscope.core.contribution import finite_layers, row_finite, row_metrics, text_metrics, token_sums
+from layerscope.core.contribution import batch_finite, batch_metrics, finite_layers, text_metrics, token_sums
 from layerscope.names import METRICS
 
 
@@ -118,11 +118,11 @@ def test_a_row_is_its_texts_whatever_stands_beside_them() -> None:
     lengths = [3, 1, 5, 2]
     sums = torch.stack([token_sums(*torch.randn(2, 11, 8).unbind()) for _ in range(4)]).view(2, 2, 7, 11)
     sums[0, 1, 4, 5] = torch.nan  # in the third text
-    row = row_metrics(sums, lengths, 8)
+    row = batch_metrics(sums, lengths, 8)
     for found, text in zip(row, torch.split(sums, lengths, -1), strict=True):
         torch.testing.assert_close(found, text_metrics(text, 8), rtol=0, atol=0, equal_nan=True)
     assert torch.isfinite(row[[0, 3]]).all()
-    assert row_finite(sums, lengths).tolist() == [[True] * 2, [True] * 2, [True, False], [True] * 2]
+    assert batch_finite(sums, lengths).tolist() == [[True] * 2, [True] * 2, [True, False], [True] * 2]
 
 
 CASES = {

@@ -9,7 +9,7 @@ import torch
 from transformers import LlamaForCausalLM
 
 from layerscope.core import Model, TextProfile, load_model, profile, profile_texts
-from layerscope.core.batching import WINDOW_ROWS, WINDOW_TEXTS
+from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.tiny import byte_tokenizer, causal_model, poison, save, silence
 
@@ -115,7 +115,7 @@ def test_order_does_not_change_numbers(model: Model) -> None:
 
 def test_windows_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     wide = list(profile_texts(model, TEXTS))
-    monkeypatch.setattr("layerscope.core.batching.WINDOW_TEXTS", 2)
+    monkeypatch.setattr("layerscope.core.batching.BUFFER_TEXTS", 2)
     assert_same(list(profile_texts(model, TEXTS)), wide)
 
 
@@ -201,24 +201,24 @@ def test_texts_are_read_as_they_are_needed(model: Model) -> None:
     found = profile_texts(model, endless(), token_budget=100)
     assert read == 0
     assert next(found).ordinal == 0
-    assert 0 < read <= WINDOW_ROWS * 100 / 22 + 1
+    assert 0 < read <= BUFFER_BATCHES * 100 / 22 + 1
     for _ in range(200):
         last = next(found)
     assert last.ordinal == 200
-    assert read < 200 + WINDOW_TEXTS
+    assert read < 200 + BUFFER_TEXTS
 
 
 def test_a_row_too_large_for_memory_is_tried_text_by_text(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch = profile._launch_row
+    launch = profile._launch_batch
 
     def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
         if sum(text.tokens for text in row) > 30:
             raise torch.OutOfMemoryError
         return launch(row, measure)
 
-    monkeypatch.setattr(profile, "_launch_row", small_memory)
+    monkeypatch.setattr(profile, "_launch_batch", small_memory)
     found = list(profile_texts(model, TEXTS))
     errors = [text.error for text in found]
     assert errors[1] == "the text's 40 tokens do not fit in the memory of cpu; set max_tokens"
@@ -228,7 +228,7 @@ def test_a_row_too_large_for_memory_is_tried_text_by_text(
 def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
     model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    launch, tried = profile._launch_row, []
+    launch, tried = profile._launch_batch, []
 
     def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
         tried.append([text.ordinal for text in row])
@@ -237,7 +237,7 @@ def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
         return launch(row, measure)
 
     texts = ["twenty-five letters......"] + ["five."] * 3
-    monkeypatch.setattr(profile, "_launch_row", small_memory)
+    monkeypatch.setattr(profile, "_launch_batch", small_memory)
     found = list(profile_texts(model, texts))
     assert tried == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
     assert [text.error for text in found] == [None] * 4

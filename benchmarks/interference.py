@@ -1,7 +1,7 @@
-"""Measuring on a machine that others use too: how much of it they took meanwhile, and patience with them.
+"""Measuring on a machine that others use too: how much of it they took meanwhile, and budget with them.
 
 Two threads that wait for each other stand still when either loses its processor, so a busy neighbour can cost
-far more than its share. A run that was disturbed is therefore repeated while patience lasts.
+far more than its share. A run that was disturbed is therefore repeated while budget lasts.
 """
 
 import os
@@ -28,14 +28,14 @@ class Run:
     others: float = 0.0  # share of all processors that other programs took meanwhile; 0 where unknown
 
 
-class Patience:
+class RepeatBudget:
     """So many seconds, in all, may be lost to waiting for a quiet machine and to repeating runs."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds
 
     def measure(self, go: Callable[[], Run]) -> Run:
-        """The first run that was not disturbed, or the least disturbed one when patience is at its end."""
+        """The first run that was not disturbed, or the least disturbed one when budget is at its end."""
         best: Run | None = None
         while True:
             self._wait()

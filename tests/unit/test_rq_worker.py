@@ -6,7 +6,7 @@ import time
 import pytest
 
 from app.jobs.notifications import connect, queue_of
-from worker.runtime.rq_worker import PAUSE_SECONDS, stay
+from worker.runtime.rq_worker import PAUSE_SECONDS, run_worker
 
 NOBODY_THERE = "redis://127.0.0.1:1"
 
@@ -16,7 +16,7 @@ def test_a_worker_waits_for_redis_until_it_is_asked_to_stop(caplog: pytest.LogCa
     asked = threading.Timer(2.5 * PAUSE_SECONDS, stopping.set)
     begun = time.monotonic()
     asked.start()
-    stay(queue_of(connect(NOBODY_THERE), "tiny"), stopping)
+    run_worker(queue_of(connect(NOBODY_THERE), "tiny"), stopping)
     asked.join()
     assert time.monotonic() - begun >= 2.5 * PAUSE_SECONDS
     assert caplog.text.count("Redis is away") >= 2

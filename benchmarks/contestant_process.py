@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.places import ROOT
-from benchmarks.quiet import Patience, Run
+from benchmarks.interference import RepeatBudget, Run
+from benchmarks.paths import ROOT
 from benchmarks.study import Statistics
 
 REST_SECONDS = 0.3  # threads of the run before spin for a while before they sleep
@@ -41,7 +41,7 @@ class Failed(Exception):
     """A contestant could not load or run; the message is its own."""
 
 
-class Lane:
+class ContestantProcess:
     """One contestant's process; loaded when entered, ended when left."""
 
     def __init__(self, entry: Entry, texts: Sequence[str]) -> None:
@@ -49,7 +49,7 @@ class Lane:
         self._texts = texts
         self._exits = ExitStack()
 
-    def __enter__(self) -> "Lane":
+    def __enter__(self) -> "ContestantProcess":
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory()))
         (folder / "texts.json").write_text(json.dumps(self._texts), encoding="utf-8")
         self._values = folder / "values.npy"
@@ -119,12 +119,12 @@ class Lane:
         return f"ended with exit code {self._process.wait()}: {lines[-1] if lines else 'no word'}"
 
 
-def interleave(sides: Sequence[Callable[[], Run]], rounds: int, patience: Patience) -> list[list[Run]]:
+def interleave(sides: Sequence[Callable[[], Run]], rounds: int, budget: RepeatBudget) -> list[list[Run]]:
     """The runs of each side, one a round; every round begins with another side."""
     runs: list[list[Run]] = [[] for _ in sides]
     for number in range(rounds):
         for turn in range(len(sides)):
             index = (number + turn) % len(sides)
             time.sleep(REST_SECONDS)
-            runs[index].append(patience.measure(sides[index]))
+            runs[index].append(budget.measure(sides[index]))
     return runs

@@ -9,12 +9,12 @@ from app.settings import ROOT
 
 PROCESS = """
 import sys, threading, time
-from worker.runtime.shutdown import Patience
+from worker.runtime.shutdown import ShutdownDeadline
 stopping, begun = threading.Event(), threading.Event()
-def put_down():
+def abandon():
     begun.set()
-    {put_down}
-with Patience(stopping, {seconds}).hold(put_down):
+    {abandon}
+with ShutdownDeadline(stopping, {seconds}).hold(abandon):
     {before}
     {work}
 print("done", flush=True)
@@ -28,9 +28,9 @@ sys.exit(7)
         ({"before": "pass", "work": "time.sleep(1.2)"}, 7, "done"),
         ({"work": "time.sleep(1)", "seconds": 30}, 7, "done"),
         ({}, 0, "put down"),
-        ({"put_down": "raise OSError('no way')"}, 0, ""),
-        ({"work": "begun.wait()", "put_down": "time.sleep(2); raise OSError('too late')"}, 7, "done"),
-        ({"work": "begun.wait()", "put_down": "time.sleep(2); print('put down', flush=True)"}, 0, "put down"),
+        ({"abandon": "raise OSError('no way')"}, 0, ""),
+        ({"work": "begun.wait()", "abandon": "time.sleep(2); raise OSError('too late')"}, 7, "done"),
+        ({"work": "begun.wait()", "abandon": "time.sleep(2); print('put down', flush=True)"}, 0, "put down"),
     ],
     ids=["not asked to stop", "in time", "too long", "can't be put down", "ends meanwhile", "too late"],
 )
@@ -39,7 +39,7 @@ def test_what_is_in_hand(facts: dict[str, object], code: int, said: str) -> None
         "before": "stopping.set()",
         "seconds": 0.1,
         "work": "time.sleep(60)",
-        "put_down": "print('put down', flush=True)",
+        "abandon": "print('put down', flush=True)",
     }
     program = PROCESS.format(**(default | facts))
     ended = subprocess.run(
