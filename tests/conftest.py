@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import hypothesis
 import psycopg
 import pytest
@@ -27,7 +28,8 @@ from app.db import make_engine, make_sessions, migrate
 from app.local.embedded import Servers, servers
 from app.settings import ROOT, Settings
 from app.tables import Base
-from tests.processes import RunningStack
+from tests.support.processes import RunningStack
+from tests.support.serving import serving
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin fight a busy machine
 
@@ -185,3 +187,28 @@ def _address(process: subprocess.Popen[bytes], output: Path) -> str:
             pytest.fail(f"layerscope up is not ready:\n{output.read_text()}")
         time.sleep(0.05)
     return said[1]
+
+
+@pytest.fixture(scope="session")
+def api_settings(
+    embedded_servers: Servers, migrated_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    return Settings(
+        home=tmp_path_factory.mktemp("api"),
+        database_url=migrated_database_url,
+        redis_url=embedded_servers.redis_url,
+        models=ROOT / "models.toml",
+        sweep_seconds=3600,
+    )
+
+
+@pytest.fixture(scope="session")
+def api_url(api_settings: Settings) -> Iterator[str]:
+    with serving(api_settings) as url:
+        yield url
+
+
+@pytest.fixture
+def api(api_url: str, database_url: str, redis_url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=api_url, timeout=30) as client:
+        yield client

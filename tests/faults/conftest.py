@@ -9,7 +9,7 @@ from tests.faults.house import START_SECONDS, House, random_texts, standing_hous
 from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.trial import Reference
 from tests.faults.watch import Watch, everything_settled, server_errors
-from tests.tiny import causal_model, save
+from tests.support.tiny import causal_model, save
 
 
 @pytest.fixture(scope="package")

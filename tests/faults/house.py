@@ -21,7 +21,7 @@ from app.local.supervisor import Child
 from app.settings import Settings
 from tests.faults.injection import INJECTED, Event, Injection
 from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD, WORKERS
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 MODEL = "tiny"
 START_SECONDS = 90

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 INJECTED = Path(__file__).parent / "injected"
 KILLING = "this text kills the process"

@@ -17,7 +17,7 @@ from tests.faults.house import House, headers_of, random_texts, request_of
 from tests.faults.scale import SCALE, SEED
 from tests.faults.trial import Reference, report, same_as
 from tests.faults.watch import Rows, strange_connections
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 BIG = 4_000  # texts: long enough in the making to be killed in the middle
 

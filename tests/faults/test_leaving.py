@@ -16,9 +16,9 @@ from app.settings import Settings
 from app.tables import Job, Shard
 from tests.faults.injection import INJECTED, Injection
 from tests.faults.scale import ONLY_WHOLE
-from tests.processes import wait_for
-from tests.service.jobs_by_hand import submit
-from tests.tiny import causal_model, save
+from tests.support.jobs_by_hand import submit
+from tests.support.processes import wait_for
+from tests.support.tiny import causal_model, save
 
 MODEL = "tiny"
 STOP_SECONDS = 0.5

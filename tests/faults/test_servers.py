@@ -12,7 +12,7 @@ from app.schemas import Options
 from tests.faults.house import MODEL, House
 from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.trial import Reference, progress_after, report, same_as, trial
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 from worker.runtime.rq_worker import ALIVE_SECONDS
 
 SLOW = 0.5 if SCALE.name == "short" else 1.5

@@ -22,7 +22,7 @@ from tests.faults.watch import (
     strange_connections,
     unfinished_jobs,
 )
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 STATE: dict[str, Any] = {
     "status": "running",

@@ -14,7 +14,7 @@ from tests.faults.injection import Event
 from tests.faults.scale import ONLY_WHOLE, SCALE, SEED
 from tests.faults.trial import Reference, recoveries_of, report, trial
 from tests.faults.watch import read_rows
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS
 from worker.runtime.rq_worker import ALIVE_SECONDS
 

@@ -14,7 +14,7 @@ from tests.faults.injection import Event
 from tests.faults.report import write_line
 from tests.faults.scale import SCALE, TEXTS_PER_SHARD, WORKERS
 from tests.faults.watch import Rows, Watch, read_rows
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 
 @dataclass(frozen=True)

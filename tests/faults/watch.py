@@ -14,7 +14,7 @@ import psutil
 
 from tests.faults.house import House
 from tests.faults.scale import SCALE
-from tests.processes import wait_for
+from tests.support.processes import wait_for
 
 POLL_SECONDS = 0.05
 ORDER = ("queued", "running", "succeeded")

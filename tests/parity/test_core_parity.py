@@ -17,7 +17,7 @@ from transformers import LlamaForCausalLM
 
 from layerscope.core import load_model, profile_texts
 from layerscope.names import METRICS
-from tests.tiny import add_giants, byte_tokenizer, causal_model, save
+from tests.support.tiny import add_giants, byte_tokenizer, causal_model, save
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import ROOT
-from tests.processes import RunningStack
+from tests.support.processes import RunningStack
 
 README = (ROOT / "README.md").read_text()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import RunningStack
-from tests.service.notebook import TUTORIAL, code_cells, read, run, stored
+from tests.support.notebook import TUTORIAL, code_cells, read, run, stored
+from tests.support.processes import RunningStack
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")

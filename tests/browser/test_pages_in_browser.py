@@ -1,0 +1,156 @@
+"""The pages in a real browser: what the scripts do, and what they must not."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.plots import PICTURES
+from tests.support.chromium import Browser, find_chromium, running_chromium
+from tests.support.finished_job import finished_job
+from tests.support.jobs_by_hand import submit
+from tests.support.processes import RunningStack, wait_for
+
+CHROMIUM = find_chromium()
+HOSTILE = "</script><svg onload=document.documentElement.dataset.owned=1>"
+ALERT = "#submit [role=alert]"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    assert CHROMIUM is not None
+    with running_chromium(CHROMIUM, tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.complaints.clear()
+    yield chromium
+    chromium.load_images()  # or the service would still be at it when the next test empties the tables
+    chromium.open("about:blank")
+
+
+def address(api: httpx.Client, path: str) -> str:
+    return str(api.base_url).rstrip("/") + path
+
+
+def told(browser: Browser) -> str:
+    browser.wait_for(f"!document.querySelector({json.dumps(ALERT)}).hidden")
+    return str(browser.evaluate(f"document.querySelector({json.dumps(ALERT)}).textContent"))
+
+
+def test_a_text_becomes_pictures_under_one_s_eyes(browser: Browser, stack: RunningStack) -> None:
+    browser.open(f"{stack.base_url}/")
+    browser.fill("[name=domain]", "python")
+    browser.fill("[name=name]", "From a browser")
+    browser.fill("[name=text]", "def double(x):\n    return 2 * x\n")
+    browser.click("#submit button")
+    browser.wait_for("location.pathname.startsWith('/jobs/')")
+    browser.wait_for("document.querySelector('#job')?.dataset.live === 'finished'")
+    assert "From a browser" in browser.text()
+    assert "1 of 1 text measured" in browser.text()
+    browser.load_images()
+    assert browser.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+    pictures = "[...document.images].filter((image) => image.src.includes('/plots/')).length"
+    assert browser.evaluate(pictures) == len(PICTURES) - 2  # no effect of one domain, no ablation asked for
+    assert browser.complaints == []
+
+
+def test_files_become_texts_of_their_domains(browser: Browser, api: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "by_domain.json").write_text(json.dumps({"cpp": ["a", "b"], "python": ["c"]}))
+    (tmp_path / "list.json").write_text(json.dumps(["d", "e"]))
+    (tmp_path / "one.txt").write_text("f\ng")
+    browser.open(address(api, "/"))
+    browser.fill("[name=domain]", "mine")
+    browser.choose_files("[name=files]", *sorted(tmp_path.iterdir()))
+    browser.click("#submit button")
+    browser.wait_for("location.pathname.startsWith('/jobs/')")
+    (job,) = api.get("/v1/jobs").json()["data"]
+    assert {name: domain["texts"] for name, domain in job["domains"].items()} == {
+        "cpp": 2,
+        "python": 1,
+        "mine": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[1", "file.json is not JSON"),
+        (b'{"cpp": "text"}', "must hold a list of texts, or lists of texts by domain"),
+        (b"3", "must hold a list of texts, or lists of texts by domain"),
+        (b"\xff", "file.json is not UTF-8"),
+        (b'["a", " "]', "/texts/default/1: is empty or only white space"),
+    ],
+)
+def test_a_bad_file_is_told(
+    browser: Browser, api: httpx.Client, tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "file.json").write_bytes(content)
+    browser.open(address(api, "/"))
+    browser.choose_files("[name=files]", tmp_path / "file.json")
+    browser.click("#submit button")
+    assert message in told(browser)
+    assert not browser.evaluate("document.querySelector('#submit button').disabled")
+    assert api.get("/v1/jobs").json()["data"] == []
+
+
+def test_an_empty_form_is_told(browser: Browser, api: httpx.Client) -> None:
+    browser.open(address(api, "/"))
+    browser.click("#submit button")
+    assert told(browser) == "Write a text or choose a file."
+
+
+def test_a_job_is_cancelled_and_deleted(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    browser.open(address(api, f"/jobs/{job_id}"))
+    browser.click("[data-do=cancel]")
+    browser.wait_for("document.querySelector('.badge').textContent === 'cancelled'")
+    browser.wait_for("document.querySelector('[data-do=cancel]') === null")
+    browser.click("[data-do=delete]")
+    browser.wait_for("location.pathname === '/'")
+    assert api.get(f"/v1/jobs/{job_id}").status_code == 404
+    assert browser.complaints == []
+
+
+def test_the_first_page_follows_its_jobs(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    browser.open(address(api, "/"))
+    assert browser.evaluate("document.querySelector('.badge').textContent") == "queued"
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    browser.wait_for("document.querySelector('.badge').textContent === 'cancelled'")
+
+
+def test_a_hostile_name_is_harmless(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, name=HOSTILE)
+    for path in ("/", f"/jobs/{job.id}"):
+        browser.open(address(api, path))
+        assert HOSTILE in browser.text()
+        assert browser.evaluate("document.querySelector('svg')") is None
+        assert browser.evaluate("document.documentElement.dataset.owned") is None
+    assert HOSTILE in browser.evaluate("document.title")
+    assert browser.complaints == []
+
+
+def test_even_markup_that_got_in_would_not_run(browser: Browser, api: httpx.Client) -> None:
+    browser.open(address(api, "/"))
+    browser.evaluate(f"document.body.insertAdjacentHTML('beforeend', {json.dumps(HOSTILE)})")
+
+    def is_refused() -> bool:
+        browser.evaluate("0")  # what the browser says comes along with an answer
+        return any("Content Security Policy" in complaint for complaint in browser.complaints)
+
+    wait_for(is_refused)
+    assert browser.evaluate("document.documentElement.dataset.owned") is None

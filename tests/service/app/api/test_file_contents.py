@@ -1,0 +1,170 @@
+"""What stands in the files of finished jobs."""
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.files import export
+from app.jobs import store
+from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS, TEXTS_COLUMNS
+from tests.support.counting import statements
+from tests.support.finished_job import ERROR, finished_job, layer_row
+from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH, submit
+from tests.support.over_http import path, rows_of
+
+
+def cell(value: float | None) -> str:
+    return "" if value is None or not np.isfinite(value) else repr(float(value))
+
+
+def test_results_csv_has_a_row_for_each_place_in_order(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, [("zeta", "a"), ("Alpha", "b"), ("-minus", "c")])
+    answer = api.get(path(job.id, "results.csv"))
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert answer.text.split("\r\n")[0] == ",".join(
+        ("domain", "scope", "component", "layer", "texts", "tokens", *STATISTIC_COLUMNS)
+    )
+    assert answer.text.endswith("\r\n")
+    expected = [
+        layer_row(job.id, domain, scope, component, layer)
+        for domain in ("*", "-minus", "Alpha", "zeta")
+        for scope in ("all", "rest", "first")
+        for component in ("block", "attention", "mlp")
+        for layer in range(LAYERS)
+    ]
+    for row, want in zip(rows_of(answer), expected, strict=True):
+        guarded = "'-minus" if want["domain"] == "-minus" else want["domain"]
+        assert (row["domain"], row["scope"], row["component"]) == (guarded, want["scope"], want["component"])
+        assert (int(row["layer"]), int(row["texts"]), int(row["tokens"])) == (
+            want["layer"],
+            want["texts"],
+            want["tokens"],
+        )
+        assert [row[name] for name in STATISTIC_COLUMNS] == [cell(want[name]) for name in STATISTIC_COLUMNS]
+
+
+def test_results_json_holds_the_job_and_the_same_rows(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions)
+    results = api.get(path(job.id, "results.json")).json()
+    assert results["provenance"]["measured_with"] == MEASURED_WITH
+    assert results["job"] == api.get(f"/v1/jobs/{job.id}").json()
+    from_csv = rows_of(api.get(path(job.id, "results.csv")))
+    assert [list(row) for row in results["layers"]] == [list(row) for row in from_csv]
+    for ours, theirs in zip(results["layers"], from_csv, strict=True):
+        assert [cell(ours[name]) for name in STATISTIC_COLUMNS] == [
+            theirs[name] for name in STATISTIC_COLUMNS
+        ]
+
+
+@pytest.mark.parametrize("components", [COMPONENTS, ("attention",), ("block", "mlp")])
+def test_texts_csv_has_the_values_of_each_text_and_the_error_of_a_failed_one(
+    api: httpx.Client, sessions: sessionmaker[Session], components: tuple[str, ...]
+) -> None:
+    texts = [("cpp", "a"), ("-x", "b"), ("cpp", "c"), ("cpp", "d")]
+    job = finished_job(sessions, texts, failing=[2], components=components)
+    rows = iter(rows_of(api.get(path(job.id, "texts.csv"))))
+    for ordinal, (domain, _) in enumerate(texts):
+        if ordinal == 2:
+            failed = next(rows)
+            assert failed == dict.fromkeys(TEXTS_COLUMNS, "") | {
+                "ordinal": "2",
+                "domain": "cpp",
+                "error": f"'{ERROR}",
+            }
+            continue
+        for s, scope in enumerate(SCOPES):
+            for c, component in enumerate(components):
+                for layer in range(LAYERS):
+                    values = [cell(value) for value in job.values[ordinal][c, s, layer]]
+                    assert next(rows) == {
+                        "ordinal": str(ordinal),
+                        "domain": "'-x" if domain == "-x" else domain,
+                        "tokens": str(ordinal + 1),
+                        "truncated": "true" if ordinal == 1 else "false",
+                        "error": "",
+                        "scope": scope,
+                        "component": component,
+                        "layer": str(layer),
+                        **dict(zip(METRICS, values, strict=True)),
+                    }
+    assert next(rows, None) is None
+
+
+def test_texts_ndjson_has_the_same_rows(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions, [("finance", "a"), ("-nan", "b"), ("c", "c")], failing=[2])
+    answer = api.get(path(job.id, "texts.ndjson"))
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    rows = [json.loads(line, parse_constant=pytest.fail) for line in answer.text.splitlines()]
+    from_csv = rows_of(api.get(path(job.id, "texts.csv")))
+    assert [list(row) for row in rows] == [list(TEXTS_COLUMNS)] * len(from_csv)
+    for row, theirs in zip(rows, from_csv, strict=True):
+        if row["error"] is not None:
+            assert row["error"] == ERROR
+            continue
+        ours = {name: "" if value is None else str(value) for name, value in row.items()}
+        written = {
+            "truncated": theirs["truncated"].capitalize(),
+            "domain": theirs["domain"].removeprefix("'"),
+        }
+        assert ours == theirs | written
+
+
+def test_transitions_are_the_block_deltas_from_layer_1_on(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, [("cpp", "a"), ("python", "b")])
+    rows = rows_of(api.get(path(job.id, "transitions.csv")))
+    assert list(rows[0]) == ["domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta"]
+    assert [(row["domain"], int(row["layer"])) for row in rows] == [
+        (domain, i) for domain in ("*", "cpp", "python") for i in range(LAYERS - 1)
+    ]
+    for row in rows:
+        want = layer_row(job.id, row["domain"], "all", "block", int(row["layer"]) + 1)
+        assert row["mean_delta"] == cell(want["delta_mean"])
+        assert row["abs_mean_delta"] == cell(want["delta_abs_mean"])
+        if row["domain"] == "*":
+            assert float(row["var_delta"]) == want["delta_mean_var"] * 2 / 3
+            assert float(row["var_abs_delta"]) == want["delta_abs_mean_var"] * 2 / 3
+        else:
+            assert (row["var_delta"], row["var_abs_delta"]) == ("0.0", "0.0")
+
+
+def test_transitions_need_the_block_component(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions, components=["attention", "mlp"])
+    for _ in range(2):
+        answer = api.get(path(job.id, "transitions.csv"))
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:layerscope:problem:file-not-found")
+        assert "block" in answer.json()["detail"]
+
+
+def test_a_cancelled_job_has_the_files_of_what_was_measured(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    untouched = submit(sessions, [("cpp", "a")])
+    api.post(f"/v1/jobs/{untouched}/cancel")
+    assert rows_of(api.get(path(untouched, "results.csv"))) == []
+    assert rows_of(api.get(path(untouched, "texts.csv"))) == []
+    assert api.get(path(untouched, "results.json")).json()["layers"] == []
+    job = finished_job(sessions, outcome="cancelled")
+    assert len(rows_of(api.get(path(job.id, "results.csv")))) == 3 * 3 * 3 * LAYERS
+
+
+@pytest.mark.parametrize("pieces", [export.results_csv, export.texts_csv, export.transitions_csv])
+def test_an_export_takes_one_statement_however_many_texts_there_are(
+    sessions: sessionmaker[Session], engine: Engine, pieces: export.Pieces
+) -> None:
+    for texts in (1, 500):
+        job_id = finished_job(sessions, [("cpp", "a")] * texts).id
+        with sessions.begin() as session:
+            job = store.get(session, job_id)
+            with statements(engine) as executed:
+                assert "".join(pieces(session, job)).count("\r\n") > 1
+        assert len(executed) == 1

@@ -1,0 +1,167 @@
+"""The files of finished jobs: how they are served."""
+
+import asyncio
+import re
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.orm import Session, sessionmaker
+from starlette.types import Message
+
+from app.api.endpoints import files
+from app.api.middleware import HEAD
+from app.errors import JobNotFound
+from app.files import cache
+from app.jobs import store
+from app.main import make_service
+from app.settings import Settings
+from app.tables import LoadedModel
+from tests.support.finished_job import finished_job
+from tests.support.jobs_by_hand import MEASURED_WITH, must_claim, submit
+from tests.support.over_http import path
+from tests.support.serving import serving
+
+NAMES = (
+    *("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv"),
+    *("comparison.csv", "comparison.json", "first_token.csv", "first_token.json"),
+    *("results.parquet", "texts.parquet", "comparison.parquet"),
+)
+
+
+def test_files_wait_for_the_end(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    must_claim(sessions)
+    for name in NAMES:
+        answer = api.get(path(job_id, name))
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:layerscope:problem:job-not-finished")
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize("name", ["transitions.parquet", "comparison.xlsx"])
+def test_files_that_are_not_offered_are_not_found(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str
+) -> None:
+    answer = api.get(path(finished_job(sessions).id, name))
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_has_a_length_a_strong_etag_and_ranges(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str
+) -> None:
+    address = path(finished_job(sessions, name="first").id, name)
+    whole = api.get(address)
+    assert int(whole.headers["Content-Length"]) == len(whole.content)
+    assert whole.headers["Accept-Ranges"] == "bytes"
+    assert re.fullmatch(r'"[^"]+"', whole.headers["ETag"])
+    assert whole.headers["Content-Disposition"] == f'attachment; filename="first-{name}"'
+
+    head = api.head(address)
+    assert (head.status_code, head.content) == (200, b"")
+    same = ("Content-Length", "ETag", "Content-Type", "Content-Disposition", "Accept-Ranges")
+    assert [head.headers[header] for header in same] == [whole.headers[header] for header in same]
+
+    for known in (whole.headers["ETag"], f'"other", W/{whole.headers["ETag"]}', "*"):
+        unchanged = api.get(address, headers={"If-None-Match": known})
+        assert (unchanged.status_code, unchanged.content) == (304, b"")
+        assert unchanged.headers["ETag"] == whole.headers["ETag"]
+    assert api.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+
+    rest = api.get(address, headers={"Range": "bytes=10-", "If-Range": whole.headers["ETag"]})
+    assert (rest.status_code, rest.content) == (206, whole.content[10:])
+    assert rest.headers["Content-Range"] == f"bytes 10-{len(whole.content) - 1}/{len(whole.content)}"
+    assert api.get(address, headers={"Range": "bytes=-5"}).content == whole.content[-5:]
+    assert api.get(address, headers={"Range": "bytes=10-", "If-Range": '"other"'}).content == whole.content
+
+
+def test_a_range_behind_the_end_is_a_problem_and_an_unreadable_one_is_none(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    address = path(finished_job(sessions).id, "results.csv")
+    size = len(api.get(address).content)
+    behind = api.get(address, headers={"Range": f"bytes={size}-"})
+    assert (behind.status_code, behind.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert behind.headers["Content-Type"] == "application/problem+json"
+    for unreadable in ("bytes", "lines=1-2", "bytes=a-b", "bytes=9-1"):
+        assert api.get(address, headers={"Range": unreadable}).status_code == 200, unreadable
+
+
+def test_bytes_and_etags_are_those_of_any_other_machine(
+    api: httpx.Client, settings: Settings, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions)
+    here = [api.get(path(job.id, name)) for name in NAMES]
+    with serving(settings) as url, httpx.Client(base_url=url) as elsewhere:
+        there = [elsewhere.get(path(job.id, name)) for name in NAMES]
+    for one, other in zip(here, there, strict=True):
+        assert (one.content, one.headers["ETag"]) == (other.content, other.headers["ETag"])
+
+
+def test_a_job_that_no_worker_took_has_the_same_files_for_ever(
+    api: httpx.Client, settings: Settings, sessions: sessionmaker[Session]
+) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    api.post(f"/v1/jobs/{job_id}/cancel")
+    before = api.get(path(job_id, "results.json")).content
+    with sessions.begin() as session:
+        session.add(LoadedModel(name="demo", measured_with=MEASURED_WITH))
+    with serving(settings) as url:
+        assert httpx.get(f"{url}{path(job_id, 'results.json')}").content == before
+
+
+def test_head_reads_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text("a")
+    sent: list[Message] = []
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "GET", "headers": [], HEAD: True, "asgi": {"spec_version": "2.4"}}
+    asyncio.run(files.StableFile(file)(scope, nothing, note))
+    assert [message.get("body", b"") for message in sent] == [b"", b""]
+
+
+def test_many_first_requests_at_once_get_one_file(
+    api: httpx.Client, api_settings: Settings, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, [("cpp", "a")] * 200)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: api.get(path(job.id, "texts.csv")), range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(list((api_settings.home / "files" / str(job.id)).iterdir())) == 1
+
+
+@pytest.mark.parametrize("piece", ["", "a"], ids=["the row alone", "the row and its folder"])
+def test_a_job_deleted_while_its_file_is_written_leaves_none(
+    settings: Settings, sessions: sessionmaker[Session], piece: str
+) -> None:
+    job_id = finished_job(sessions).id
+    service = make_service(settings, CollectorRegistry())
+
+    def deleting(*_: object) -> Generator[str, None, None]:
+        with sessions.begin() as session:
+            store.delete_job(session, job_id)
+        if piece:
+            cache.remove(settings.home, job_id)
+        yield piece
+
+    with pytest.raises(JobNotFound):
+        files._write(files.JobFile("results.csv", "text/csv", deleting), service, job_id)
+    service.engine.dispose()
+    assert not cache.folder_of(settings.home, job_id).exists()
+
+
+def test_head_answers_for_the_whole_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions, [("cpp", "a")])
+    whole = api.get(path(job.id, "results.csv"))
+    head = api.head(path(job.id, "results.csv"), headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.headers["Content-Length"]) == (200, str(len(whole.content)))

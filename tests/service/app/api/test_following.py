@@ -1,0 +1,76 @@
+"""A job followed to its end: by waiting, and by events."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.support.over_http import submit
+
+
+def test_waiting_ends_with_the_job(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    timer = threading.Timer(0.5, lambda: httpx.post(f"{api.base_url}{path}/cancel"))
+    started = time.monotonic()
+    timer.start()
+    answer = api.get(path, params={"wait": 30})
+    assert 0.5 <= time.monotonic() - started < 5
+    assert answer.json()["status"] == "cancelled"
+    assert "Retry-After" not in answer.headers
+    timer.join()
+
+
+def test_waiting_ends_with_the_time(api: httpx.Client) -> None:
+    started = time.monotonic()
+    answer = api.get(f"/v1/jobs/{submit(api)['id']}", params={"wait": 0.3})
+    assert answer.json()["status"] == "queued"
+    assert "Retry-After" in answer.headers
+    assert 0.3 <= time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("wait", ["-1", "60.1", "nan", "inf", "soon"])
+def test_a_bad_wait_is_refused(api: httpx.Client, wait: str) -> None:
+    answer = api.get(f"/v1/jobs/{submit(api)['id']}", params={"wait": wait})
+    assert answer.status_code == 422
+    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["?wait"]
+
+
+def test_a_hundred_waiters_leave_room_for_others(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    limits = httpx.Limits(max_connections=110)
+    with (
+        httpx.Client(base_url=api.base_url, limits=limits, timeout=60) as waiting,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        waiters = [pool.submit(waiting.get, path, params={"wait": 30}) for _ in range(100)]
+        time.sleep(1)
+        assert api.get("/v1/jobs").status_code == 200
+        assert not any(waiter.done() for waiter in waiters)
+        assert api.post(f"{path}/cancel").status_code == 202
+        assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
+
+
+def test_events_tell_progress_and_the_end(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    seen = []
+    with api.stream("GET", f"{path}/events") as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if line.startswith("event: "):
+                seen.append(line.removeprefix("event: "))
+            if line.startswith("data: "):
+                seen.append(json.loads(line.removeprefix("data: "))["status"])
+            if seen == ["progress", "queued"]:
+                httpx.post(f"{api.base_url}{path}/cancel")
+    assert seen == ["progress", "queued", "progress", "cancelled", "finished", "cancelled"]
+
+
+def test_events_end_where_the_job_is_deleted_and_refuse_where_it_is_absent(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    with api.stream("GET", f"{path}/events") as answer:
+        httpx.delete(f"{api.base_url}{path}")
+        assert answer.read().decode().count("event: ") == 1
+    assert api.get(f"{path}/events").status_code == 404

@@ -1,0 +1,64 @@
+"""The listing of jobs, by pages."""
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.jobs import store
+from app.jobs.view import present
+from app.models import read_models
+from app.settings import Settings
+from tests.support.counting import statements
+from tests.support.finished_job import finished_job
+from tests.support.over_http import submit
+
+
+def test_a_listing_goes_from_the_newest_to_the_oldest_by_pages(api: httpx.Client) -> None:
+    ids = [submit(api, name=f"job {i}")["id"] for i in range(5)]
+    answer = api.get("/v1/jobs", params={"limit": 2})
+    listed = [job["id"] for job in answer.json()["data"]]
+    while answer.json()["next"]:
+        assert answer.links["next"]["url"] == answer.json()["next"]
+        answer = api.get(answer.json()["next"])
+        listed += [job["id"] for job in answer.json()["data"]]
+    assert listed == ids[::-1]
+    assert "Link" not in answer.headers
+
+
+def test_a_listing_can_be_narrowed_and_keeps_so_over_pages(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    finished = [str(finished_job(sessions).id) for _ in range(2)]
+    submit(api)
+    other = submit(api, model="llama-3.2-3b")["id"]
+    first = api.get("/v1/jobs", params={"status": "succeeded", "limit": 1}).json()
+    second = api.get(first["next"]).json()
+    assert [job["id"] for page in (first, second) for job in page["data"]] == finished[::-1]
+    assert second["next"] is None
+    assert [job["id"] for job in api.get("/v1/jobs?model=llama-3.2-3b").json()["data"]] == [other]
+    assert len(api.get("/v1/jobs?status=queued&model=&limit=&cursor=").json()["data"]) == 2
+
+
+@pytest.mark.parametrize(
+    "query", ["status=new", "limit=0", "limit=101", "cursor=x", "model=%00", "stauts=queued"]
+)
+def test_a_bad_listing_names_its_parameter(api: httpx.Client, query: str) -> None:
+    answer = api.get(f"/v1/jobs?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "?" + query.split("=")[0]
+
+
+def test_a_listing_takes_as_many_statements_for_ten_jobs_as_for_one(
+    api: httpx.Client, settings: Settings, sessions: sessionmaker[Session], engine: Engine
+) -> None:
+    models = read_models(settings.models)
+    counts = []
+    for more in (1, 9):
+        for _ in range(more):
+            submit(api)
+        with sessions.begin() as session, statements(engine) as executed:
+            found = store.page(session, status=None, model=None, limit=20, before=None)
+            present(session, found, models)
+        counts.append(len(executed))
+    assert counts == [4, 4]

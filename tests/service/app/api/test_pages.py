@@ -1,0 +1,225 @@
+"""The pages as they are served; what a browser makes of them stands in test_pages_in_browser.py."""
+
+from collections import Counter
+from html.parser import HTMLParser
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import Engine, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.coordination import CLOCK
+from app.jobs import store
+from app.plots import PICTURES
+from app.tables import Job
+from tests.support.counting import statements
+from tests.support.finished_job import finished_job
+from tests.support.jobs_by_hand import submit
+from tests.support.lognormal_job import lognormal_job
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HOSTILE = "</script><svg onload=alert(1)>\"'&"
+CANARY = "canary-3f1c"
+ABSENT = UUID(int=0)
+FIELDS = ("input", "select", "textarea")
+VOID = ("meta", "link", "img", "input", "br")
+
+Attributes = dict[str, str | None]
+
+
+class Page(HTMLParser):
+    """Every element with its attributes and the names of those around it, and the text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, Attributes, tuple[str, ...]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs), tuple(self._open)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, *tags: str) -> list[Attributes]:
+        return [attributes for tag, attributes, _ in self.elements if tag in tags]
+
+    def addresses(self) -> set[str]:
+        return {value for _, a, _ in self.elements for name in ("href", "src") if (value := a.get(name))}
+
+
+def read(api: httpx.Client, path: str, status_code: int = 200) -> Page:
+    answer = api.get(path)
+    assert answer.status_code == status_code
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"] == POLICY
+    return Page(answer.text)
+
+
+@pytest.fixture
+def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> list[str]:
+    finished = finished_job(sessions, [("cpp", CANARY), ("python", "b")], name=HOSTILE, failing=[0])
+    queued = submit(sessions, [("cpp", CANARY)])
+    return ["/", f"/jobs/{queued}", f"/jobs/{finished.id}", f"/jobs/{ABSENT}", "/docs"]
+
+
+def pages(api: httpx.Client, paths: list[str]) -> list[Page]:
+    return [read(api, path, 404 if str(ABSENT) in path else 200) for path in paths]
+
+
+def test_nothing_is_inline_and_nothing_comes_from_elsewhere(api: httpx.Client, every_page: list[str]) -> None:
+    for page in pages(api, every_page):
+        assert not page.all("style", "svg")
+        for script in page.all("script"):
+            assert script["src"] == "/static/page.js"
+        for _, attributes, _ in page.elements:
+            assert not [name for name in attributes if name == "style" or name.startswith("on")]
+        assert not [a for a in page.addresses() if not a.startswith(("/", "#")) or a.startswith("//")]
+
+
+def test_a_name_is_text_and_nothing_else(api: httpx.Client, every_page: list[str]) -> None:
+    for path in every_page[0], every_page[2]:
+        assert HOSTILE in read(api, path).text
+
+
+def test_texts_are_on_no_page(api: httpx.Client, every_page: list[str]) -> None:
+    assert not [path for path in every_page if CANARY in api.get(path).text]
+
+
+def test_pages_can_be_read_by_everyone(api: httpx.Client, every_page: list[str]) -> None:
+    for page in pages(api, every_page):
+        assert page.all("html")[0]["lang"] == "en"
+        assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
+        ids = Counter(a["id"] for _, a, _ in page.elements if "id" in a)
+        assert set(ids.values()) == {1}
+        for tag, attributes, around in page.elements:
+            assert tag not in FIELDS or "label" in around
+            assert tag != "img" or attributes["alt"] is not None
+            assert tag != "progress" or attributes["aria-label"]
+            assert attributes.get("aria-labelledby", next(iter(ids))) in ids
+
+
+def test_every_link_of_a_finished_job_leads_somewhere(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2})
+    addresses = read(api, f"/jobs/{job_id}").addresses()
+    pictures = {f"/v1/jobs/{job_id}/plots/{name}.{ending}" for name in PICTURES for ending in ("png", "svg")}
+    assert {address for address in addresses if "/plots/" in address} == {
+        address for address in pictures if "importance" not in address
+    }
+    assert {f"/v1/jobs/{job_id}/{name}" for name in ("results.csv", "texts.csv")} <= addresses
+    for address in addresses - {"#main"}:
+        assert api.get(address).status_code == 200, address
+
+
+def test_only_pictures_and_files_of_what_was_measured_are_offered(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, components=["attention", "mlp"])
+    addresses = read(api, f"/jobs/{job.id}").addresses()
+    pictures = {address for address in addresses if "/plots/" in address}
+    assert {address.rsplit("/")[-1] for address in pictures} == {"components.png", "components.svg"}
+    assert f"/v1/jobs/{job.id}/transitions.csv" not in addresses
+
+
+def test_an_unfinished_job_offers_no_files_and_is_looked_at_again_without_scripts(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    page = read(api, f"/jobs/{submit(sessions, [('cpp', 'a'), ('cpp', 'b')])}")
+    assert not [address for address in page.addresses() if "results.csv" in address or "/plots/" in address]
+    assert [around[-1] for _, a, around in page.elements if "http-equiv" in a] == ["noscript"]
+    assert "0 of 2 texts measured" in page.text
+    assert "No worker for this model is running" in page.text
+    assert [a.get("data-do") for a in page.all("button")] == ["cancel", "delete"]
+
+
+def test_a_finished_job_is_left_alone(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    page = read(api, f"/jobs/{finished_job(sessions).id}")
+    assert not [a for a in page.all("meta") if "http-equiv" in a]
+    assert [a.get("data-do") for a in page.all("button")] == ["delete"]
+    assert [a["data-live"] for _, a, _ in page.elements if "data-live" in a] == ["finished"]
+
+
+def test_a_failed_job_says_why(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    problem = {"type": "urn:x", "title": "The model can't be loaded", "detail": "no <weights>"}
+    with sessions.begin() as session:
+        session.execute(update(Job).values(outcome="failed", finished_at=CLOCK, error=problem))
+    page = read(api, f"/jobs/{job_id}")
+    assert "The model can't be loaded" in page.text
+    assert "no <weights>" in page.text
+    assert not [address for address in page.addresses() if "/plots/" in address]
+
+
+def test_a_cancelled_job_says_that_its_files_are_a_part(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id = submit(sessions, [("cpp", "a")])
+    with sessions.begin() as session:
+        store.cancel(session, job_id)
+    assert "what was measured before the job ended" in read(api, f"/jobs/{job_id}").text
+
+
+@pytest.mark.parametrize("job_id", [str(ABSENT), "nothing", "%3Cb%3E"])
+def test_a_job_that_is_not_there_is_a_page_too(api: httpx.Client, database_url: str, job_id: str) -> None:
+    assert "There is no such job" in read(api, f"/jobs/{job_id}", 404).text
+
+
+def test_the_first_page_has_the_newest_jobs_and_all_models(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    older, newer = submit(sessions, [("cpp", "a")]), submit(sessions, [("cpp", "a")])
+    page = read(api, "/")
+    links = [a["href"] for a in page.all("a") if (a["href"] or "").startswith("/jobs/")]
+    assert links == [f"/jobs/{newer}", f"/jobs/{older}"]
+    assert {a["value"] for a in page.all("option")} == {
+        m["name"] for m in api.get("/v1/models").json()["data"]
+    }
+    assert f"curl {str(api.base_url).rstrip('/')}/v1/jobs " in page.text
+
+
+def test_a_host_with_marks_stays_text(api: httpx.Client) -> None:
+    answer = api.get("/", headers={"Host": 'a"><b>'})
+    assert answer.status_code in (200, 400)
+    assert "<b>" not in answer.text
+
+
+def test_the_first_page_takes_as_many_statements_for_many_jobs_as_for_one(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    counts = []
+    for _ in range(2):
+        submit(sessions, [("cpp", "a"), ("python", "b")])
+        with statements(Engine) as said:
+            read(api, "/")
+        counts.append(len(said))
+    assert counts[0] == counts[1] > 0
+
+
+@pytest.mark.parametrize("name", ["page.js", "page.css", "icon.svg"])
+def test_scripts_and_styles_are_asked_for_anew(api: httpx.Client, name: str) -> None:
+    answer = api.get(f"/static/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-cache"
+    again = api.get(f"/static/{name}", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert api.head(f"/static/{name}").status_code == 200
+
+
+def test_nothing_else_of_the_package_is_served(api: httpx.Client) -> None:
+    for path in ("/static/", "/static/..%2fpages.py", "/static/%2e%2e/html.py", "/static/none.css"):
+        assert api.get(path).status_code == 404

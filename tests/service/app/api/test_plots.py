@@ -1,0 +1,174 @@
+"""Pictures over HTTP."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.jobs import completion
+from app.plots import PICTURES
+from app.tables import Job, layer_profile
+from tests.support.finished_job import finished_job
+from tests.support.jobs_by_hand import submit
+from tests.support.lognormal_job import lognormal_job
+
+ABSENT = UUID(int=0)
+
+
+def path(job_id: UUID, name: str) -> str:
+    return f"/v1/jobs/{job_id}/plots/{name}"
+
+
+def ablated_job(sessions: sessionmaker[Session]) -> UUID:
+    """With what an ablation would have found."""
+    job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2}, analyses=["ablation"])
+    row = layer_profile.c
+    ablated = {"analysis_texts": 2, "ablation_nll": 0.5 + row.layer, "ablation_nll_ci_low": row.layer}
+    with sessions.begin() as session:
+        analysed = (row.job_id == job_id) & (row.scope == "all") & (row.component == "block")
+        session.execute(update(layer_profile).where(analysed).values(ablated))
+    return job_id
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_comes_in_both_formats(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str
+) -> None:
+    job_id = ablated_job(sessions)
+    png, svg = api.get(path(job_id, f"{name}.png")), api.get(path(job_id, f"{name}.svg"))
+    assert (png.status_code, svg.status_code) == (200, 200)
+    assert png.headers["Content-Type"] == "image/png"
+    assert png.content.startswith(b"\x89PNG")
+    assert svg.headers["Content-Type"].startswith("image/svg+xml")
+    assert str(job_id) in svg.text
+    assert "Model demo: demo/model at revision r1, float32" in svg.text
+
+
+def test_a_picture_is_as_stable_as_the_other_files(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    address = path(finished_job(sessions, name="Vier").id, "relative.svg")
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(lambda _: api.get(address), range(4))
+    assert {answer.content for answer in others} == {first.content}
+    assert first.headers["Content-Length"] == str(len(first.content))
+    assert first.headers["Content-Disposition"] == 'attachment; filename="Vier-relative.svg"'
+    assert api.get(address, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    rest = api.get(address, headers={"Range": "bytes=100-"})
+    assert (rest.status_code, rest.content) == (206, first.content[100:])
+    assert api.head(address).headers["ETag"] == first.headers["ETag"]
+
+
+def test_before_the_end_there_is_no_picture_yet(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    answer = api.get(path(submit(sessions, [("cpp", "a")]), "relative.png"))
+    assert answer.status_code == 409
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions)
+    for name in ("variance.png", "..%2Fresults.png", "relative.gif"):
+        assert api.get(path(job.id, name)).status_code == 404
+    answer = api.get(path(job.id, "variance.png"))
+    assert answer.json()["type"].endswith("file-not-found")
+    assert all(name in answer.json()["detail"] for name in PICTURES)
+    assert api.get(path(ABSENT, "relative.png")).json()["type"].endswith("job-not-found")
+    assert api.get(path(job.id, "variance.png"), headers={"If-None-Match": "*"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("components", "there", "missing"),
+    [(["block"], "relative", "components"), (["attention", "mlp"], "components", "relative")],
+)
+def test_what_was_not_measured_has_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session], components: list[str], there: str, missing: str
+) -> None:
+    job = finished_job(sessions, components=components)
+    assert api.get(path(job.id, f"{there}.png")).status_code == 200
+    answer = api.get(path(job.id, f"{missing}.png"))
+    assert answer.status_code == 404
+    assert answer.json()["type"].endswith("file-not-found")
+    assert "`components` leaves out" in answer.json()["detail"]
+
+
+def test_without_a_measured_text_there_is_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job = finished_job(sessions, failing=[0, 1, 2], outcome="cancelled")
+    answer = api.get(path(job.id, "relative.png"))
+    assert answer.status_code == 404
+    assert "None of the job's texts could be measured" in answer.json()["detail"]
+
+
+def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 4, "b": 5, "c": 3})
+    text = api.get(path(job_id, "effect.svg")).text
+    assert "a − b" in text
+    assert "(n = 3 and 5)" in text  # in scope rest, and the first text of a has one token
+    assert "over all 9 tests (layers × pairs); scope rest" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"window": 3}, "; of each text only the first 3 tokens count"),
+        ({"max_tokens": 9, "paired": True}, "; of each text at most 9 tokens count; texts compared in pairs"),
+    ],
+)
+def test_a_picture_tells_the_options_that_change_its_meaning(
+    api: httpx.Client, sessions: sessionmaker[Session], options: dict[str, Any], words: str
+) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 4, "b": 4}, **options)
+    assert f"job {job_id}{words}" in api.get(path(job_id, "effect.svg")).text
+    plain, _ = lognormal_job(sessions, {"a": 4, "b": 4})
+    assert f"job {plain}{words[0]}" not in api.get(path(plain, "effect.svg")).text
+
+
+def test_importance_tells_how_many_texts_were_ablated(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    assert "(n = 3; 2 ablated)" in api.get(path(ablated_job(sessions), "importance.svg")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "lack"),
+    [("effect", "sets domains against each other"), ("importance", '`"analyses": ["ablation"]`')],
+)
+def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_does_not_show_it(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str, lack: str
+) -> None:
+    job_id, _ = lognormal_job(sessions, {"b": 3})
+    answer = api.get(path(job_id, f"{name}.png"))
+    assert answer.status_code == 404
+    assert lack in answer.json()["detail"]
+    assert path(job_id, f"{name}.png") not in api.get(f"/jobs/{job_id}").text
+
+
+def test_a_job_whose_rows_are_missing_has_no_picture(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    answer = api.get(path(finished_job(sessions).id, "effect.png"))
+    assert answer.status_code == 404
+    assert "before there was a picture 'effect'" in answer.json()["detail"]
+
+
+def test_a_job_without_statistics_says_that_it_has_none(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id, error = finished_job(sessions).id, completion.problem("no-statistics", "None", "Not computed.")
+    with sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(error=error, outcome="failed"))
+    assert api.get(path(job_id, "effect.png")).json()["detail"] == "Not computed."
+
+
+def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job = finished_job(sessions)
+    assert api.get(path(job.id, "relative.png")).status_code == 200
+    api.delete(f"/v1/jobs/{job.id}")
+    assert api.get(path(job.id, "relative.png")).status_code == 404

@@ -1,0 +1,273 @@
+"""What holds for every answer, and the service's own state."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.db import migrate
+from app.errors import ConfigurationError
+from app.jobs import store
+from app.main import create_app
+from app.settings import ROOT, Settings
+from tests.support.finished_job import finished_job
+from tests.support.processes import wait_for
+from tests.support.serving import serving
+
+JOB = "01a20a26-33f5-7641-a213-2cafd04d4b7f"
+BODY = {"model": "demo", "texts": ["a"]}
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+
+
+def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == f"urn:layerscope:problem:{code}"
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nowhere", 404, "not-found"),
+        ("GET", "/v1/jobs/", 404, "not-found"),
+        ("PUT", "/v1/jobs", 405, "method-not-allowed"),
+        ("HEAD", f"/v1/jobs/{JOB}/cancel", 405, "method-not-allowed"),
+        ("GET", f"/v1/jobs/{JOB}", 404, "job-not-found"),
+        ("GET", "/v1/jobs?limit=none", 422, "invalid-request"),
+    ],
+)
+def test_the_framework_s_errors_are_problems_too(
+    api: httpx.Client, method: str, path: str, status: int, code: str
+) -> None:
+    answer = api.request(method, path)
+    if method == "HEAD":
+        assert answer.status_code == status
+    else:
+        assert_problem(answer, status, code)
+
+
+def test_a_405_allows_all_that_the_path_understands(api: httpx.Client) -> None:
+    assert api.put("/v1/jobs").headers["Allow"] == "GET, HEAD, POST"
+    assert api.put(f"/v1/jobs/{JOB}").headers["Allow"] == "DELETE, GET, HEAD"
+
+
+def test_a_failure_of_ours_is_a_problem_without_its_reasons(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(store, "page", fail)
+    answer = api.get("/v1/jobs", headers={"X-Request-Id": "mine"})
+    assert_problem(answer, 500, "internal-server-error")
+    assert answer.headers["X-Request-Id"] == "mine"
+    assert "canary" not in answer.text
+
+
+def test_a_wrong_statement_is_a_failure_of_ours(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ProgrammingError("select", {}, psycopg.errors.SyntaxError())
+
+    monkeypatch.setattr(store, "page", fail)
+    assert_problem(api.get("/v1/jobs"), 500, "internal-server-error")
+
+
+@pytest.mark.parametrize("given", ["abc-1", "x" * 128])
+def test_a_request_keeps_its_id(api: httpx.Client, given: str) -> None:
+    for path in ("/v1/jobs", "/nowhere", "/health/live"):
+        assert api.get(path, headers={"X-Request-Id": given}).headers["X-Request-Id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "caf\u00e9"])
+def test_a_request_with_a_strange_id_or_none_gets_one(api: httpx.Client, given: str) -> None:
+    ids = {
+        api.get("/v1/jobs", headers={b"X-Request-Id": given.encode("latin-1")}).headers["X-Request-Id"]
+        for _ in "ab"
+    }
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"[0-9a-f-]{36}", each) for each in ids)
+
+
+def test_head_works_wherever_get_does(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id = str(finished_job(sessions).id)
+    for path, operations in api.get("/openapi.json").json()["paths"].items():
+        address = path.replace("{job_id}", job_id)
+        if "get" not in operations or "{" in address:
+            continue
+        get, head = api.get(address), api.head(address)
+        assert (head.status_code, head.content) == (get.status_code, b""), address
+        assert head.headers["Content-Type"] == get.headers["Content-Type"]
+
+
+def test_head_of_a_running_job_s_events_ends(api: httpx.Client) -> None:
+    job_id = api.post("/v1/jobs", json=BODY).json()["id"]
+    assert api.head(f"/v1/jobs/{job_id}/events").status_code == 200
+    assert api.get("/health/live").status_code == 200  # on the same connection: it is free again
+
+
+def test_health(api: httpx.Client) -> None:
+    assert api.get("/health/live").json() == {"status": "live"}
+    assert api.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_without_redis_the_service_is_degraded(settings: Settings) -> None:
+    with serving(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})) as url:
+        ready = httpx.get(f"{url}/health/ready")
+        models = httpx.get(f"{url}/v1/models").json()["data"]
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "degraded": ["redis"]})
+    assert {model["workers_alive"] for model in models} == {None}
+
+
+@pytest.fixture(scope="module")
+def without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = Settings(
+        home=tmp_path_factory.mktemp("away"),
+        database_url=AWAY,
+        redis_url="redis://127.0.0.1:1/0",
+        models=ROOT / "models.toml",
+        sweep_seconds=3600,
+    )
+    with serving(settings) as url:
+        yield url
+
+
+ROUTES = [
+    ("POST", "/v1/jobs"),
+    ("GET", "/v1/jobs"),
+    ("GET", f"/v1/jobs/{JOB}"),
+    ("GET", f"/v1/jobs/{JOB}/events"),
+    ("POST", f"/v1/jobs/{JOB}/cancel"),
+    ("DELETE", f"/v1/jobs/{JOB}"),
+    ("GET", f"/v1/jobs/{JOB}/results.csv"),
+    ("GET", "/v1/models"),
+    ("GET", "/health/ready"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_without_its_database_the_service_says_so(without_database: str, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{without_database}{path}", json=BODY if path == "/v1/jobs" else None)
+    assert_problem(answer, 503, "database-unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_without_its_database_the_service_lives_and_counts(without_database: str) -> None:
+    assert httpx.get(f"{without_database}/health/live").status_code == 200
+    metrics = httpx.get(f"{without_database}/metrics").text
+    assert "layerscope_database_up 0.0" in metrics
+    assert "layerscope_http_requests_total" in metrics
+
+
+def test_before_the_migrations_the_service_says_so(settings: Settings, empty_database_url: str) -> None:
+    with serving(settings.model_copy(update={"database_url": empty_database_url})) as url:
+        assert_problem(httpx.get(f"{url}/health/ready"), 503, "not-migrated")
+        assert_problem(httpx.get(f"{url}/v1/jobs"), 503, "not-migrated")
+        migrate(empty_database_url)
+        assert httpx.get(f"{url}/health/ready").status_code == 200
+
+
+def test_models(api: httpx.Client) -> None:
+    api.post("/v1/jobs", json=BODY)
+    demo, llama = api.get("/v1/models").json()["data"]
+    unknown = {"revision": None, "layers": None, "hidden_size": None, "max_tokens": None, "workers_alive": 0}
+    assert demo == {"name": "demo", "source": "demo/model", **unknown, "dtype": None, "jobs_queued": 1}
+    assert llama["name"] == "llama-3.2-3b"
+    assert (llama["source"], llama["jobs_queued"]) == ("meta-llama/Llama-3.2-3B", 0)
+
+
+def test_one_configured_model_need_not_be_named(settings: Settings, tmp_path: Path) -> None:
+    models = tmp_path / "models.toml"
+    models.write_text('[only]\nsource = "demo/model"\n')
+    with serving(settings.model_copy(update={"models": models})) as url:
+        assert httpx.post(f"{url}/v1/jobs", json={"texts": ["a"]}).json()["model"]["name"] == "only"
+
+
+def test_metrics_count_work_and_requests_by_route(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    finished_job(sessions, failing=[1])
+    api.post("/v1/jobs", json=BODY)
+    api.get(f"/v1/jobs/{JOB}")
+    lines = api.get("/metrics").text.splitlines()
+    assert 'layerscope_jobs{status="succeeded"} 1.0' in lines
+    assert 'layerscope_jobs{status="queued"} 1.0' in lines
+    assert 'layerscope_texts{state="done"} 2.0' in lines
+    assert 'layerscope_texts{state="failed"} 1.0' in lines
+    assert 'layerscope_texts{state="waiting"} 1.0' in lines
+    of_route = 'layerscope_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"}'
+    assert any(line.startswith(of_route) for line in lines)
+    assert not any(JOB in line for line in lines)
+
+
+def test_the_description_names_every_answer(api: httpx.Client) -> None:
+    spec = api.get("/openapi.json").json()
+    assert {"JobRequest", "JobOut", "Problem"} <= spec["components"]["schemas"].keys()
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            if path.startswith("/v1/"):
+                assert {"422", "500", "503"} <= operation["responses"].keys(), (method, path)
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400:
+                    assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
+    create = spec["paths"]["/v1/jobs"]["post"]
+    assert {"200", "202", "413", "415", "422", "500", "503"} == create["responses"].keys()
+    assert list(create["requestBody"]["content"]) == ["application/json", "application/x-ndjson"]
+    for reference in _references(spec):
+        assert reference.removeprefix("#/components/schemas/") in spec["components"]["schemas"]
+
+
+def _references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for member in node:
+            yield from _references(member)
+
+
+def test_the_docs_show_every_operation_and_load_nothing(api: httpx.Client) -> None:
+    page = api.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    for path in api.get("/openapi.json").json()["paths"]:
+        assert path in page.text
+    assert "<script" not in page.text
+    assert "://" not in page.text
+
+
+@pytest.mark.parametrize("missing", ["database_url", "redis_url"])
+def test_a_service_without_an_address_does_not_start(settings: Settings, missing: str) -> None:
+    with pytest.raises(ConfigurationError, match="LAYERSCOPE_DATABASE_URL"):
+        create_app(settings.model_copy(update={missing: None}))
+
+
+def test_broken_off_requests_leave_no_connection(api: httpx.Client, api_url: str, engine: Engine) -> None:
+    job_id = api.post("/v1/jobs", json=BODY).json()["id"]
+    for _ in range(20):
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.get(f"{api_url}/v1/jobs/{job_id}?wait=5", timeout=0.05)
+    wait_for(lambda: not open_transactions(engine))
+
+
+def open_transactions(engine: Engine) -> int:
+    query = (
+        "select count(*) from pg_stat_activity where datname = current_database() and state like 'idle in%%'"
+    )
+    with engine.connect() as connection:
+        return int(connection.exec_driver_sql(query).scalar_one())
+
+
+def test_a_stranger_cannot_fill_the_metrics(api: httpx.Client) -> None:
+    api.request("FOO1", "/v1/jobs")
+    metrics = api.get("/metrics").text
+    assert "FOO1" not in metrics
+    assert 'method="other"' in metrics

@@ -1,0 +1,182 @@
+"""The whole product under its own command: what dies comes back, and the end leaves nothing."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from app.local.embedded import servers
+from app.settings import ROOT
+from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
+
+
+class Command:
+    """A `layerscope` command in a process group of its own, as a shell with a terminal makes it."""
+
+    def __init__(self, home: Path, output: Path, *arguments: str) -> None:
+        self.output = output
+        with output.open("wb") as out:
+            self.process = subprocess.Popen(
+                (sys.executable, "-m", "app.cli", *arguments),
+                cwd=ROOT,
+                env={**os.environ, "LAYERSCOPE_HOME": str(home)},
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def base_url(self) -> str:
+        wait_for(lambda: "ready at" in self.said() or self.process.poll() is not None, seconds=60)
+        found = re.search(r"ready at (http://\S+)", self.said())
+        assert found, self.said()
+        return found[1]
+
+    def press_ctrl_c(self) -> int:
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(60)
+
+
+@pytest.fixture
+def layerscope(tmp_path: Path) -> Iterator[Callable[..., Command]]:
+    started: list[Command] = []
+
+    def start(*arguments: str, home: Path = tmp_path / "home") -> Command:
+        started.append(Command(home, tmp_path / f"output-{len(started)}", *arguments))
+        return started[-1]
+
+    yield start
+    for command in started:
+        command.process.terminate()
+        command.process.wait(60)
+
+
+def children(pid: int) -> dict[int, str]:
+    """Process ids and command lines of those that do not end while they are read."""
+    found = {}
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            found[child.pid] = " ".join(child.cmdline())
+    return found
+
+
+def child(pid: int, mark: str) -> int:
+    (found,) = [number for number, line in children(pid).items() if mark in line]
+    return found
+
+
+def is_ready(base_url: str) -> bool:
+    try:
+        answer = httpx.get(f"{base_url}/health/ready", trust_env=False)
+    except httpx.TransportError:
+        return False
+    return answer.status_code == 200 and "degraded" not in answer.json()
+
+
+def test_up_answers_and_works_the_first_model(stack: RunningStack) -> None:
+    assert is_ready(stack.base_url)
+    lines = list(children(stack.process.pid).values())
+    assert len(lines) == 4
+    assert [line for line in lines if "-m worker --model demo" in line]
+
+
+def test_what_dies_comes_back_at_its_address(layerscope: Callable[..., Command]) -> None:
+    up = layerscope("up", "--port", "0")
+    base_url, pid = up.base_url(), up.process.pid
+    for mark, name in (
+        ("app.cli api", "API"),
+        ("-m worker", "worker of demo"),
+        ("postgres -D", "PostgreSQL"),
+        ("valkey-server", "Valkey"),
+    ):
+        os.kill(child(pid, mark), signal.SIGKILL)
+        wait_for(lambda name=name: f"{name} started again" in up.said())  # type: ignore[misc]
+        assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in up.said()
+        wait_for(lambda: is_ready(base_url), seconds=30)
+    before = list(children(pid))
+    assert up.press_ctrl_c() == 0
+    wait_until_gone(before, seconds=0.5)
+
+
+def test_ctrl_c_twice_ends_everything_in_order(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+    up = layerscope("up", "--port", "0", "--workers", "2")
+    up.base_url()
+    before = list(children(up.process.pid))
+    assert len(before) == 5
+    os.killpg(up.process.pid, signal.SIGINT)
+    assert up.press_ctrl_c() == 0
+    wait_until_gone(before, seconds=0.5)
+    assert up.said().splitlines()[1:] == []
+    log = (tmp_path / "home" / "logs" / "postgres.log").read_text()
+    assert "database system is shut down" in log
+    assert "terminating connection due to administrator command" not in log  # its users had left before
+
+
+def test_a_killed_up_leaves_nothing_and_starts_again(layerscope: Callable[..., Command]) -> None:
+    up = layerscope("up", "--port", "0")
+    up.base_url()
+    before = list(children(up.process.pid))
+    up.process.kill()
+    up.process.wait()
+    wait_until_gone(before)
+    assert is_ready(layerscope("up", "--port", "0").base_url())
+
+
+def test_parts_share_the_servers_that_run(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+    with servers(tmp_path / "home") as running:
+        assert layerscope("migrate").process.wait(60) == 0
+        up = layerscope("up", "--port", "0")
+        assert is_ready(up.base_url())
+        assert len(children(up.process.pid)) == 2
+        worker = layerscope("worker", "--model", "demo")
+        wait_for(lambda: children(worker.process.pid), seconds=30)
+        assert worker.press_ctrl_c() == 0
+        assert up.press_ctrl_c() == 0
+        assert all(server.is_alive() for server in running.children)
+
+
+def test_worker_without_embedded_servers_becomes_the_worker(
+    layerscope: Callable[..., Command],
+    database_url: str,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_DATABASE_URL", database_url)
+    monkeypatch.setenv("LAYERSCOPE_REDIS_URL", redis_url)
+    worker = layerscope("worker", "--model", "demo")
+    line = Path(f"/proc/{worker.process.pid}/cmdline")
+    wait_for(lambda: "-m\0worker\0--model\0demo" in line.read_text())
+    assert is_running(worker.process.pid)
+
+
+def test_profile_interrupted_ends_what_it_started(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+    profile = layerscope("profile", "--out", str(tmp_path / "out"))
+    wait_for(
+        lambda: any("profile --url" in line for line in children(profile.process.pid).values()), seconds=60
+    )
+    before = list(children(profile.process.pid))
+    assert profile.press_ctrl_c() == 130
+    wait_until_gone(before, seconds=0.5)
+    assert "Traceback" not in profile.said()
+
+
+def test_profile_that_is_refused_says_so_and_ends_what_it_started(
+    layerscope: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_TEXTS_PER_JOB_LIMIT", "1")
+    profile = layerscope("profile", "--out", str(tmp_path / "out"))
+    assert profile.process.wait(60) == 1
+    assert profile.said().startswith("The service refused")
+    assert "Traceback" not in profile.said()
+    assert not (tmp_path / "home" / "servers.json").exists()
+    assert not (tmp_path / "home" / "postgres" / "postmaster.pid").exists()

@@ -1,0 +1,108 @@
+"""Jobs measured and closed as a worker does it, with known numbers in place of a model's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.coordination import CLOCK
+from app.jobs import shards, store
+from app.jobs.shards import Claim, ShardSize, TextResult
+from app.jobs.store import Draft, PostedText
+from app.tables import Job, layer_profile
+from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
+from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH
+
+ERROR = "=the text has more tokens than the model reads"
+
+
+@dataclass(frozen=True)
+class FinishedJob:
+    id: UUID
+    values: dict[int, NDArray[np.float64]]  # ordinal: (component, scope, layer, metric)
+
+
+def finished_job(
+    sessions: sessionmaker[Session],
+    texts: Sequence[PostedText] = (("cpp", "a"), ("cpp", "b"), ("python", "c")),
+    *,
+    name: str | None = None,
+    components: Sequence[str] = COMPONENTS,
+    layers: int = LAYERS,
+    failing: Sequence[int] = (),
+    outcome: str = "succeeded",
+) -> FinishedJob:
+    """The first text has one token, so nothing in scope `rest`: NaN there; the second has an infinity."""
+    options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
+    with sessions.begin() as session:
+        draft = Draft(model="demo", name=name, options=options)
+        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+    with sessions.begin() as session:
+        claim = shards.claim(session, "demo", 60, MEASURED_WITH)
+    assert claim is not None
+    values = {i: _values(i, len(components), layers) for i in range(len(texts)) if i not in failing}
+    with sessions.begin() as session:
+        shards.commit(session, claim, [_measured(claim, i, d, values) for i, (d, *_) in enumerate(texts)])
+    _close(sessions, job_id, {domain for domain, *_ in texts}, components, layers, outcome)
+    return FinishedJob(job_id, values)
+
+
+def _values(ordinal: int, components: int, layers: int) -> NDArray[np.float64]:
+    shape = (components, len(SCOPES), layers, len(METRICS))
+    values = np.random.default_rng(ordinal).normal(size=shape)
+    if ordinal == 0:
+        values[:, SCOPES.index("rest")] = np.nan
+    if ordinal == 1:
+        values[0, 0, 0, 0] = np.inf
+    return values
+
+
+def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray[np.float64]]) -> TextResult:
+    if ordinal not in values:
+        return TextResult(ordinal, domain, 0, False, ERROR, None)
+    data = values[ordinal].astype("<f8").tobytes()
+    return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data)
+
+
+def _close(
+    sessions: sessionmaker[Session],
+    job_id: UUID,
+    domains: set[str],
+    components: Sequence[str],
+    layers: int,
+    outcome: str,
+) -> None:
+    rows = [
+        layer_row(job_id, domain, scope, component, layer)
+        for domain in {"*", *domains}
+        for scope in SCOPES
+        for component in components
+        for layer in range(layers)
+    ]
+    with sessions.begin() as session:
+        session.execute(insert(layer_profile), rows)
+        session.execute(update(Job).where(Job.id == job_id).values(outcome=outcome, finished_at=CLOCK))
+
+
+def layer_row(job_id: UUID, domain: str, scope: str, component: str, layer: int) -> dict[str, Any]:
+    """Pooled, a domain has three texts; on its own one, and then no variance."""
+    seed = abs(hash((len(domain), scope == "all", COMPONENTS.index(component), layer))) % 2**32
+    statistics: dict[str, float | None] = dict(
+        zip(
+            STATISTIC_COLUMNS,
+            np.random.default_rng(seed).normal(size=len(STATISTIC_COLUMNS)).tolist(),
+            strict=True,
+        )
+    )
+    if domain != "*":
+        statistics |= {
+            name: None for name in STATISTIC_COLUMNS if name.endswith(("_var", "_std", "_low", "_high"))
+        }
+    texts = 3 if domain == "*" else 1
+    where = {"domain": domain, "scope": scope, "component": component, "layer": layer}
+    return {"job_id": job_id, **where, "texts": texts, "tokens": 10 * texts, **statistics}

@@ -1,0 +1,51 @@
+"""A finished job with values from a log-normal distribution, written without a model."""
+
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.jobs import shards, store
+from app.jobs.shards import ShardSize, TextResult
+from app.jobs.store import Draft
+from layerscope import values as codec
+from layerscope.names import COMPONENTS, METRICS, SCOPES
+from tests.support.jobs_by_hand import MODEL, OPTIONS, claim
+from worker.finalization.finalize import finalize_jobs
+
+Array = NDArray[np.float64]
+Sessions = sessionmaker[Session]
+LAYERS = 3
+SHAPE = (len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS))
+TOKENS = {"a": 7, "b": 31, "c": 12}  # tokens of a text of the domain
+
+
+def lognormal_job(
+    sessions: Sessions, domains: dict[str, int], failing: tuple[int, ...] = (), **options: Any
+) -> tuple[UUID, dict[str, dict[int, Array]]]:
+    """A finished job, and the values of each domain's texts by their place in it."""
+    texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
+    draft = Draft(model=MODEL, options=OPTIONS | options)
+    with sessions.begin() as session:
+        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+    claimed = claim(sessions)
+    assert claimed is not None
+    values: dict[str, dict[int, Array]] = {domain: {} for domain in domains}
+    measured = []
+    for ordinal, (domain, _) in enumerate(texts):
+        place = sum(other == domain for other, _ in texts[:ordinal])
+        if ordinal in failing:
+            measured.append(TextResult(ordinal, domain, 9, False, "it would not", None))
+            continue
+        array = np.random.default_rng(ordinal).lognormal(size=SHAPE) + (domain == "b")
+        tokens = TOKENS[domain] + 5 * place - (6 if (domain, place) == ("a", 0) else 0)
+        if tokens == 1:
+            array[:, SCOPES.index("rest")] = np.nan
+        values[domain][place] = array
+        measured.append(TextResult(ordinal, domain, tokens, False, None, codec.encode(array)))
+    with sessions.begin() as session:
+        shards.commit(session, claimed, measured)
+    finalize_jobs(sessions, MODEL)
+    return job_id, values

@@ -1,0 +1,161 @@
+"""The command as its user meets it: quick, clear, and one sentence where it cannot go on."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import cli
+from app.settings import ROOT
+from tests.support.processes import wait_for
+
+COMMANDS = ("up", "api", "worker", "migrate", "profile")
+
+
+def layerscope(
+    *arguments: str, home: Path, models: Path = ROOT / "models.toml", **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        (sys.executable, "-m", "app.cli", *arguments),
+        cwd=ROOT,
+        env={**os.environ, "LAYERSCOPE_HOME": str(home), "LAYERSCOPE_MODELS": str(models), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def is_one_sentence(answer: "subprocess.CompletedProcess[str]") -> bool:
+    return answer.returncode == 1 and answer.stdout == "" and answer.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    answer = CliRunner().invoke(cli, [command, "--help"], prog_name="layerscope")
+    assert answer.exit_code == 0
+    assert f"layerscope {command}" in answer.output
+    assert re.search(r"[A-Z][^.]+\.", answer.output)
+
+
+def test_help_lists_every_command_and_does_not_wait_for_what_it_does_not_need() -> None:
+    answer = CliRunner().invoke(cli, ["--help"])
+    assert [name for name in COMMANDS if name not in answer.output] == []
+    heavy = (
+        "alembic",
+        "fastapi",
+        "httpx",
+        "matplotlib",
+        "numpy",
+        "pydantic",
+        "sqlalchemy",
+        "torch",
+        "uvicorn",
+    )
+    code = f"import sys, app.cli; sys.exit(' '.join(set({heavy!r}) & set(sys.modules)) or 0)"
+    loaded = subprocess.run((sys.executable, "-c", code), cwd=ROOT, capture_output=True, text=True)
+    assert loaded.stderr == ""
+
+
+def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = layerscope("up", "--port", port, home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert port in answer.stderr
+    assert "--port" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "api"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
+def test_the_embedded_default_is_not_shown_to_other_machines(command: str, host: str, tmp_path: Path) -> None:
+    answer = layerscope(command, "--host", host, "--port", "0", home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert answer.stderr.startswith(f"{host} can be reached from other machines")
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "worker"])
+def test_an_unknown_model_is_one_sentence_that_names_the_known(command: str, tmp_path: Path) -> None:
+    answer = layerscope(command, "--model", "gpt", home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert "'gpt'" in answer.stderr
+    assert "demo" in answer.stderr
+
+
+def test_a_missing_models_file_is_one_sentence(tmp_path: Path) -> None:
+    answer = layerscope("up", home=tmp_path / "home", models=tmp_path / "none.toml")
+    assert is_one_sentence(answer), answer
+    assert str(tmp_path / "none.toml") in answer.stderr
+
+
+def test_a_wrong_setting_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+    answer = layerscope("migrate", home=tmp_path, LAYERSCOPE_LEASE_SECONDS="-1")
+    assert is_one_sentence(answer), answer
+    assert answer.stderr.startswith("LAYERSCOPE_LEASE_SECONDS: Input should be greater than 0")
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("up", "--port", "0"), ("worker", "--model", "demo")])
+def test_one_server_of_ones_own_is_not_enough(command: tuple[str, ...], tmp_path: Path) -> None:
+    answer = layerscope(*command, home=tmp_path, LAYERSCOPE_REDIS_URL="redis://127.0.0.1:1/0")
+    assert is_one_sentence(answer), answer
+    assert answer.stderr.startswith("Set both LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL")
+
+
+def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+    answer = layerscope(
+        "migrate",
+        home=tmp_path,
+        LAYERSCOPE_DATABASE_URL="postgresql://someone:canary@127.0.0.1:1/none",
+        LAYERSCOPE_REDIS_URL="redis://127.0.0.1:1/0",
+    )
+    assert is_one_sentence(answer), answer
+    assert "cannot be migrated" in answer.stderr
+    assert "canary" not in answer.stderr
+
+
+def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    answer = layerscope("migrate", home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert "LAYERSCOPE_HOME" in answer.stderr
+
+
+def test_profiling_where_nothing_answers_is_one_sentence(tmp_path: Path) -> None:
+    answer = layerscope(
+        "profile", "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "out"), home=tmp_path
+    )
+    assert is_one_sentence(answer), answer
+    assert answer.stderr.startswith("http://127.0.0.1:1 does not answer")
+
+
+def test_profiling_into_a_file_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    answer = layerscope("profile", "--out", str(tmp_path / "out"), home=tmp_path / "home")
+    assert is_one_sentence(answer), answer
+    assert f"The folder {tmp_path / 'out'} cannot be made" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_ctrl_c_while_servers_come_up_ends_them_all(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    process = subprocess.Popen(
+        (sys.executable, "-m", "app.cli", "up", "--port", "0"),
+        cwd=ROOT,
+        env={**os.environ, "LAYERSCOPE_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    wait_for(lambda: (home / "logs" / "postgres.log").exists())
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, b"", b"")
+    assert not (home / "postgres" / "postmaster.pid").exists()

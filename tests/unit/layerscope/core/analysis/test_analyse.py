@@ -1,0 +1,251 @@
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_model
+from layerscope.core.analysis import analyse
+from layerscope.core.analysis.distribution import slices
+from layerscope.names import ANALYSIS_METRICS, PREDICTION_ANALYSES
+from tests.support.tiny import causal_model, poison, save, silence
+
+TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
+ABLATION, LENS = slice(0, 2), slice(2, 5)
+
+
+def assert_same(found: list[TextAnalysis], expected: list[TextAnalysis]) -> None:
+    """Equal but for the order of summation inside a matrix product; an agreement may not change at all."""
+    for one, other in zip(found, expected, strict=True):
+        assert (one.tokens, one.truncated, one.error) == (other.tokens, other.truncated, other.error)
+        np.testing.assert_allclose(one.values, other.values, rtol=2e-5, atol=5e-6)
+        np.testing.assert_array_equal(one.values[:, -1], other.values[:, -1])
+        if one.activations and other.activations:
+            np.testing.assert_array_equal(one.activations.units, other.activations.units)
+            np.testing.assert_array_equal(one.activations.tokens, other.activations.tokens)
+            np.testing.assert_allclose(one.activations.values, other.activations.values, rtol=2e-5)
+            np.testing.assert_allclose(one.activations.ratio, other.activations.ratio, rtol=2e-5)
+
+
+def alone(model: Model, texts: list[str]) -> list[TextAnalysis]:
+    return [found for text in texts for found in analyse_texts(model, [text])]
+
+
+def test_shape_and_order(model: Model) -> None:
+    found = list(analyse_texts(model, TEXTS))
+    assert [text.ordinal for text in found] == list(range(6))
+    assert [text.tokens for text in found] == [4, 40, 0, 256, 6, 4]
+    assert [text.truncated for text in found] == [False, False, False, True, False, False]
+    assert [text.error for text in found] == [None, None, "the text is empty", None, None, None]
+    for text in found:
+        assert text.values.shape == (4, len(ANALYSIS_METRICS))
+        assert text.values.dtype == np.float64
+        assert np.isfinite(text.values).all() == (text.error is None) == (text.activations is not None)
+        assert np.isnan(text.values).all() == (text.error is not None)
+
+
+def test_a_text_too_long_fails_alone(model: Model) -> None:
+    found = list(analyse_texts(model, TEXTS, max_tokens=40, overflow="fail"))
+    assert found[3].error == "the text has 301 tokens, more than the limit of 40"
+    assert [text.error is None for text in found] == [True, True, False, False, True, True]
+
+
+def test_truncated_text_is_its_beginning(model: Model) -> None:
+    cut, whole = analyse_texts(model, ["abcdefghij" * 4, "abcdefghi"], max_tokens=10)
+    assert (cut.tokens, cut.truncated, whole.truncated) == (10, True, False)
+    np.testing.assert_allclose(cut.values, whole.values, rtol=1e-5, atol=1e-6)
+
+
+def test_a_window_counts_its_tokens_alone(model: Model) -> None:
+    short, long = analyse_texts(model, ["abc", "abcdefghij" * 4], window=10)
+    assert short.error == "the text has 4 tokens, fewer than the window of 10"
+    (whole,) = analyse_texts(model, ["abcdefghi"])
+    np.testing.assert_allclose(long.values, whole.values, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("budget", [1, 50, 100_000])
+def test_a_text_does_not_depend_on_its_company(model: Model, budget: int) -> None:
+    assert_same(list(analyse_texts(model, TEXTS, token_budget=budget)), alone(model, TEXTS))
+
+
+def test_order_does_not_change_numbers(model: Model) -> None:
+    straight, turned = (list(analyse_texts(model, texts, token_budget=60)) for texts in (TEXTS, TEXTS[::-1]))
+    assert_same(turned[::-1], straight)
+
+
+@pytest.mark.parametrize("limit", [1, 40_000])
+def test_slices_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    whole = list(analyse_texts(model, TEXTS))
+    monkeypatch.setitem(analyse._SLICE, "cpu", limit)
+    assert_same(list(analyse_texts(model, TEXTS)), whole)
+
+
+def test_a_one_token_text_has_nothing_to_predict(tmp_path: Path) -> None:
+    model = load_model(save(causal_model(), tmp_path, bos=False))
+    found, pair = analyse_texts(model, ["x", "xy"])
+    assert (found.tokens, found.error) == (1, None)
+    assert np.isnan(found.values[:, ABLATION]).all()
+    assert np.isfinite(found.values[:, LENS]).all()
+    assert found.activations is not None
+    assert not found.activations.tokens.any()
+    assert np.isfinite(pair.values).all()
+
+
+@pytest.mark.parametrize("chosen", [("ablation",), ("logit_lens",), ()])
+def test_what_was_not_asked_for_has_no_value(model: Model, chosen: tuple[str, ...]) -> None:
+    whole = list(analyse_texts(model, TEXTS))
+    kept = [i for i, name in enumerate(("ablation",) * 2 + ("logit_lens",) * 3) if name in chosen]
+    for part, full in zip(analyse_texts(model, TEXTS, chosen), whole, strict=True):
+        np.testing.assert_array_equal(part.values[:, kept], full.values[:, kept])
+        assert np.isnan(np.delete(part.values, kept, axis=1)).all()
+        assert (part.activations is None) == (full.activations is None)
+
+
+def test_skipping_a_silent_layer_costs_nothing(tmp_path: Path) -> None:
+    causal = causal_model()
+    silence(causal, 2)
+    (found,) = analyse_texts(load_model(save(causal, tmp_path)), ["a text"])
+    assert (found.values[2, ABLATION] == 0).all()
+    assert (found.values[[0, 1, 3], 1] > 0.01).all()
+    np.testing.assert_array_equal(found.values[2, LENS], found.values[1, LENS])
+
+
+def test_the_lens_after_the_last_layer_is_the_model_itself(model: Model) -> None:
+    (found,) = analyse_texts(model, ["a text of the usual kind"])
+    kl, agreement = found.values[:, ANALYSIS_METRICS.index("lens_kl") :].T
+    assert (kl[-1], agreement[-1]) == (0, 1)
+    assert (kl[:-1] > 0).all()
+
+
+def test_skipping_a_layer_runs_those_after_it_alone(model: Model) -> None:
+    runs: Counter[int] = Counter()
+    with ExitStack() as hooks:
+        for index, layer in enumerate(model.module.layers):
+            hooks.enter_context(layer.register_forward_hook(lambda *_, index=index: runs.update([index])))
+        list(analyse_texts(model, ["a text", "and another"]))
+    assert runs == {layer: 1 + layer for layer in range(4)}
+
+
+class Largest(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The bytes of the largest tensor that any operation returned."""
+
+    found: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        views = out if isinstance(out, tuple | list) else [out]
+        sizes = [view.numel() * view.itemsize for view in views if isinstance(view, torch.Tensor)]
+        self.found = max([self.found, *sizes])
+        return out
+
+
+def largest_tensor(model: Model, head: nn.Linear) -> int:
+    with Largest() as largest:  # type: ignore[no-untyped-call]
+        list(analyse_texts(model, ["x" * 255, "y" * 199], head=head, token_budget=1_000))
+    return int(largest.found)
+
+
+def test_the_logits_of_a_row_never_exist_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(save(causal_model(vocab_size=2_000), tmp_path))
+    head = load_head(model)
+    assert largest_tensor(model, head) == 456 * 2_000 * 4  # below the limit a row is one slice
+    monkeypatch.setitem(analyse._SLICE, "cpu", 400_000)
+    assert largest_tensor(model, head) == 50 * 2_000 * 4
+
+
+@pytest.mark.parametrize(
+    ("tokens", "vocabulary", "sizes"), [(10, 100, [4, 4, 2]), (8, 100, [4, 4]), (3, 10_000, [1, 1, 1])]
+)
+def test_slices_cover_a_row(tokens: int, vocabulary: int, sizes: list[int]) -> None:
+    cut = list(slices(tokens, vocabulary, 1_600))
+    assert [len(range(tokens)[part]) for part in cut] == sizes
+    assert [i for part in cut for i in range(tokens)[part]] == list(range(tokens))
+
+
+def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path) -> None:
+    causal = causal_model()
+    poison(causal, layer=1, byte="!")
+    model = load_model(save(causal, tmp_path))
+    texts = ["good", "also good", "bad!", "good again"]
+    found = list(analyse_texts(model, texts))
+    assert [text.error for text in found] == [
+        *(None, None),
+        "the activations at layer 1 are not finite in float32",
+        None,
+    ]
+    assert np.isnan(found[2].values).all()
+    assert found[2].activations is None
+    assert_same(found, alone(model, texts))
+
+
+@pytest.mark.parametrize(
+    ("analyses", "metric"), [(("ablation",), "ablation_nll"), (("logit_lens",), "lens_entropy")]
+)
+def test_logits_that_are_not_finite_name_the_metric(folder: Path, analyses: tuple[str], metric: str) -> None:
+    model = load_model(folder, matmul="default")
+    head = load_head(model)
+    head.weight[7] = torch.inf
+    (found,) = analyse_texts(model, ["a text"], analyses, head=head)
+    assert found.error == f"{metric} at layer 0 is not finite in float32"
+    assert np.isnan(found.values).all()
+
+
+def test_whoever_checks_can_end_it_within_a_row(model: Model) -> None:
+    before = list(analyse_texts(model, TEXTS))
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 7:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        list(analyse_texts(model, TEXTS, check=check))
+    assert calls == 7
+    assert_same(list(analyse_texts(model, TEXTS)), before)
+
+
+def test_texts_are_read_as_they_are_needed(model: Model) -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield "a text of some length"
+
+    found = analyse_texts(model, endless(), token_budget=100)
+    assert read == 0
+    assert next(found).ordinal == 0
+    assert 0 < read < 30
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"analyses": ("lens",)}, "analyses must be some of ablation, logit_lens, not"),
+        ({"analyses": "ablation"}, "analyses must be some of"),
+        ({"max_tokens": 257}, "model's 256, not 257"),
+        ({"token_budget": 0}, "at least 1"),
+        ({"window": 0}, "window must be"),
+        ({"overflow": "drop"}, "'truncate' or 'fail'"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(model: Model, arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        analyse_texts(model, [], **arguments)
+
+
+def test_the_same_texts_give_the_same_bits_and_leave_the_model_as_it_was(model: Model) -> None:
+    one, two = (list(analyse_texts(model, TEXTS, PREDICTION_ANALYSES)) for _ in range(2))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(first.values, second.values)
+    assert model.module.config._attn_implementation == "sdpa"
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.module.modules())

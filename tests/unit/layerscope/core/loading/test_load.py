@@ -1,0 +1,101 @@
+"""What a machine measures with is found once, is written down, and never changes numbers beyond rounding."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from layerscope.core import Model, load_model, profile, profile_texts
+from layerscope.core.loading import load
+from layerscope.core.loading.process_setup import HEAP_BLOCK
+from tests.support.tiny import causal_model, save
+
+TEXTS = ["a text", "another one, somewhat longer than the first", "x", "the last of them"]
+
+WITHOUT_COMPILER = """
+from pathlib import Path
+import sys
+from layerscope.core import load_model, profile_texts
+model = load_model(Path(sys.argv[1]), reduction="compiled")
+print(model.reduction, sum(text.error is None for text in profile_texts(model, ["one", "two"])))
+"""
+
+
+def test_small_models_are_not_worth_compiling(model: Model, folder: Path) -> None:
+    assert (model.reduction, model.attention) == ("eager", "loop")
+    assert load_model(folder, reduction="eager").reduction == "eager"
+
+
+def test_large_models_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_WORTH_COMPILING", 1)
+    monkeypatch.setattr(load, "compile_sums", lambda *_: True)
+    assert load_model(folder).reduction == "compiled"
+    monkeypatch.setattr(load, "compile_sums", lambda *_: False)
+    assert load_model(folder).reduction == "eager"
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_compiled_profiles_are_the_eager_ones_and_nothing_is_compiled_later(
+    folder: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(folder, dtype=dtype, reduction="compiled")
+    if model.reduction == "eager":
+        pytest.skip("no compiler here")
+    eager = list(profile_texts(replace(model, reduction="eager"), TEXTS))
+    strict = torch.compiler.set_stance("fail_on_recompile")
+    monkeypatch.setattr(profile, "_uncompiled", lambda _: strict)
+    for one, other in zip(profile_texts(model, TEXTS, token_budget=50), eager, strict=True):
+        np.testing.assert_allclose(one.values, other.values, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.timeout(300)
+def test_a_row_of_one_token_is_reduced_without_compiling(tmp_path: Path) -> None:
+    """The one length for which the compiler would make code of its own."""
+    model = load_model(save(causal_model(), tmp_path, bos=False), reduction="compiled")
+    (found,) = profile_texts(model, ["x"])
+    (eager,) = profile_texts(replace(model, reduction="eager"), ["x"])
+    np.testing.assert_allclose(found.values, eager.values, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.timeout(300)
+def test_where_no_compiler_works_the_sums_are_eager(folder: Path, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "CXX": str(tmp_path / "no-such-compiler"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_COMPILER, str(folder)],
+        cwd=Path(load.__file__).parents[3],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.stdout == "eager 2\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "intermediate", "layer", "budget"),
+    [
+        ("cpu", 1_536, 0, 2_048),
+        ("cpu", 8_192, 0, HEAP_BLOCK // (4 * 8_192)),
+        ("cpu", 100_000, 0, 512),
+        ("cuda:0", 1_536, 3_000_000, 65_536),
+        ("cuda:0", 8_192, 100_000_000, 16_384),
+    ],
+)
+def test_token_budget(
+    model: Model, monkeypatch: pytest.MonkeyPatch, device: str, intermediate: int, layer: int, budget: int
+) -> None:
+    weights = torch.nn.Linear(max(1, layer), 1, bias=False, device="meta")
+    monkeypatch.setattr(profile, "blocks", lambda _: [SimpleNamespace(layer=weights)])
+    monkeypatch.setattr(model.module.config, "intermediate_size", intermediate)
+    assert profile.default_budget(replace(model, device=device)) == budget

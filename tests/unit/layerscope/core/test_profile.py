@@ -1,0 +1,290 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaForCausalLM
+
+from layerscope.core import Model, TextProfile, load_model, profile, profile_texts
+from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS
+from layerscope.names import COMPONENTS, METRICS, SCOPES
+from tests.support.tiny import byte_tokenizer, causal_model, poison, save, silence
+
+TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
+
+
+def test_shape_and_order(model: Model) -> None:
+    found = list(profile_texts(model, TEXTS))
+    assert [text.ordinal for text in found] == list(range(6))
+    assert [text.tokens for text in found] == [4, 40, 0, 256, 6, 4]
+    assert [text.truncated for text in found] == [False, False, False, True, False, False]
+    for text in found:
+        assert text.values.shape == (3, 3, 4, 7)
+        assert text.values.dtype == np.float64
+        assert np.isnan(text.values).all() == (text.error is not None)
+    assert np.isfinite(found[0].values).all()
+
+
+def test_a_failed_text_says_why_and_fails_alone(model: Model) -> None:
+    found = list(profile_texts(model, TEXTS, max_tokens=40, overflow="fail"))
+    assert [text.error for text in found] == [
+        None,
+        None,
+        "the text is empty",
+        "the text has 301 tokens, more than the limit of 40",
+        None,
+        None,
+    ]
+    assert found[3].tokens == 301
+
+
+def test_truncated_text_is_its_beginning(model: Model) -> None:
+    cut, whole = profile_texts(model, ["abcdefghij" * 4, "abcdefghi"], max_tokens=10)
+    assert (cut.tokens, cut.truncated, whole.truncated) == (10, True, False)
+    np.testing.assert_allclose(cut.values, whole.values, rtol=1e-5)
+
+
+def test_one_token_texts_have_no_rest(tmp_path: Path) -> None:
+    model = load_model(save(causal_model(), tmp_path, bos=False))
+    (found,) = profile_texts(model, ["x"])
+    assert found.tokens == 1
+    assert np.isnan(found.values[:, SCOPES.index("rest")]).all()
+    assert np.isfinite(found.values[:, [SCOPES.index("all"), SCOPES.index("first")]]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"max_tokens": 257}, "model's 256, not 257"),
+        ({"max_tokens": 0}, "whole number from 1 to"),
+        ({"max_tokens": 2.5}, "whole number from 1 to"),
+        ({"max_tokens": True}, "whole number from 1 to"),
+        ({"token_budget": 0}, "at least 1"),
+        ({"overflow": "drop"}, "'truncate' or 'fail'"),
+        ({"components": ()}, "components must be some of block, attention, mlp"),
+        ({"components": ("heads",)}, "components must be some of"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(model: Model, arguments: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        profile_texts(model, [], **arguments)
+
+
+@pytest.mark.parametrize("chosen", [("mlp",), ("mlp", "block"), ("attention",), ("block",)])
+def test_chosen_components_come_in_canonical_order(model: Model, chosen: tuple[str, ...]) -> None:
+    whole = list(profile_texts(model, TEXTS))
+    kept = [i for i, name in enumerate(COMPONENTS) if name in chosen]
+    for part, full in zip(profile_texts(model, TEXTS, components=chosen), whole, strict=True):
+        np.testing.assert_array_equal(part.values, full.values[kept])
+
+
+def assert_same(found: list[TextProfile], expected: list[TextProfile], tolerance: float = 2e-5) -> None:
+    """Equal but for the order of summation inside a matrix product; cancelling metrics absolutely."""
+    for one, other in zip(found, expected, strict=True):
+        assert (one.tokens, one.truncated, one.error) == (other.tokens, other.truncated, other.error)
+        np.testing.assert_allclose(one.values, other.values, rtol=tolerance, atol=tolerance / 10)
+
+
+@pytest.mark.parametrize("budget", [1, 50, 100_000])
+def test_batching_does_not_change_numbers(model: Model, budget: int) -> None:
+    alone = [
+        replace(text, ordinal=i) for i, item in enumerate(TEXTS) for text in profile_texts(model, [item])
+    ]
+    assert_same(list(profile_texts(model, TEXTS, token_budget=budget)), alone)
+
+
+def test_positions_start_anew_in_every_text(model: Model) -> None:
+    """Seen from outside, since rotary attention forgives a shift but for its last digits."""
+    seen: list[list[int]] = []
+    hook = model.module.register_forward_pre_hook(
+        lambda _module, _args, named: seen.append(named["position_ids"][0].tolist()), with_kwargs=True
+    )
+    with hook:
+        list(profile_texts(model, ["abc", "a", "ab"]))
+    assert seen == [[0, 1, 2, 3, 0, 1, 2, 0, 1]]
+
+
+def test_order_does_not_change_numbers(model: Model) -> None:
+    straight = list(profile_texts(model, TEXTS, token_budget=60))
+    turned = list(profile_texts(model, TEXTS[::-1], token_budget=60))
+    assert_same(turned[::-1], straight)
+
+
+def test_windows_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = list(profile_texts(model, TEXTS))
+    monkeypatch.setattr("layerscope.core.batching.BUFFER_TEXTS", 2)
+    assert_same(list(profile_texts(model, TEXTS)), wide)
+
+
+def test_the_same_texts_give_the_same_bits(model: Model) -> None:
+    one, two = (list(profile_texts(model, TEXTS)) for _ in range(2))
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(first.values, second.values)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_attention_and_mlp_add_up_to_the_block(folder: Path, dtype: str) -> None:
+    for text in profile_texts(load_model(folder, dtype=dtype), ["a text", "and another one"]):
+        block, attention, mlp = text.values[..., METRICS.index("delta_mean")]
+        scale = text.values[0, ..., METRICS.index("delta_abs_mean")]
+        assert np.max(np.abs(attention + mlp - block) / scale) < 1e-5
+
+
+def test_a_silent_layer_writes_nothing(tmp_path: Path) -> None:
+    causal = causal_model()
+    silence(causal, 2)
+    (found,) = profile_texts(load_model(save(causal, tmp_path)), ["a text"])
+    layer = dict(zip(METRICS, found.values[:, :, 2].transpose(2, 0, 1), strict=True))
+    for metric in ("delta_mean", "delta_abs_mean", "delta_rms", "relative_norm", "block_influence"):
+        assert (layer[metric] == 0).all(), metric
+    assert np.isnan(layer["cosine"]).all()
+    assert (layer["residual_rms"] > 0).all()
+    assert np.isfinite(np.delete(found.values, 2, axis=2)).all()
+
+
+@pytest.mark.parametrize("budget", [20, 1_000])
+def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path, budget: int) -> None:
+    causal = causal_model()
+    poison(causal, layer=1, byte="!")
+    model = load_model(save(causal, tmp_path))
+    texts = ["good", "also good", "good", "bad!", "good again"]
+    found = list(profile_texts(model, texts, token_budget=budget))
+    assert [text.error for text in found] == [
+        None,
+        None,
+        None,
+        "the activations at layer 1 are not finite in float32",
+        None,
+    ]
+    assert found[3].tokens == 5
+    assert np.isnan(found[3].values).all()
+    assert_same(found[:3], list(profile_texts(model, texts[:3])))
+    assert all(np.isfinite(text.values).all() for text in found if text.error is None)
+
+
+def test_the_study_loop_agrees(folder: Path, model: Model) -> None:
+    """The original study: the causal model, one text at a time, differences of consecutive outputs."""
+    causal: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    outputs: list[torch.Tensor] = []
+    for layer in causal.model.layers:
+        layer.register_forward_hook(lambda _module, _args, output: outputs.append(output.detach().cpu()))
+    texts = ["for (int i = 0; i < n; ++i) sum += a[i];", "Revenue rose by 3 %.", "y" * 200]
+    worst = 0.0
+    for text, found in zip(texts, profile_texts(model, texts), strict=True):
+        outputs.clear()
+        with torch.no_grad():
+            causal(**byte_tokenizer()(text, return_tensors="pt"))
+        for i in range(len(outputs) - 1):  # the study's transition i is layer i + 1
+            delta = outputs[i + 1] - outputs[i]
+            mean, size = found.values[0, 0, i + 1, :2]
+            worst = max(
+                worst,
+                abs(mean / size - delta.mean().item() / size),
+                abs(delta.abs().mean().item() / size - 1),
+            )
+    print(f"study loop: {worst:.1e}")
+    assert worst < 1e-6
+
+
+def test_texts_are_read_as_they_are_needed(model: Model) -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield "a text of some length"
+
+    found = profile_texts(model, endless(), token_budget=100)
+    assert read == 0
+    assert next(found).ordinal == 0
+    assert 0 < read <= BUFFER_BATCHES * 100 / 22 + 1
+    for _ in range(200):
+        last = next(found)
+    assert last.ordinal == 200
+    assert read < 200 + BUFFER_TEXTS
+
+
+def test_a_row_too_large_for_memory_is_tried_text_by_text(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = profile._launch_batch
+
+    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
+        if sum(text.tokens for text in row) > 30:
+            raise torch.OutOfMemoryError
+        return launch(row, measure)
+
+    monkeypatch.setattr(profile, "_launch_batch", small_memory)
+    found = list(profile_texts(model, TEXTS))
+    errors = [text.error for text in found]
+    assert errors[1] == "the text's 40 tokens do not fit in the memory of cpu; set max_tokens"
+    assert [errors[0], errors[4], errors[5]] == [None, None, None]
+
+
+def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
+    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    launch, tried = profile._launch_batch, []
+
+    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
+        tried.append([text.ordinal for text in row])
+        if len(row) > 1 and sum(text.tokens for text in row) > 30:
+            raise torch.OutOfMemoryError
+        return launch(row, measure)
+
+    texts = ["twenty-five letters......"] + ["five."] * 3
+    monkeypatch.setattr(profile, "_launch_batch", small_memory)
+    found = list(profile_texts(model, texts))
+    assert tried == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
+    assert [text.error for text in found] == [None] * 4
+    assert caplog.messages == [
+        f"a row of {tokens} tokens does not fit in the memory of cpu: halved" for tokens in (44, 32)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 100])
+def test_rows_are_launched_ahead_and_land_in_order(count: int) -> None:
+    launched: list[int] = []
+
+    def flights() -> Iterator[Any]:
+        for row in range(5):
+            launched.append(row)
+            yield row
+
+    landed: Iterator[Any] = profile.ahead(flights(), count)
+    assert launched == []
+    assert next(landed) == 0
+    assert launched == list(range(min(count + 1, 5)))
+    assert list(landed) == [1, 2, 3, 4]
+
+
+def test_rows_ahead_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = list(profile_texts(model, TEXTS, token_budget=20))
+    ahead = profile.ahead
+    monkeypatch.setattr(profile, "ahead", lambda flights, _: ahead(flights, 2))
+    for one, other in zip(profile_texts(model, TEXTS, token_budget=20), straight, strict=True):
+        assert (one.ordinal, one.error) == (other.ordinal, other.error)
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no bfloat16 instructions")
+def test_packed_bfloat16_has_the_bits_of_one_text_at_a_time(folder: Path) -> None:
+    model = load_model(folder, dtype="bfloat16")
+    for text in profile_texts(model, TEXTS):
+        (alone,) = profile_texts(model, [TEXTS[text.ordinal]])
+        np.testing.assert_array_equal(text.values, alone.values)
+
+
+def test_the_model_is_left_as_it_was(model: Model) -> None:
+    list(profile_texts(model, ["a text"]))
+    assert model.module.config._attn_implementation == "sdpa"
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.module.modules())
+
+
+def test_one_string_is_not_a_list_of_texts(model: Model) -> None:
+    with pytest.raises(ValueError, match="not one string"):
+        profile_texts(model, "abc")
