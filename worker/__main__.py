@@ -1,4 +1,4 @@
-"""`python -m worker --model NAME`: a worker process, which leaves at the first signal from its start on."""
+"""`python -m worker --model NAME`: starts a worker process. A stop signal also ends it during start-up."""
 
 import os
 import signal
@@ -6,17 +6,17 @@ import sys
 from types import FrameType
 
 
-def leave(signum: int, frame: FrameType | None) -> None:
-    """While the process starts and its model loads, nothing is in hand that had to be given back.
+def exit_at_once(signum: int, frame: FrameType | None) -> None:
+    """While the process starts and its model loads, it holds no shard that it would have to release.
 
-    At most an attempt to close a job whose model can't be loaded stays counted.
+    If it is finalizing jobs of a model that cannot be loaded, one finalization attempt stays counted.
     """
     os._exit(0)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
-    from worker.process import main  # torch takes seconds: a signal may come before it is there
+    signal.signal(signal.SIGINT, exit_at_once)
+    signal.signal(signal.SIGTERM, exit_at_once)
+    from worker.process import main  # importing torch takes seconds, and a signal may arrive meanwhile
 
     sys.exit(main())

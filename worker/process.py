@@ -1,4 +1,4 @@
-"""A worker process: loads its model once, then works its one queue until a signal."""
+"""A worker process: loads its model once, then works on its queue until a stop signal."""
 
 import argparse
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger("worker")
 
 def main() -> int:
     arguments = argparse.ArgumentParser(prog="worker", description=__doc__)
-    arguments.add_argument("--model", required=True, help="a table of models.toml")
+    arguments.add_argument("--model", required=True, help="the name of a model in models.toml")
     name = arguments.parse_args().model
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
     try:
@@ -38,11 +38,13 @@ def main() -> int:
 
 
 def run(name: str, settings: Settings) -> int:
-    """Work until a signal: 0; 1 where the model can't be loaded."""
+    """Work until a stop signal. Returns the exit code: 0, or 1 if the model cannot be loaded."""
     settle_threads()
     models = read_models(settings.models)
     if name not in models:
-        raise ConfigurationError(f"{settings.models} lists no model {name!r}, only {', '.join(models)}.")
+        raise ConfigurationError(
+            f"{settings.models} does not list the model {name!r}. It lists: {', '.join(models)}."
+        )
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigurationError("A worker needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL.")
     sessions = make_sessions(
@@ -75,7 +77,7 @@ def run(name: str, settings: Settings) -> int:
 
 
 def _fail_jobs(name: str, sessions: sessionmaker[Session], redis: Redis, reason: str) -> None:
-    """The jobs of a model that can't be loaded fail, unless another worker has it or may have it."""
+    """Fail the jobs of a model that cannot be loaded, unless another worker has loaded it or may have."""
     try:
         alone = notifications.workers_alive(redis, name) == 0
     except RedisError:

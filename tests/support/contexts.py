@@ -11,7 +11,7 @@ from worker.runtime.context import WorkerContext
 from worker.runtime.shutdown import ShutdownDeadline
 
 
-def station_of(
+def context_of(
     model: Model, sessions: sessionmaker[Session], redis: Redis, lease_seconds: float = 60
 ) -> WorkerContext:
     return WorkerContext(

@@ -1,4 +1,4 @@
-"""The texts of one domain, summed up as they come: what is held does not grow with them."""
+"""Accumulates the texts of one domain one by one; its memory does not grow with their number."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ class Spread:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.moments = Moments(shape)
-        self._few: list[Values] = []  # all texts' values while they are fewer than BEYOND
+        self._few: list[Values] = []  # the values of all texts, as long as they are fewer than BEYOND
 
     def add(self, values: Values) -> None:
         self.moments.add(values)

@@ -1,4 +1,4 @@
-"""Domains against each other, from the rows of their texts: once, when their job is closed."""
+"""Compares every two domains from the values of their texts, once, when their job is finalized."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ from worker.finalization.accumulator import Accumulator
 Values = NDArray[np.float64]
 DomainPair = tuple[str, str]
 
-# What is held of a job's texts at a time. A domain that would take more is represented by evenly spaced texts
-# wherever their single values are needed; moments count all.
+# Memory for the values of a job's texts. If a domain would take more, evenly spaced texts represent it
+# wherever single values are needed; the moments always include all texts.
 HELD_BYTES = 64 * 2**20
 ROWS_AT_A_TIME = 1024
 
@@ -42,7 +42,7 @@ class DomainTexts:
     """DomainTexts of a domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
-    places: NDArray[np.int64]  # where texts of two domains have the same, they are partners in a paired job
+    places: NDArray[np.int64]  # in a paired job, texts of two domains with the same place are partners
     tokens: Values
 
     def at(self, which: NDArray[np.bool_]) -> "DomainTexts":

@@ -1,4 +1,4 @@
-"""The end of a job: from the rows of its texts to the statistics of its layers, once, in ordinal order."""
+"""Finalizes a job: computes the statistics of its layers from its texts, once, in ordinal order."""
 
 import logging
 import threading
@@ -22,17 +22,19 @@ from worker.measurement.analysis_sample import SAMPLING
 from worker.runtime.shutdown import ShutdownDeadline
 
 FINALIZATION_ATTEMPTS = 9  # as many as a shard has
-DEADLY = f"{FINALIZATION_ATTEMPTS} processes died or lost the database while they did"
-ENDLESS = ShutdownDeadline(threading.Event(), seconds=0)  # nobody asks it to stop
+TOO_MANY_ATTEMPTS = f"{FINALIZATION_ATTEMPTS} processes died or lost the database while computing them"
+NEVER_STOPPING = ShutdownDeadline(threading.Event(), seconds=0)
 ROWS_AT_A_TIME = 256
 
 log = logging.getLogger(__name__)
 
 
-def finalize_jobs(sessions: sessionmaker[Session], model: str, deadline: ShutdownDeadline = ENDLESS) -> None:
-    """Close every job of a model that has no open shard left or whose end was asked for.
+def finalize_jobs(
+    sessions: sessionmaker[Session], model: str, deadline: ShutdownDeadline = NEVER_STOPPING
+) -> None:
+    """Finalize every job of a model that has no open shard left, was cancelled, or was marked as failed.
 
-    While a process is asked to stop it begins with none: others close them.
+    A process that was asked to stop starts no finalization: other processes do it.
     """
     while not deadline.stopping.is_set():
         with sessions.begin() as session:
@@ -40,14 +42,14 @@ def finalize_jobs(sessions: sessionmaker[Session], model: str, deadline: Shutdow
             if job is None:
                 return
             if _begin(sessions, job.id) > FINALIZATION_ATTEMPTS:
-                _finalize_without_statistics(session, job, DEADLY)
+                _finalize_without_statistics(session, job, TOO_MANY_ATTEMPTS)
                 continue
-            with deadline.hold(partial(_abandon, sessions, job.id)):
+            with deadline.guard(partial(_abandon, sessions, job.id)):
                 _try_to_finalize(sessions, session, job)
 
 
 def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
-    """In a transaction of its own: of a process that dies of what follows, this is left."""
+    """Count the attempt in its own transaction, so that it stays counted if this process dies."""
     with sessions.begin() as session:
         return completion.begin(session, job_id)
 
@@ -57,17 +59,17 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
         with session.begin_nested():
             finalize(session, job)
     except AWAY as error:
-        if _will_pass(error):
+        if _is_temporary(error):
             with suppress(*AWAY):
                 _abandon(sessions, job.id)
         raise
     except Exception as error:
-        log.exception("job %s can't be closed", job.id)
+        log.exception("job %s could not be finalized", job.id)
         _finalize_without_statistics(session, job, completion.reason(error))
 
 
-def _will_pass(error: Exception) -> bool:
-    """Whether it says something of the server, not of what it was asked: no room, no connection, a restart.
+def _is_temporary(error: Exception) -> bool:
+    """Whether the cause is the state of the server (disk full, no connection, restart), not the statement.
 
     Source: PostgreSQL's error codes, classes 53 and 57P.
     """
@@ -81,9 +83,9 @@ def _abandon(sessions: sessionmaker[Session], job_id: UUID) -> None:
 
 
 def finalize(session: Session, job: Job) -> None:
-    """Write the statistics of what was measured, and the job's outcome, in the caller's transaction.
+    """Write the statistics of the measured texts and the job's outcome, in the caller's transaction.
 
-    Whoever cancels or deletes the job meanwhile waits for the writing, and not for what is computed before.
+    A request that cancels or deletes the job meanwhile waits only for the writing, not for the computation.
     """
     domains = _accumulate(session, job)
     summaries = {
@@ -107,14 +109,14 @@ def finalize(session: Session, job: Job) -> None:
 
 def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
     if completion.lock(session, job):
-        detail = f"The texts' values are there, their statistics could not be computed: {why}"
-        job.error = completion.problem("no-statistics", "The statistics can't be computed", detail)
+        detail = f"The texts' values are stored, but their statistics could not be computed: {why}"
+        job.error = completion.problem("no-statistics", "The statistics cannot be computed", detail)
         completion.finish(session, job)
 
 
 def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
-    """Fail the unfinished jobs of a model that can't be loaded; what was committed of them is kept."""
-    problem = completion.problem("model-unavailable", "The model can't be loaded", detail, status=503)
+    """Fail the unfinished jobs of a model that cannot be loaded. Committed results are kept."""
+    problem = completion.problem("model-unavailable", "The model cannot be loaded", detail, status=503)
     with sessions.begin() as session:
         completion.mark_failed(session, Job.model == model, problem)
     finalize_jobs(sessions, model)
@@ -127,7 +129,9 @@ def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
         .order_by(StoredProfile.ordinal)
         .limit(1)
     )
-    detail = f"None of the {job.texts} texts could be profiled; the first: {session.scalar(first)}"
+    detail = (
+        f"None of the {job.texts} texts could be profiled. The error of the first: {session.scalar(first)}"
+    )
     return completion.problem("no-text-succeeded", "No text succeeded", detail)
 
 
@@ -147,7 +151,7 @@ def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
 
 
 def _measured(session: Session, job: Job) -> Result[Any]:
-    """The texts that succeeded, in ordinal order, never all in memory."""
+    """The texts that were measured, in ordinal order, never all in memory."""
     profile = StoredProfile
     columns = (profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis)
     return session.execute(

@@ -15,10 +15,10 @@ TopActivation = tuple[float, ...]  # unit, value, token, ratio, texts, first_tex
 def top_activations_of(analyses: Values) -> Iterator[list[TopActivation]]:
     """Of each layer the four units with the largest |h| on any token of any of the texts, largest first.
 
-    That is exact, though only four units of each text are known: what is among the four largest of all is
-    among those of its own text. Each unit comes with its largest value, the token it stands on, and its ratio
-    to the median |h| of its text; with the number of texts whose four largest hold the unit, and of those
-    where it stands on the first token.
+    The result is exact although only four units of each text are known: a unit among the four largest of all
+    texts is also among the four largest of its own text. Each unit comes with its largest value, the token
+    of that value, and its ratio to the median |h| of its text; then the number of texts that have the unit
+    among their four largest, and the number of those in which it is on the first token.
 
     Args:
         analyses: (n, L, ANALYSIS_NUMBERS), n ≥ 1, as stored.

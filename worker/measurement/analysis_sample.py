@@ -1,4 +1,4 @@
-"""Which texts of a shard are analysed, and what is stored of an analysis."""
+"""Selects the texts of a shard that are analysed, and encodes their analyses for storage."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,12 +21,12 @@ SAMPLING = {
 }
 
 
-def chosen(session: Session, claim: Claim, domains: Sequence[str]) -> set[int]:
-    """The places in a shard, whose texts have these domains, of those that are analysed.
+def sampled_indices(session: Session, claim: Claim, domains: Sequence[str]) -> set[int]:
+    """The indices, in a shard whose texts have these domains, of the texts that are analysed.
 
-    Of each domain a sample of its texts' positions, by a fixed seed: it depends neither on the shards nor on
-    what becomes of a text, and domains of equal size have theirs at the same positions, so pairs
-    remain together.
+    The positions of each domain's texts are sampled with a fixed seed. The sample depends neither on the
+    shards nor on the outcome of a text, and domains of equal size have the same sampled positions, so both
+    texts of a pair are analysed or neither is.
     """
     if not claim.options.get("analyses"):
         return set()
@@ -59,7 +59,7 @@ def _sample(texts: int, count: int) -> frozenset[int]:
 
 
 def stored(analysis: TextAnalysis) -> bytes | None:
-    """As `text_profile.analysis` holds it; None where the text could not be analysed."""
+    """The bytes for `text_profile.analysis`; None if the text could not be analysed."""
     top = analysis.activations
     if top is None:
         return None

@@ -1,9 +1,9 @@
-"""A shard's texts go in, its rows come out; a text that kills the process is found and left out.
+"""Measures the texts of a shard. A text that kills the process is found and excluded.
 
-A shard whose worker died twice is suspected to hold such a text. Its texts are then tried one at a
-time, each noted in the database before, so that the next worker knows by which the last one died.
-The values of those that live are still taken from the whole shard: a text alone differs in its last
-bits from the same text in a batch, and results don't depend on who died when.
+After two workers have died on a shard, one of its texts is suspected to be the cause. The texts are then
+tried one by one. Each is noted in the database beforehand, so that the next worker knows which text killed
+the last one. The values of the remaining texts still come from measuring the whole shard: a text measured
+alone differs in its last bits from the same text in a batch, and results must not depend on crashes.
 """
 
 import logging
@@ -20,14 +20,14 @@ from layerscope import values as codec
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
 from layerscope.errors import ModelError
 from layerscope.names import PREDICTION_ANALYSES
-from worker.measurement.analysis_sample import chosen, stored
+from worker.measurement.analysis_sample import sampled_indices, stored
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
 TRY_FROM_ATTEMPT = 3
-ALONE_FROM_ATTEMPT = 9  # every text lives alone, and the shard still dies: what kills it is the batch
+ONE_BY_ONE_FROM_ATTEMPT = 9  # each text succeeds alone, but the shard fails: the batch is the cause
 FATAL_CRASHES = 3
-DEVICE_LOST = torch.AcceleratorError  # after it, all that a process asks of its GPU fails: as good as dead
+DEVICE_LOST = torch.AcceleratorError  # afterwards every GPU operation of the process fails
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +41,10 @@ def measure(
     """
     try:
         _ = context.head if _wanted(claim) else None
-    except ModelError as error:  # then the job can't be done: each of its texts fails, and says why
+    except ModelError as error:  # the job cannot be done: each of its texts fails with this reason
         return [_failed(claim, i, domain, str(error)) for i, (domain, _) in enumerate(texts)]
     with context.sessions.begin() as session:
-        sampled = chosen(session, claim, [domain for domain, _ in texts])
+        sampled = sampled_indices(session, claim, [domain for domain, _ in texts])
     errors = _try_each(context, claim, texts, sampled, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
     healthy = [i for i in range(len(texts)) if i not in errors]
     measured = {i: _failed(claim, i, texts[i][0], error) for i, error in errors.items()}
@@ -56,7 +56,7 @@ def measure(
     for analysis in _analyses(context, claim, [texts[i][1] for i in analysed], lease):
         index = analysed[analysis.ordinal]
         if analysis.error is not None:
-            log.warning("text %d of job %s: %s", measured[index].ordinal, claim.job_id, analysis.error)
+            log.warning("text %d: %s", measured[index].ordinal, analysis.error)
         measured[index] = replace(measured[index], analysis=stored(analysis))
     return [measured[i] for i in range(len(texts))]
 
@@ -67,7 +67,7 @@ def _profiles(context: WorkerContext, claim: Claim, texts: list[str]) -> Iterato
 
 
 def _analyses(context: WorkerContext, claim: Claim, texts: list[str], lease: Lease) -> Iterator[TextAnalysis]:
-    """Raises, in the middle of a row: Fenced, Stopped."""
+    """Raises, also within a batch: Fenced, Stopped."""
     wanted = _wanted(claim)
     head = context.head if wanted else None
     options = _options(context, claim)
@@ -75,7 +75,7 @@ def _analyses(context: WorkerContext, claim: Claim, texts: list[str], lease: Lea
 
 
 def _wanted(claim: Claim) -> list[str]:
-    """The analyses that need more than a pass through the layers."""
+    """The analyses that need the language model head."""
     return [analysis for analysis in claim.options.get("analyses", ()) if analysis in PREDICTION_ANALYSES]
 
 
@@ -85,14 +85,14 @@ def _options(context: WorkerContext, claim: Claim) -> dict[str, Any]:
         "max_tokens": min(claim.options["max_tokens"] or limit, limit),
         "overflow": claim.options["overflow"],
         "window": claim.options.get("window"),
-        "token_budget": 1 if claim.attempt >= ALONE_FROM_ATTEMPT else None,
+        "token_budget": 1 if claim.attempt >= ONE_BY_ONE_FROM_ATTEMPT else None,
     }
 
 
 def _try_each(
     context: WorkerContext, claim: Claim, texts: Sequence[tuple[str, str]], sampled: set[int], lease: Lease
 ) -> dict[int, str]:
-    """Why some of the texts can't be measured, by their place in the shard."""
+    """The errors of the texts that cannot be measured, by their index in the shard."""
     crashes = Counter(claim.crashes)
     errors: dict[int, str] = {}
     for index, (_, text) in enumerate(texts):
@@ -111,7 +111,7 @@ def _try_each(
         except (DEVICE_LOST, Fenced, Stopped):
             raise
         except Exception as error:
-            log.exception("text %d of job %s can't be measured", ordinal, claim.job_id)
+            log.exception("text %d cannot be measured", ordinal)
             errors[index] = f"worker_crash: {type(error).__name__}"
     with context.sessions.begin() as session:
         shards.suspect(session, claim, None)

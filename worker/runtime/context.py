@@ -1,4 +1,4 @@
-"""What a worker process has at hand: one model, its connections, its deadline."""
+"""What a worker process works with: one model, its connections, its time limits."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from worker.runtime.shutdown import ShutdownDeadline
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """`measured_with` is the provenance stored with every job."""
+    """`measured_with` is the provenance that is stored with every job."""
 
     name: str
     model: Model
@@ -28,5 +28,5 @@ class WorkerContext:
 
     @cached_property
     def head(self) -> nn.Linear:
-        """The language model head: loaded for the first job that needs it, and kept. Raises: ModelError."""
+        """The language model head, loaded for the first job that needs it. Raises: ModelError."""
         return load_head(self.model)

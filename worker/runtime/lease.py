@@ -1,4 +1,4 @@
-"""A claim kept alive, by a thread with a connection of its own, while its shard is measured."""
+"""Keeps a claim alive while its shard is measured, in a thread with its own database connection."""
 
 import logging
 import threading
@@ -10,17 +10,17 @@ from app.jobs.shards import Claim, Fenced
 from worker.runtime.context import WorkerContext
 
 RENEWAL_SECONDS = 2.0
-LONGEST_PAUSE_SECONDS = 2.0  # a renewal also learns that the job was cancelled
+LONGEST_PAUSE_SECONDS = 2.0  # a renewal also finds out whether the job was cancelled
 
 log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """The process has to end before the shard is measured."""
+    """The process must stop before the shard is measured."""
 
 
 class Lease:
-    """Renews the claim in time while entered; gives it back where stopping drags on."""
+    """Renews the claim while entered. Releases it if the process is stopping and the deadline passes."""
 
     def __init__(self, context: WorkerContext, claim: Claim) -> None:
         self._context, self._claim = context, claim
@@ -29,7 +29,7 @@ class Lease:
         self._deadline = ExitStack()
 
     def __enter__(self) -> "Lease":
-        self._deadline.enter_context(self._context.deadline.hold(self._release))
+        self._deadline.enter_context(self._context.deadline.guard(self._release))
         self._thread.start()
         return self
 
@@ -57,10 +57,10 @@ class Lease:
         except Fenced:
             self._lost.set()
         except AWAY as error:
-            log.warning("could not renew a lease: %s", error)
+            log.warning("a lease could not be renewed: %s", error)
 
     def _release(self) -> None:
         self._ended.set()
-        self._thread.join(RENEWAL_SECONDS)  # a renewal after the release would lease the shard to nobody
+        self._thread.join(RENEWAL_SECONDS)  # a renewal after the release would block the shard for a lease
         with self._context.sessions.begin() as session:
             shards.release(session, self._claim)

@@ -1,4 +1,4 @@
-"""The RQ worker that stays: one process, one queue, the model in memory, one function it will run."""
+"""The RQ worker: one process, one queue, the model in memory, one function that it runs."""
 
 import logging
 import signal
@@ -16,36 +16,36 @@ from rq.worker import WorkerStatus
 
 from app.jobs.notifications import DRAIN
 
-BEAT_SECONDS = 5
-TTL_SECONDS = BEAT_SECONDS + 15  # between two heartbeats RQ waits 15 seconds less for a message
-ALIVE_SECONDS = 3 * BEAT_SECONDS  # without a heartbeat for so long a worker counts as gone
+HEARTBEAT_SECONDS = 5
+TTL_SECONDS = HEARTBEAT_SECONDS + 15  # RQ waits at most TTL - 15 seconds for a message
+ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS  # a worker without a heartbeat for longer counts as dead
 PAUSE_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
 
 
 def run_worker(queue: Queue, stopping: threading.Event) -> None:
-    """Work a queue until a signal. Where Redis goes away the process waits for it, and keeps its model."""
+    """Work a queue until a signal. While Redis is unavailable the process waits, with its model in memory."""
     with suppress(StopRequested):
         while not stopping.is_set():
             try:
                 NotifiedWorker(queue, stopping).work(logging_level="WARNING")
             except RedisError as error:
-                log.warning("Redis is away: %s", error)
+                log.warning("Redis is unavailable: %s", error)
             stopping.wait(PAUSE_SECONDS)
 
 
 class DrainJob(Job):
-    """A message of which nothing is obeyed but the bell: whoever writes to Redis can name any function."""
+    """A message that can only run `drain`: anyone who can write to Redis can name any function."""
 
     def perform(self) -> Any:
         if self.func_name != DRAIN:
-            raise PermissionError(f"a message named {self.func_name!r}, only {DRAIN} is run")
+            raise PermissionError(f"a message names {self.func_name!r}; only {DRAIN} is allowed")
         return super().perform()
 
 
 class NotifiedWorker(SimpleWorker):
-    """Runs messages in its own process, beats while they run, and stops warm at the first signal."""
+    """Runs messages in its own process, sends heartbeats meanwhile, stops gracefully at the first signal."""
 
     job_class = DrainJob
     max_connection_wait_time = PAUSE_SECONDS
@@ -56,45 +56,47 @@ class NotifiedWorker(SimpleWorker):
             connection=queue.connection,
             serializer=queue.serializer,
             worker_ttl=TTL_SECONDS,
-            maintenance_interval=BEAT_SECONDS * 2,
+            maintenance_interval=HEARTBEAT_SECONDS * 2,
             log_job_description=False,
             **kwargs,
         )
         self._stopping = stopping
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """With the registration again: Redis may have been emptied since the birth."""
+        """Registers the worker again each time, because Redis may have been emptied since the start."""
         super().heartbeat(ALIVE_SECONDS, pipeline)
         connection = self.connection if pipeline is None else pipeline
         connection.hset(self.key, mapping=self.serialize())
         worker_registration.register(self, pipeline)
 
     def subscribe(self) -> None:
-        """Commands over Redis are not listened to: whoever writes to it could end the worker."""
+        """Ignores commands over Redis: anyone who can write to it could stop the worker."""
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         done = threading.Event()
-        beat = threading.Thread(target=self._beat, args=(done,), name="heartbeat", daemon=True)
-        beat.start()
+        heartbeats = threading.Thread(
+            target=self._send_heartbeats, args=(done,), name="heartbeat", daemon=True
+        )
+        heartbeats.start()
         try:
             super().execute_job(job, queue)
         finally:
             done.set()
-            beat.join()
+            heartbeats.join()
 
-    def _beat(self, done: threading.Event) -> None:
-        while not done.wait(BEAT_SECONDS):
+    def _send_heartbeats(self, done: threading.Event) -> None:
+        while not done.wait(HEARTBEAT_SECONDS):
             try:
                 self.heartbeat()
             except RedisError as error:
-                log.warning("no heartbeat: %s", error)
+                log.warning("a heartbeat could not be sent: %s", error)
 
     def _install_signal_handlers(self) -> None:
         signal.signal(signal.SIGTERM, self.request_stop)
         signal.signal(signal.SIGINT, self.request_stop)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Busy: let the message come to its end; idle: leave the wait. A second signal adds nothing."""
+        """Busy: finish the message. Idle: stop waiting. A second signal changes nothing."""
         if self._stop_requested:
             return
         self._stopping.set()

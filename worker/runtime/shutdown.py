@@ -1,4 +1,4 @@
-"""How long what is in hand may keep a process that was asked to stop."""
+"""The shutdown deadline: how long current work may delay a process that was asked to stop."""
 
 import logging
 import os
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ShutdownDeadline:
-    """`stopping` is set by the first stop signal; what is in hand then has `seconds`, nothing is begun."""
+    """The first stop signal sets `stopping`. Then no new work starts, and current work has `seconds`."""
 
     stopping: threading.Event
     seconds: float
 
     @contextmanager
-    def hold(self, abandon: Callable[[], None]) -> Iterator[None]:
-        """What runs inside can't be interrupted: if it takes too long, the process puts it down and ends."""
+    def guard(self, abandon: Callable[[], None]) -> Iterator[None]:
+        """Guards uninterruptible work: after the deadline `abandon` is called and the process exits."""
         done = threading.Event()
         watch = threading.Thread(target=self._watch, args=(done, abandon), name="deadline", daemon=True)
         watch.start()
@@ -36,11 +36,11 @@ class ShutdownDeadline:
             if self.stopping.is_set():
                 break
         if not done.wait(self.seconds):
-            log.warning("stopping takes longer than %g s: what is in hand is given back", self.seconds)
+            log.warning("stopping takes longer than %g s: the current work is abandoned", self.seconds)
             try:
                 abandon()
             except Exception as error:
-                log.warning("it could not be given back: %s", error)
-                if done.is_set():  # it came to its end meanwhile
+                log.warning("the current work could not be abandoned: %s", error)
+                if done.is_set():  # the work has ended meanwhile
                     return
             os._exit(0)

@@ -143,7 +143,7 @@ def test_statistics_that_cannot_be_computed_fail_their_job_and_no_other(
     assert failed.error is not None
     assert failed.error["type"].endswith(":no-statistics")
     assert "ValueError: " in failed.error["detail"]
-    assert "can't be closed" in caplog.text
+    assert "could not be finalized" in caplog.text
     assert job_of(sessions, sound).outcome == "succeeded"
 
 

@@ -14,7 +14,7 @@ from app.jobs.shards import Claim, ShardSize
 from app.jobs.store import Draft
 from layerscope.core import Model, load_model
 from layerscope.stats.sampling import sample
-from tests.support.contexts import station_of
+from tests.support.contexts import context_of
 from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
 from tests.support.tiny import causal_model, save
 from worker.measurement.analysis_sample import SEED
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture
 def context(model: Model, sessions: Sessions, redis: Redis) -> WorkerContext:
-    return station_of(model, sessions, redis)
+    return context_of(model, sessions, redis)
 
 
 def claimed(sessions: Sessions, texts_per_shard: int = 100, **options: Any) -> Claim:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import shards
 from app.tables import Job, Shard
 from layerscope.core import load_model
-from tests.support.contexts import station_of
+from tests.support.contexts import context_of
 from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
 from tests.support.tiny import causal_model, save
 from worker import tasks
@@ -31,10 +31,10 @@ LEASE_SECONDS = 0.6
 @pytest.fixture
 def context(sessions: Sessions, redis: Redis, tmp_path_factory: pytest.TempPathFactory) -> WorkerContext:
     model = load_model(save(causal_model(num_hidden_layers=2), tmp_path_factory.mktemp("tiny")))
-    return station_of(model, sessions, redis, LEASE_SECONDS)
+    return context_of(model, sessions, redis, LEASE_SECONDS)
 
 
-def test_after_a_stop_that_came_during_a_closing_no_shard_is_claimed(
+def test_after_a_stop_that_came_during_a_finalization_no_shard_is_claimed(
     context: WorkerContext, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     due = submit(sessions, [("cpp", "a"), ("python", "b")])

@@ -1,4 +1,4 @@
-"""A worker whose Redis is away waits for it, and keeps its model: the process does not end."""
+"""A worker whose Redis is unavailable waits for it, and keeps its model: the process does not end."""
 
 import threading
 import time
@@ -8,15 +8,15 @@ import pytest
 from app.jobs.notifications import connect, queue_of
 from worker.runtime.rq_worker import PAUSE_SECONDS, run_worker
 
-NOBODY_THERE = "redis://127.0.0.1:1"
+UNREACHABLE = "redis://127.0.0.1:1"
 
 
-def test_a_worker_waits_for_redis_until_it_is_asked_to_stop(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_waits_for_redis_until_the_stop_event(caplog: pytest.LogCaptureFixture) -> None:
     stopping = threading.Event()
-    asked = threading.Timer(2.5 * PAUSE_SECONDS, stopping.set)
+    stop = threading.Timer(2.5 * PAUSE_SECONDS, stopping.set)
     begun = time.monotonic()
-    asked.start()
-    run_worker(queue_of(connect(NOBODY_THERE), "tiny"), stopping)
-    asked.join()
+    stop.start()
+    run_worker(queue_of(connect(UNREACHABLE), "tiny"), stopping)
+    stop.join()
     assert time.monotonic() - begun >= 2.5 * PAUSE_SECONDS
-    assert caplog.text.count("Redis is away") >= 2
+    assert caplog.text.count("Redis is unavailable") >= 2

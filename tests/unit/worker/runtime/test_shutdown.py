@@ -1,4 +1,4 @@
-"""A process that was asked to stop, in one of its own: what it does depends on when its work ends."""
+"""Stopping a process: the outcome depends on when its current work ends."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ stopping, begun = threading.Event(), threading.Event()
 def abandon():
     begun.set()
     {abandon}
-with ShutdownDeadline(stopping, {seconds}).hold(abandon):
+with ShutdownDeadline(stopping, {seconds}).guard(abandon):
     {before}
     {work}
 print("done", flush=True)
@@ -27,19 +27,23 @@ sys.exit(7)
     [
         ({"before": "pass", "work": "time.sleep(1.2)"}, 7, "done"),
         ({"work": "time.sleep(1)", "seconds": 30}, 7, "done"),
-        ({}, 0, "put down"),
+        ({}, 0, "abandoned"),
         ({"abandon": "raise OSError('no way')"}, 0, ""),
         ({"work": "begun.wait()", "abandon": "time.sleep(2); raise OSError('too late')"}, 7, "done"),
-        ({"work": "begun.wait()", "abandon": "time.sleep(2); print('put down', flush=True)"}, 0, "put down"),
+        (
+            {"work": "begun.wait()", "abandon": "time.sleep(2); print('abandoned', flush=True)"},
+            0,
+            "abandoned",
+        ),
     ],
-    ids=["not asked to stop", "in time", "too long", "can't be put down", "ends meanwhile", "too late"],
+    ids=["not asked to stop", "in time", "too long", "cannot be abandoned", "ends meanwhile", "too late"],
 )
-def test_what_is_in_hand(facts: dict[str, object], code: int, said: str) -> None:
+def test_current_work_at_shutdown(facts: dict[str, object], code: int, said: str) -> None:
     default = {
         "before": "stopping.set()",
         "seconds": 0.1,
         "work": "time.sleep(60)",
-        "abandon": "print('put down', flush=True)",
+        "abandon": "print('abandoned', flush=True)",
     }
     program = PROCESS.format(**(default | facts))
     ended = subprocess.run(
@@ -47,4 +51,4 @@ def test_what_is_in_hand(facts: dict[str, object], code: int, said: str) -> None
     )
     assert (ended.returncode, ended.stdout.strip()) == (code, said), ended.stderr
     if "raise" in program:
-        assert "it could not be given back" in ended.stderr
+        assert "the current work could not be abandoned" in ended.stderr
