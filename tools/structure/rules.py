@@ -1,0 +1,48 @@
+"""What the checks are applied to, and the exceptions with their reasons."""
+
+PRODUCT = ("layerscope", "app", "worker")
+ENFORCED = (*PRODUCT, "tools")
+REPORTED = ("tests", "benchmarks", "demo")  # their sizes are shown and not limited
+
+# The top-level packages that each package may import.
+PACKAGES = {"layerscope": (), "app": ("layerscope",), "worker": ("layerscope", "app"), "tools": ()}
+
+# The parts of each package from top to bottom: a part imports only parts of lower groups.
+LAYERS = {
+    "layerscope": (
+        ("core", "stats"),
+        ("values",),
+        ("names", "errors"),
+    ),
+    "layerscope.core": (
+        ("analysis",),
+        ("profile",),
+        ("loading",),
+        ("attention", "batching", "contribution", "hooks"),
+        ("transfer", "types"),
+    ),
+    "app": (
+        ("cli",),
+        ("main", "local"),
+        ("api",),
+        ("submission",),
+        ("jobs",),
+        ("files", "plots"),
+        ("db", "models", "schemas", "tables"),
+        ("coordination", "errors", "settings"),
+    ),
+    "worker": (
+        ("__main__",),
+        ("process",),
+        ("tasks",),
+        ("finalization",),
+        ("measurement",),
+        ("runtime",),
+    ),
+}
+
+# Names that may be defined more than once in the three packages of the product, with the reason.
+NAMES = {
+    "errors.py": "each package has a module for its own exceptions",
+    "models.py": "the endpoint returns the models that app/models.py reads from models.toml",
+}
