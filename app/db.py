@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, create_engine, func, make_url, select
 from sqlalchemy.exc import InternalError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.settings import ROOT
+from app.resources import MIGRATIONS
 
 # The server is gone, or has ended our connection or transaction, or lends us no connection.
 AWAY = (OperationalError, InternalError, TimeoutError)
@@ -52,7 +52,7 @@ def migrate(database_url: str, revision: str = "head") -> None:
 
 def alembic_config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 

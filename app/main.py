@@ -18,6 +18,7 @@ from app.errors import ConfigurationError
 from app.jobs import deletion, notifications
 from app.jobs.periodic import Periodic
 from app.models import read_models
+from app.resources import model_list_files
 from app.settings import Settings
 
 
@@ -62,7 +63,7 @@ def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
     registry.register(WorkCollector(sessions))
     return Service(
         settings=settings,
-        models=read_models(settings.models),
+        models=read_models(*model_list_files(settings.models)),
         engine=engine,
         sessions=sessions,
         redis=notifications.connect(settings.redis_url, retries=1),

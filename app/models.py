@@ -1,8 +1,9 @@
-"""The models that can be asked for, as `models.toml` lists them."""
+"""The models that can be requested, as the model list describes them."""
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +16,38 @@ KEYS = {"source": str, "revision": str, "dtype": str, "device": str, "max_tokens
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One table of the file; a relative folder in `source` is relative to the file's own."""
+    """One table of a file. A relative folder in `source` is relative to `folder`, the folder of the file."""
 
     source: str
     revision: str | None = None
     dtype: str = "auto"
     device: str = "auto"
     max_tokens: int | None = None
+    folder: Path = field(default=Path(), compare=False)
 
 
-def read_models(path: Path) -> dict[str, ModelConfig]:
-    """The models in the order of the file.
+def read_models(*files: Path) -> dict[str, ModelConfig]:
+    """The models of all files, in order. A later table replaces an earlier one of the same name.
 
     Raises: ConfigurationError naming the file, the table and the key.
     """
+    models: dict[str, ModelConfig] = {}
+    for file in files:
+        models |= _read_file(file)
+    if not models:
+        raise ConfigurationError(f"{files[-1]}: lists no model")
+    return models
+
+
+def require_model(name: str, models: Collection[str], location: Path) -> None:
+    """Raises: ConfigurationError if the model list has no model of this name."""
+    if name not in models:
+        raise ConfigurationError(
+            f"The model list has no model {name!r}. It has {', '.join(models)}. Add the model to {location}."
+        )
+
+
+def _read_file(path: Path) -> dict[str, ModelConfig]:
     try:
         tables = tomllib.loads(path.read_text())
     except OSError as error:
@@ -37,12 +56,11 @@ def read_models(path: Path) -> dict[str, ModelConfig]:
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
-    if not tables:
-        raise ConfigurationError(f"{path}: lists no model")
-    return {name: _read_table(f"{path}: [{name}]", name, table) for name, table in tables.items()}
+    return {name: _read_table(path, name, table) for name, table in tables.items()}
 
 
-def _read_table(place: str, name: str, table: Any) -> ModelConfig:
+def _read_table(path: Path, name: str, table: Any) -> ModelConfig:
+    place = f"{path}: [{name}]"
     if not isinstance(table, dict):
         raise ConfigurationError(f"{place} is no table")
     if not NAME.fullmatch(name):
@@ -53,7 +71,7 @@ def _read_table(place: str, name: str, table: Any) -> ModelConfig:
         raise ConfigurationError(f"{place} source is missing")
     for key, value in table.items():
         _check(f"{place} {key}", key, value)
-    return ModelConfig(**table)
+    return ModelConfig(**table, folder=path.parent)
 
 
 def _check(place: str, key: str, value: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-ROOT = Path(__file__).resolve().parents[1]
+from app.resources import ROOT as ROOT
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -22,7 +22,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path("var"), description="folder of the embedded servers' data, caches and logs")
     database_url: str | None = Field(None, description="PostgreSQL 18 or newer; unset: the embedded server")
     redis_url: str | None = Field(None, description="Redis or Valkey; unset: the embedded server")
-    models: Path = Field(ROOT / "models.toml", description="the file that lists the models to be asked for")
+    models: Path | None = Field(
+        None, description="the model list; unset: models.toml of the clone, or of the configuration directory"
+    )
 
     lease_seconds: float = Field(60, gt=0, description="a shard not renewed for so long is given to another")
     sweep_seconds: float = Field(10, gt=0, description="how often forgotten work is looked for")

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications
-from app.models import read_models
+from app.models import read_models, require_model
+from app.resources import model_list_files, model_list_location
 from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
 from layerscope.errors import ModelError
@@ -40,11 +41,8 @@ def main() -> int:
 def run(name: str, settings: Settings) -> int:
     """Work until a stop signal. Returns the exit code: 0, or 1 if the model cannot be loaded."""
     settle_threads()
-    models = read_models(settings.models)
-    if name not in models:
-        raise ConfigurationError(
-            f"{settings.models} does not list the model {name!r}. It lists: {', '.join(models)}."
-        )
+    models = read_models(*model_list_files(settings.models))
+    require_model(name, models, model_list_location(settings.models))
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigurationError("A worker needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL.")
     sessions = make_sessions(

@@ -15,10 +15,9 @@ from rich.table import Table
 
 from app.errors import ProfilingFailed
 from app.plots import PICTURES
-from app.settings import ROOT
+from app.resources import SAMPLES
 from layerscope.names import POOLED_DOMAIN
 
-SAMPLES = ROOT / "samples"
 MODEL = "demo"
 TABLES = ("results.csv", "transitions.csv", "texts.csv", "comparison.csv", "first_token.csv")
 OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # for every picture, and still quick

@@ -18,8 +18,9 @@ from app.db import migrate
 from app.errors import ConfigurationError
 from app.local.embedded import servers
 from app.local.supervisor import Child, Command, Supervisor, ignore_stop_signals
-from app.models import read_models
-from app.settings import ROOT, Settings
+from app.models import read_models, require_model
+from app.resources import IS_CLONE, ROOT, model_list_files, model_list_location
+from app.settings import Settings
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -109,10 +110,9 @@ def _is_loopback(host: str) -> bool:
 
 def chosen_models(settings: Settings, wanted: Sequence[str]) -> list[str]:
     """The wanted models, or the first of the file."""
-    listed = list(read_models(settings.models))
+    listed = list(read_models(*model_list_files(settings.models)))
     for name in wanted:
-        if name not in listed:
-            raise ConfigurationError(f"{settings.models} lists no model {name!r}, only {', '.join(listed)}.")
+        require_model(name, listed, model_list_location(settings.models))
     return list(dict.fromkeys(wanted)) or listed[:1]
 
 
@@ -179,10 +179,12 @@ def module(name: str) -> tuple[str, ...]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    """Of the child processes. In a clone they import our packages even if the clone is not installed."""
+    packages = [str(ROOT)] if IS_CLONE else []
+    paths = [*packages, *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(paths),
+        **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}),
         "LAYERSCOPE_DATABASE_URL": settings.database_url or "",
         "LAYERSCOPE_REDIS_URL": settings.redis_url or "",
     }

@@ -1,4 +1,4 @@
-"""Dockerfile, compose file and Makefile: valid, shut, and calling commands that there are."""
+"""Dockerfile, compose file and Makefile: they are valid, grant few rights, and call commands that exist."""
 
 import re
 import subprocess
@@ -30,7 +30,7 @@ def test_compose_file_is_valid() -> None:
     assert answer.returncode == 0, answer.stdout
 
 
-def test_dockerfile_pleases_its_linter() -> None:
+def test_dockerfile_passes_its_linter() -> None:
     answer = run(Path(sys.executable).with_name("hadolint"), "Dockerfile")
     assert answer.returncode == 0, answer.stdout
 
@@ -47,9 +47,9 @@ def test_container_has_no_more_rights_than_it_needs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_container_comes_back_and_says_how_it_is(name: str) -> None:
+def test_container_restarts_and_reports_its_health(name: str) -> None:
     assert SERVICES[name]["restart"] in ("unless-stopped", "on-failure")
-    watched = {"postgres", "redis", "api"}  # the file says why workers have no health check
+    watched = {"postgres", "redis", "api"}  # docker-compose.yml explains why workers have no health check
     assert ("healthcheck" in SERVICES[name]) == (name in watched)
 
 
@@ -62,12 +62,12 @@ def test_secrets_come_from_the_environment_and_have_no_default(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_command_is_one_that_there_is(name: str) -> None:
+def test_command_exists(name: str) -> None:
     answer = CliRunner().invoke(cli, [*OURS[name]["command"], "--help"])
     assert answer.exit_code == 0, answer.output
 
 
-def test_a_command_that_there_is_not_would_be_noticed() -> None:
+def test_a_command_that_does_not_exist_would_be_detected() -> None:
     assert CliRunner().invoke(cli, ["serve", "--help"]).exit_code != 0
     assert CliRunner().invoke(cli, ["api", "--listen", "x", "--help"]).exit_code != 0
 
@@ -78,7 +78,7 @@ def test_image_is_a_target_of_the_dockerfile(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name.startswith("worker")])
-def test_workers_ask_for_models_that_are_listed(name: str) -> None:
+def test_workers_serve_models_that_are_listed(name: str) -> None:
     command = OURS[name]["command"]
     assert command[command.index("--model") + 1] in tomllib.loads((ROOT / "models.toml").read_text())
 
@@ -90,19 +90,14 @@ def test_images_do_not_run_as_root(target: str) -> None:
     assert lines.rstrip().endswith("USER 10001:10001")
 
 
-def test_images_get_all_that_the_service_needs_and_nothing_private() -> None:
+def test_images_contain_all_that_the_service_needs_and_nothing_private() -> None:
     kept = {line[1:].rstrip("/") for line in (ROOT / ".dockerignore").read_text().split() if line[0] == "!"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    packages = {package.split(".")[0] for package in project["tool"]["setuptools"]["packages"]}
-    needed = packages | {
-        "migrations",
-        "models.toml",
-        "pyproject.toml",
-        "constraints.txt",
-        "README.md",
-        "demo/model",
-    }
-    assert needed <= kept
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    in_wheel = {*wheel["only-include"], *wheel["force-include"]}
+    assert in_wheel >= {"layerscope", "app", "worker", "migrations", "samples", "demo/model", "models.toml"}
+    for_the_build = {"pyproject.toml", "constraints.txt", "README.md", *project["project"]["license-files"]}
+    assert in_wheel | for_the_build <= kept
     assert not {".git", "var", "tests", ".venv"} & kept
 
 
@@ -110,7 +105,7 @@ def test_every_dependency_is_pinned() -> None:
     pins = {line.split("==")[0].lower().replace("_", "-") for line in _pinned()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
-    assert {re.split(r"[\[<>=]", name)[0] for name in wanted} <= pins
+    assert {re.split(r"[\[<>=;]", name)[0] for name in wanted} <= pins
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line) for line in _pinned())
 
 
@@ -119,7 +114,7 @@ def _pinned() -> list[str]:
     return [line for line in lines if not line.startswith("#")]
 
 
-def test_make_refuses_an_old_python_with_a_sentence(tmp_path: Path) -> None:
+def test_make_rejects_an_old_python_with_one_sentence(tmp_path: Path) -> None:
     old = tmp_path / "python"
     pretend = "import sys; sys.version_info = (3, 10, 4); exec(sys.argv[1])"
     old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{pretend}" "$2"\n')

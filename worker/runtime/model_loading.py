@@ -43,7 +43,7 @@ def load(
 
 def _load(config: ModelConfig, settings: Settings, choices: Facts) -> Model:
     source = config.source
-    if (folder := settings.models.parent / source).is_dir():
+    if (folder := config.folder / source).is_dir():
         source = str(folder)
     wanted = {choice: choices[choice] for choice in CHOICES if choice in choices}
     return load_model(source, config.revision, config.dtype, config.device, **wanted)

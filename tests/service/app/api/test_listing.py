@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import store
 from app.jobs.view import present
 from app.models import read_models
+from app.resources import MODELS
 from app.settings import Settings
 from tests.support.counting import statements
 from tests.support.finished_job import finished_job
@@ -52,7 +53,7 @@ def test_a_bad_listing_names_its_parameter(api: httpx.Client, query: str) -> Non
 def test_a_listing_takes_as_many_statements_for_ten_jobs_as_for_one(
     api: httpx.Client, settings: Settings, sessions: sessionmaker[Session], engine: Engine
 ) -> None:
-    models = read_models(settings.models)
+    models = read_models(MODELS)
     counts = []
     for more in (1, 9):
         for _ in range(more):

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.coordination import CLOCK
 from app.errors import ProfilingFailed
 from app.jobs import store
-from app.local.sample_run import SAMPLES, TABLES, profile
+from app.local.sample_run import TABLES, profile
 from app.plots import PICTURES
-from app.settings import ROOT
+from app.resources import ROOT, SAMPLES
 from app.tables import Job
 from tests.support.processes import RunningStack, wait_for
 
