@@ -8,6 +8,7 @@ import threading
 from redis import Redis, RedisError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app import logs
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications
@@ -30,7 +31,8 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="the name of a model in models.toml")
     name = arguments.parse_args().model
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    logs.configure()
+    logs.take_over("transformers", "huggingface_hub")
     try:
         return run(name, Settings())
     except ConfigurationError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from app.db import AWAY
 from app.jobs import completion, notifications, shards
 from app.jobs.shards import Claim, Fenced, TextResult
+from app.logs import about
 from app.tables import Job
 from worker.finalization.finalize import finalize_jobs
 from worker.measurement.shard import DEVICE_LOST, ONE_BY_ONE_FROM_ATTEMPT, measure
@@ -53,7 +54,8 @@ def _drain(context: WorkerContext, until: float) -> None:
         claim = _claim(context)
         if claim is None:
             return
-        _work(context, claim)
+        with about(job=str(claim.job_id), shard=claim.number, epoch=claim.epoch):
+            _work(context, claim)
     finalize_jobs(context.sessions, context.name, context.deadline)
     notifications.notify(context.redis, context.name)
 

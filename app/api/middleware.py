@@ -1,24 +1,20 @@
-"""What every answer gets: an id, a place in the metrics, and HEAD where there is GET."""
+"""Middleware for every request: request metrics, HEAD for every GET, and a problem for unexpected errors."""
 
 import logging
-import re
 import time
-from uuid import uuid4
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.problems import internal_error
 
-SANE_ID = re.compile(r"[!-~]{1,128}")
 HEAD = "layerscope.head"
-METHODS = ("GET", "HEAD", "POST", "DELETE")  # others are as many as a stranger can think of
+METHODS = ("GET", "HEAD", "POST", "DELETE")  # others are counted together: clients can invent any number
 
 log = logging.getLogger(__name__)
 
 
-class Front:
+class RequestMiddleware:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
         labels = ("method", "route")
@@ -36,7 +32,7 @@ class Front:
         inner = dict(scope)
         if scope["method"] == "HEAD":
             inner |= {"method": "GET", HEAD: True}
-        answer = Answer(send, _request_id(scope))
+        answer = Answer(send)
         started = time.perf_counter()
         try:
             await self._answer(inner, receive, answer)
@@ -49,31 +45,25 @@ class Front:
         try:
             await self._app(scope, receive, answer.send)
         except Exception:
-            log.exception("request %s failed", answer.request_id)
+            log.exception("the request failed")
             if answer.status is not None:
                 raise
             await internal_error()(scope, receive, answer.send)
 
 
 class Answer:
-    """Passes an answer on with its id in the header, and remembers its status."""
+    """Passes an answer on, and remembers its status."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send, self.request_id = send, request_id
+    def __init__(self, send: Send) -> None:
+        self._send = send
         self.status: int | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)["X-Request-Id"] = self.request_id
         await self._send(message)
 
 
-def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if SANE_ID.fullmatch(given) else str(uuid4())
-
-
 def _route_of(scope: Scope) -> str:
-    """The route's template, never the path: ids would make a series each."""
+    """The route's template, not the path: each id in a path would create a series of its own."""
     return getattr(scope.get("route"), "path", "none")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import AWAY
 from app.jobs import completion
+from app.logs import about
 from app.tables import Job, StoredProfile, Text, first_token, layer_profile
 from layerscope import values as codec
 from layerscope.names import POOLED_DOMAIN
@@ -44,7 +45,7 @@ def finalize_jobs(
             if _begin(sessions, job.id) > FINALIZATION_ATTEMPTS:
                 _finalize_without_statistics(session, job, TOO_MANY_ATTEMPTS)
                 continue
-            with deadline.guard(partial(_abandon, sessions, job.id)):
+            with about(job=str(job.id)), deadline.guard(partial(_abandon, sessions, job.id)):
                 _try_to_finalize(sessions, session, job)
 
 
@@ -64,7 +65,7 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
                 _abandon(sessions, job.id)
         raise
     except Exception as error:
-        log.exception("job %s could not be finalized", job.id)
+        log.exception("the job could not be finalized")
         _finalize_without_statistics(session, job, completion.reason(error))
 
 

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from app.db import AWAY
 from app.jobs import shards
 from app.jobs.shards import Claim, Fenced
+from app.logs import in_context
 from worker.runtime.context import WorkerContext
 
 RENEWAL_SECONDS = 2.0
@@ -25,7 +26,7 @@ class Lease:
     def __init__(self, context: WorkerContext, claim: Claim) -> None:
         self._context, self._claim = context, claim
         self._ended, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=in_context(self._keep), name="lease", daemon=True)
         self._deadline = ExitStack()
 
     def __enter__(self) -> "Lease":

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+
+from app.logs import in_context
 
 TICK_SECONDS = 0.5
 
@@ -23,7 +26,8 @@ class ShutdownDeadline:
     def guard(self, abandon: Callable[[], None]) -> Iterator[None]:
         """Guards uninterruptible work: after the deadline `abandon` is called and the process exits."""
         done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(done, abandon), name="deadline", daemon=True)
+        watch_in_context = in_context(partial(self._watch, done, abandon))
+        watch = threading.Thread(target=watch_in_context, name="deadline", daemon=True)
         watch.start()
         try:
             yield

@@ -1,0 +1,68 @@
+"""What a real API process logs: request and job in every line, never a text."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.local.stack import address_of, listen
+from app.settings import ROOT, Settings
+from app.tables import Job
+from tests.support.processes import wait_for
+
+Lines = Callable[[], list[dict[str, Any]]]
+CANARY = "canary-93b1"
+
+
+@pytest.fixture
+def logging_api(settings: Settings, tmp_path: Path) -> Iterator[tuple[httpx.Client, Lines]]:
+    log = tmp_path / "log"
+    unreachable = {"LAYERSCOPE_REDIS_URL": "redis://127.0.0.1:1"}  # every notification fails: a warning
+    environment = {
+        **os.environ,
+        **{"LAYERSCOPE_HOME": str(settings.home), "LAYERSCOPE_DATABASE_URL": settings.database_url or ""},
+        **{"LAYERSCOPE_SWEEP_SECONDS": "3600", **unreachable},
+    }
+    with listen("127.0.0.1", 0) as listener, log.open("wb") as stderr:
+        command = [sys.executable, "-P", "-m", "app.cli", "api", "--fd", str(listener.fileno())]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stderr=stderr, pass_fds=(listener.fileno(),)
+        )
+        with httpx.Client(base_url=address_of(listener), timeout=60) as client:
+            try:
+                yield client, lambda: [json.loads(line) for line in log.read_text().splitlines()]
+            finally:
+                process.terminate()
+                process.wait(30)
+
+
+def test_lines_name_their_request_and_job_and_never_a_text(
+    logging_api: tuple[httpx.Client, Lines], sessions: sessionmaker[Session]
+) -> None:
+    client, lines = logging_api
+    answer = client.post(
+        "/v1/jobs", json={"model": "demo", "texts": [CANARY]}, headers={"X-Request-Id": "submit-1"}
+    )
+    assert answer.status_code == 202
+    job = answer.json()["id"]
+    with sessions.begin() as session:  # the service fails at a job whose options it does not know
+        session.get_one(Job, UUID(job)).options = {"unknown": 1}
+    assert client.get(f"/v1/jobs/{job}", headers={"X-Request-Id": "read-1"}).status_code == 500
+    wait_for(lambda: any(line.get("request") == "read-1" for line in lines()), 10)
+    (notification,) = [
+        line for line in lines() if line.get("request") == "submit-1" and line["level"] == "warning"
+    ]
+    assert "could not be notified" in notification["event"]
+    assert notification["job"] == job
+    (failed,) = [line for line in lines() if line.get("request") == "read-1"]
+    assert (failed["level"], failed["job"]) == ("error", job)
+    assert failed["exception"]
+    assert CANARY not in json.dumps(lines())
