@@ -1,6 +1,6 @@
 """Statistics over the numbers of many texts: moments, intervals, ranks, comparisons of domains.
 
-Pure functions on arrays, with numpy, scipy and statsmodels. They import neither models nor databases.
+Pure functions on arrays that use numpy, scipy and statsmodels. They know no models and no databases.
 """
 
-CONFIDENCE = 0.95  # level of every interval
+CONFIDENCE = 0.95  # the level of every confidence interval

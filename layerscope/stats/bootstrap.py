@@ -4,32 +4,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from layerscope.arrays import Array
 from layerscope.stats import CONFIDENCE
 from layerscope.stats.spread import exceeds_rounding
 
-Array = NDArray[np.float64]
-
-# Below 8 texts no resampled mean reaches as far as an interval must; from 50 on Student's t covers as well.
+# With fewer than 8 texts the resampled means do not reach far enough for the interval. With 50 or more,
+# Student's t covers the mean as well as the bootstrap does.
 FEWEST, BEYOND = 8, 50
 RESAMPLES = 9_999
 _SEED = 5
-_RESAMPLES_AT_A_TIME = 100  # for 49 texts of a 28-layer model 70 MB
+_RESAMPLES_AT_A_TIME = 100  # takes 70 MB for 49 texts of a model with 28 layers
 
 
 def bca_interval(values: Array) -> tuple[Array, Array]:
-    """95 % interval of the mean by the BCa bootstrap, its level widened for few texts.
+    """The 95 % confidence interval of the mean by the BCa bootstrap, with a higher level for few texts.
 
-    Resampled means vary by (n − 1)/n of what they should, and know no t distribution: plain BCa intervals of
-    10 normal values cover the mean in 89 % of samples. The level is therefore widened as for Hesterberg's
-    expanded percentile interval, so that for values without skew the interval is about Student's.
+    The variance of resampled means is (n − 1)/n of the correct variance, and their distribution has normal
+    tails instead of those of Student's t. Therefore plain BCa intervals of 10 normal values cover the mean in
+    only 89 % of samples. As in Hesterberg's expanded percentile interval, the level is raised so that the
+    interval of values without skew is about as wide as Student's.
 
-    All columns share their resamples, drawn with a fixed seed; no sum is left to BLAS, whose last bits depend
-    on its threads. So the same values always give the same bits.
+    The same values always give the same bits: all columns share their resamples, which are drawn with a fixed
+    seed, and no sum is computed by BLAS, whose last bits depend on the number of threads.
 
     Args:
-        values: (n, ...) a text's values each, nan = absent.
-    Returns: low and high, each (...); nan where fewer than FEWEST or at least BEYOND texts have a value, or
-        where the texts differ by no more than rounding.
+        values: (n, ...) the values of n texts, nan = no value.
+    Returns: low and high, each (...); nan if fewer than FEWEST or at least BEYOND texts have a value, or if
+        the texts differ only by rounding.
     Source: Efron 1987, by `scipy.stats.bootstrap`; Hesterberg 2015, section 5.3.2.
     """
     columns = values.reshape(len(values), -1)
@@ -51,7 +52,7 @@ def _bca(sample: Array) -> Array:
     n = len(sample)
 
     def mean(chosen: NDArray[np.int64], axis: int) -> Array:
-        # (R, n) indices → (R, n, K) → (K, R): whole rows are copied, ten times as fast as column by column
+        # (R, n) indices → (R, n, K) → (K, R): copying whole rows is ten times as fast as single columns
         return np.moveaxis(sample[chosen].mean(axis=-2), -1, 0)
 
     found = stats.bootstrap(
@@ -68,6 +69,6 @@ def _bca(sample: Array) -> Array:
 
 
 def expanded_level(n: int) -> float:
-    """The level at which a bootstrap interval of n values is as wide as Student's at CONFIDENCE."""
+    """The level that makes a bootstrap interval of n values as wide as Student's interval at CONFIDENCE."""
     quantile = np.sqrt(n / (n - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
     return float(1 - 2 * stats.norm.sf(quantile))

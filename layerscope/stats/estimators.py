@@ -1,4 +1,4 @@
-"""The estimators by name, for whoever publishes the numbers."""
+"""The description of every estimator, for the provenance of the files."""
 
 from layerscope.stats import bootstrap, ranks, spread
 

@@ -1,17 +1,15 @@
-"""The difference of two domains with the length of their texts taken out."""
+"""The difference between two domains, adjusted for the lengths of their texts."""
 
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from layerscope.arrays import Array
 from layerscope.stats.regression import robust_coefficient
-
-Array = NDArray[np.float64]
 
 
 class Adjusted(NamedTuple):
-    """a − b, in the columns' order of comparison.csv; one shape, float64, nan = no value."""
+    """a − b, in the order of the columns of comparison.csv; all of one shape, float64, nan = no value."""
 
     adjusted_difference: Array
     adjusted_ci_low: Array
@@ -20,18 +18,18 @@ class Adjusted(NamedTuple):
 
 
 def adjusted(a: Array, tokens_a: Array, b: Array, tokens_b: Array, size: Array) -> Adjusted:
-    """By regression of a text's value on 1/T, log T and whether it belongs to `a`.
+    """Regresses the value of a text on 1/T, log T and an indicator of domain `a`.
 
-    What the first token adds to a mean over tokens falls with 1/T; what comes with context grows about with
-    log T.
+    The contribution of the first token to a mean over tokens falls with 1/T. Effects of context grow
+    approximately with log T.
 
     Args:
-        a, b: (n, ...) and (m, ...) a text's values each; texts without any value are left out, a column with
-            another missing value has none.
-        tokens_a, tokens_b: (n,), (m,) the texts' lengths T.
-        size: (...) what rounding is relative to (`exceeds_rounding`).
-    Returns: nan also where there are fewer than three lengths (then 1/T and log T are one and the same), they
-        tell the domains apart by themselves, or a domain has no value at all.
+        a, b: (n, ...) and (m, ...) the values of the texts. Texts without any value are left out. A column in
+            which another value is missing has no result.
+        tokens_a, tokens_b: (n,), (m,) the lengths T of the texts.
+        size: (...) the size to which rounding is relative; see `exceeds_rounding`.
+    Returns: the coefficient of the indicator; nan if there are fewer than three different lengths (1/T and
+        log T are then collinear), if the lengths alone separate the domains, or if a domain has no value.
     """
     values, tokens = np.concatenate([a, b]), np.concatenate([tokens_a, tokens_b])
     in_a = np.repeat([1.0, 0.0], [len(a), len(b)])
@@ -45,14 +43,14 @@ def adjusted(a: Array, tokens_a: Array, b: Array, tokens_b: Array, size: Array) 
 
 
 def adjusted_paired(a: Array, tokens_a: Array, b: Array, tokens_b: Array, size: Array) -> Adjusted:
-    """The same of texts that belong together: the mean of a − b where the partners' lengths are equal.
+    """The same for pairs of texts: the expected a − b of a pair whose texts have equal lengths.
 
-    By regression of a pair's difference on the differences of 1/T and of log T.
+    Regresses the difference of a pair on the differences of 1/T and of log T; the result is the constant.
 
     Args:
-        a, b: (n, ...) the k-th rows belong together; pairs without any value are left out.
-        tokens_a, tokens_b: (n,).
-        size: (...).
+        a, b: (n, ...) the k-th texts of both are a pair. Pairs without any value are left out.
+        tokens_a, tokens_b: (n,) the lengths T of the texts.
+        size: (...) as in `adjusted`.
     """
     columns = (a - b).reshape(len(a), size.size)
     kept = ~np.isnan(columns).all(1)
@@ -62,7 +60,7 @@ def adjusted_paired(a: Array, tokens_a: Array, b: Array, tokens_b: Array, size: 
 
 
 def _centred(regressor: Array) -> Array:
-    """Changes the constant's coefficient alone, and the sums' rounding for the better."""
+    """Changes only the coefficient of the constant, and reduces the rounding errors of the sums."""
     centred: Array = regressor - regressor.mean()
     return centred
 

@@ -1,19 +1,17 @@
-"""Over texts: moments that can be added to, merged, and read as mean, variance and confidence interval."""
+"""Mean, variance and confidence interval over texts, computed from moments that can be merged."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from layerscope.arrays import Array
 from layerscope.stats import CONFIDENCE
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Statistics over texts, each the shape of the added arrays, float64; nan = no value."""
+    """Statistics over texts. Each has the shape of the added arrays, float64; nan = no value."""
 
     count: Array  # texts with a value
     mean: Array
@@ -24,13 +22,14 @@ class Summary:
 
 
 class Moments:
-    """Count, mean and sum of squared deviations of each element, over arrays in which nan means absent.
+    """Count, mean and sum of squared deviations of each element over arrays.
 
-    An element that is absent from an array simply does not count there, so elements may differ in count.
+    nan in an array means that this element has no value there; each element has its own count.
 
     Args:
-        shape: of the arrays to add.
-    Source: Welford 1962; merging: Chan, Golub, LeVeque 1979. Never Σx² − (Σx)²/n, which cancels.
+        shape: the shape of the arrays to be added.
+    Source: Welford 1962; merging: Chan, Golub, LeVeque 1979. The formula Σx² − (Σx)²/n is not used because it
+        loses digits by cancellation.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -39,30 +38,30 @@ class Moments:
         self.m2: Array = np.zeros(shape)
 
     def add(self, values: Array) -> None:
-        """Counts one text's values: `shape`, nan = absent."""
+        """Adds the values of one text: `shape`, nan = no value."""
         present = ~np.isnan(values)
         self._combine(present.astype(np.float64), np.where(present, values, 0.0), np.zeros_like(self.m2))
 
     def merge(self, other: "Moments") -> "Moments":
-        """Takes over all that `other` counted, and returns itself."""
+        """Adds everything that `other` has counted; returns self."""
         self._combine(other.count, other.mean, other.m2)
         return self
 
     def _combine(self, count: Array, mean: Array, m2: Array) -> None:
         total = self.count + count
         share = np.divide(count, total, out=np.zeros_like(total), where=total > 0)
-        gap = mean - self.mean
-        self.m2 = self.m2 + m2 + gap * gap * self.count * share
-        self.mean = self.mean + gap * share
+        difference = mean - self.mean
+        self.m2 = self.m2 + m2 + difference * difference * self.count * share
+        self.mean = self.mean + difference * share
         self.count = total
 
     def summary(self) -> Summary:
-        """Mean (nan without a text), variance and interval (nan below two texts)."""
+        """Mean (nan without a text), variance and interval (nan with fewer than two texts)."""
         several = self.count > 1
-        freedom = np.where(several, self.count - 1, np.nan)
-        var = self.m2 / freedom
+        df = np.where(several, self.count - 1, np.nan)
+        var = self.m2 / df
         std = np.sqrt(var)
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
+        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, df)
         half = quantile * std / np.sqrt(np.where(several, self.count, np.nan))
         mean = np.where(self.count > 0, self.mean, np.nan)
         return Summary(self.count.copy(), mean, var, std, mean - half, mean + half)

@@ -1,17 +1,17 @@
-"""P-values of many tests at once."""
+"""Correction of p-values for multiple testing."""
 
 import numpy as np
-from numpy.typing import NDArray
 from statsmodels.stats.multitest import fdrcorrection
 
-Array = NDArray[np.float64]
+from layerscope.arrays import Array
 
 
 def holm(p_values: Array) -> Array:
-    """Holm's adjusted p of each test: the chance of even one false finding stays under it. nan = no test.
+    """Holm's adjusted p-value of each test, which controls the family-wise error rate. nan = no test.
 
-    As statsmodels' `multipletests`, which a test holds it against; that one makes Python collect its garbage
-    at each call, a third of a second in a process with PyTorch, and a job has 63 calls.
+    A test compares it with `multipletests` of statsmodels. That function is not used because each of its
+    calls runs Python's garbage collector, which takes a third of a second in a process with PyTorch, and a
+    job has 63 calls.
 
     Source: Holm 1979.
     """
@@ -26,7 +26,7 @@ def holm(p_values: Array) -> Array:
 
 
 def benjamini_hochberg(p_values: Array) -> Array:
-    """Benjamini and Hochberg's q of each test: the share of false ones among the findings. nan = no test.
+    """Benjamini and Hochberg's q-value of each test, which controls the false discovery rate. nan = no test.
 
     Source: Benjamini and Hochberg 1995, by statsmodels.
     """

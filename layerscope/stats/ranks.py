@@ -1,4 +1,4 @@
-"""Which layer comes first: the layers' ranks by a metric's mean, and how sure they are."""
+"""The ranks of the layers by the mean of a metric, and confidence intervals of the ranks."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from layerscope.arrays import Array
 from layerscope.stats import CONFIDENCE
-
-Array = NDArray[np.float64]
 
 GROUPS = 256
 RESAMPLES = 2_000
@@ -17,7 +16,7 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Ranks:
-    """1 is the largest mean; each (..., L, M) float64 with whole numbers, nan = no value."""
+    """Rank 1 has the largest mean. Each (..., L, M) float64 holds whole numbers; nan = no value."""
 
     rank: Array
     ci_low: Array
@@ -25,14 +24,14 @@ class Ranks:
 
 
 class TextGroups:
-    """Sums of texts' values by group, the unit that is resampled.
+    """Sums of the values of texts by group. The bootstrap resamples groups.
 
-    Text k belongs to group k mod GROUPS: up to GROUPS texts each is a group of its own, and what is held does
-    not grow with more. A group is resampled with all its layers, so that what layers have in common in a text
-    stays in common.
+    Text k belongs to group k mod GROUPS. Up to GROUPS texts, each text is a group of its own; with more texts
+    the memory does not grow. A group is resampled with all its layers, so the correlation of the layers
+    within a text is kept.
 
     Args:
-        shape: of a text's values, (..., L, M), the layers in the last axis but one.
+        shape: the shape of the values of a text, (..., L, M); the layers are in the second to last axis.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -41,16 +40,17 @@ class TextGroups:
         self._texts = 0
 
     def add(self, values: Array) -> None:
-        """Counts one text's values: `shape`, nan = absent."""
+        """Adds the values of one text: `shape`, nan = no value."""
         present = ~np.isnan(values)
         self._sums[self._texts % GROUPS] += np.where(present, values, 0.0)
         self._counts[self._texts % GROUPS] += present
         self._texts += 1
 
     def ranks(self) -> Ranks:
-        """The ranks by mean, and 95 % percentile intervals of them; those need two texts.
+        """The ranks by mean and their 95 % percentile intervals, which need at least two texts.
 
-        Equal means share the better rank. A layer without a mean has no rank and takes none from others.
+        Layers with equal means have the same rank, the better one. A layer without a mean has no rank and
+        does not change the ranks of the others.
         """
         groups = min(self._texts, GROUPS)
         sums, counts = self._sums[:groups], self._counts[:groups]
@@ -65,12 +65,12 @@ class TextGroups:
 
 
 def _weighted(weights: NDArray[np.int64], groups: Array) -> Array:
-    """(R, ...) sums of the resampled groups, from (R, G) and (G, ...)."""
+    """The sums of the resampled groups: (R, G) weights and (G, ...) sums → (R, ...)."""
     return (weights.astype(np.float64) @ groups.reshape(len(groups), -1)).reshape(-1, *groups.shape[1:])
 
 
 def _ranks(sums: Array, counts: Array) -> Array:
-    """(R, ..., L, M): of sums / counts along the layers, the largest first; nan without a count."""
+    """(R, ..., L, M) → the same shape: ranks of sums / counts along the layers; nan where the count is 0."""
     means = np.divide(sums, counts, out=np.full_like(sums, -np.inf), where=counts > 0)
     ranks = stats.rankdata(-means, method="min", axis=-2)
     return np.where(counts > 0, ranks, np.nan)

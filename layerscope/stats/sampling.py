@@ -1,4 +1,4 @@
-"""Which texts are analysed, where all would cost too much."""
+"""The selection of the texts that are analysed, because analysing all texts would take too long."""
 
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -6,14 +6,15 @@ from heapq import nsmallest
 
 
 def sample(ordinals: Iterable[int], count: int, seed: int) -> list[int]:
-    """A simple random sample without replacement: those with the smallest hashes of seed and ordinal.
+    """A simple random sample without replacement: the ordinals with the smallest hashes of seed and ordinal.
 
-    The same in every process, whatever the order of `ordinals` and however they are cut: the sample of a
-    whole is the sample of the samples of its parts. A larger count adds ordinals and drops none.
+    The sample is the same in every process and for every order of `ordinals`. The ordinals can be divided:
+    the sample of the samples of the parts is the sample of the whole. A larger count adds ordinals and
+    removes none.
 
     Args:
-        ordinals: read once; no more than `count` are held.
-    Returns: `count` of them, or all if there are fewer, in ascending order.
+        ordinals: read once; at most `count` of them are held in memory.
+    Returns: `count` ordinals, or all if there are fewer, in ascending order.
     Source: bottom-k sampling, Cohen and Kaplan 2007.
     """
 

@@ -1,37 +1,36 @@
-"""How much of a layer's numbers is the first token alone."""
+"""The share of the first token in the mean and in the variance of a layer."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from layerscope.arrays import Array
 
-# Of the mean: values that lie closer differ by how float64 rounds, which depends on their order.
+# Relative to the mean. Smaller differences are rounding errors of float64, which depend on the order.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class FirstTokenShare:
-    """Of each layer, (..., L) float64, dimensionless; nan = no value. Other tokens: 1 − share."""
+    """The share in each layer, (..., L) float64; nan = no value. The other tokens have 1 − share."""
 
-    mean: Array  # of the mean over texts, 0 … 1; nan without a text, or where that mean is 0
-    variance: Array  # of the variance over texts; nan with fewer than two, or where they differ by rounding
+    mean: Array  # of the mean over texts, 0 … 1; nan without a text, or if the mean is 0
+    variance: Array  # of the variance over texts; nan with fewer than two, or if they differ only by rounding
 
 
 class FirstTokenShares:
-    """The first token's part in a metric that is a mean over tokens, such as `delta_abs_mean`.
+    """The share of the first token in a metric that is a mean over tokens, such as `delta_abs_mean`.
 
-    A text's value in scope `all` is a sum of two parts, the first token's and the others':
-    all = first/T + rest·(T − 1)/T. So the first token's share of the mean over texts is
-    mean(first/T) / mean(all), and its share of the variance cov(first/T, all) / var(all), which with the
-    others' cov(rest·(T − 1)/T, all) / var(all) adds up to 1. Where the two parts vary against each other a
-    share of the variance can be negative or above 1.
+    The value of a text in scope `all` is the sum of two parts, one from the first token and one from the
+    other tokens: all = first/T + rest·(T − 1)/T. Therefore the share of the first token in the mean over
+    texts is mean(first/T) / mean(all), and its share in the variance is cov(first/T, all) / var(all). The
+    share of the other tokens in the variance is cov(rest·(T − 1)/T, all) / var(all), and both shares add up
+    to 1. If the two parts are negatively correlated, a share of the variance can be negative or above 1.
 
     Args:
-        shape: of a text's values; nothing that is held grows with the texts.
-    Source: the decomposition of a sum's variance by covariances, Shorrocks 1982; sums of products about the
-        running means as in Welford 1962.
+        shape: the shape of the values of a text; memory does not grow with the number of texts.
+    Source: the decomposition of the variance of a sum by covariances, Shorrocks 1982; sums of products about
+        the running means as in Welford 1962.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -39,11 +38,11 @@ class FirstTokenShares:
         self._part, self._whole, self._squares, self._products = np.zeros((4, *shape))
 
     def add(self, everything: Array, first: Array, tokens: float) -> None:
-        """Counts a text, unless one of its values is nan.
+        """Adds a text, unless one of its values is nan.
 
         Args:
-            everything, first: `shape`, the metric's values in scopes `all` and `first`.
-            tokens: T, as counted: at least 1.
+            everything, first: `shape`, the values of the metric in scopes `all` and `first`.
+            tokens: T, the number of measured tokens, at least 1.
         """
         part = first / tokens
         if np.isnan(everything + part).any():
@@ -58,7 +57,7 @@ class FirstTokenShares:
         self._squares += before * after
 
     def share(self) -> FirstTokenShare:
-        """nan where there is no text, or nothing to share."""
+        """The shares of all texts added so far; nan without a text, or if the mean or the variance is 0."""
         if self.texts == 0:
             return FirstTokenShare(*np.full((2, *self._whole.shape), np.nan))
         varying = self._squares > self.texts * (_ROUNDING * self._whole) ** 2
@@ -67,7 +66,7 @@ class FirstTokenShares:
 
 
 def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTokenShare:
-    """`FirstTokenShares` of texts at hand.
+    """The shares of texts that are all in memory; see `FirstTokenShares`.
 
     Args:
         everything, first: (texts, L).
@@ -80,5 +79,5 @@ def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTo
 
 
 def _ratio(over: Array, under: Array) -> Array:
-    """over / under, nan where under is 0."""
+    """over / under; nan where under is 0."""
     return np.divide(over, under, out=np.full_like(over, np.nan), where=under != 0)
