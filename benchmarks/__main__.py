@@ -11,17 +11,19 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import growth, hardware, service
-from benchmarks.contestant_process import Entry
-from benchmarks.interference import RepeatBudget
-from benchmarks.limit import limit
+from benchmarks.contestants.contestant_process import Entry
+from benchmarks.contestants.peers_environment import PINS, NotInstalled, ensure_peers
+from benchmarks.engine import memory_growth as growth
+from benchmarks.engine.comparison import OURS, PEERS, race
+from benchmarks.engine.operations import where
+from benchmarks.engine.overhead import limit
+from benchmarks.inputs.shapes import SHAPES, Shape, ensure_model
+from benchmarks.inputs.texts import real, synthetic, tokens_of
+from benchmarks.measuring import hardware
+from benchmarks.measuring.interference import RepeatBudget
 from benchmarks.paths import BUILT, LOG
-from benchmarks.peers_install import PINS, NotInstalled, ensure_peers
-from benchmarks.race import OURS, PEERS, race
 from benchmarks.report import Report
-from benchmarks.shapes import SHAPES, Shape, ensure_model
-from benchmarks.texts import real, synthetic, tokens_of
-from benchmarks.where import where
+from benchmarks.service import throughput as service
 from layerscope.core import load_model
 
 OF_A_SHAPE = ("engine", "peers", "limit", "memory", "service", "profile")

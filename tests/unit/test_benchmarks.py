@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import contestant, engine, study
-from benchmarks.contestant_process import ContestantProcess, Entry
-from benchmarks.limit import bare, whole
-from benchmarks.race import TOLERANCE, difference
+from benchmarks.contestants import child_program as contestant
+from benchmarks.contestants import layerscope_core as engine
+from benchmarks.contestants import transformers_loops as study
+from benchmarks.contestants.contestant_process import ContestantProcess, Entry
+from benchmarks.engine.comparison import TOLERANCE, difference
+from benchmarks.engine.overhead import bare, whole
+from benchmarks.inputs.shapes import SHAPES, ensure_model
+from benchmarks.inputs.texts import LONGEST, SHORTEST, of_length, synthetic, tokens_of
+from benchmarks.measuring.timing import ratios, spread
 from benchmarks.report import Report
-from benchmarks.shapes import SHAPES, ensure_model
-from benchmarks.texts import LONGEST, SHORTEST, of_length, synthetic, tokens_of
-from benchmarks.timing import ratios, spread
 from layerscope.core import load_model
 from layerscope.names import COMPONENTS
 

@@ -12,13 +12,13 @@ from unittest import mock
 
 import torch
 
-from benchmarks.contestant_process import interleave
-from benchmarks.interference import RepeatBudget, Run, neighbours
-from benchmarks.rate import product_rate
+from benchmarks.contestants.contestant_process import interleave
+from benchmarks.inputs.shapes import Shape
+from benchmarks.inputs.texts import tokens_of
+from benchmarks.measuring.interference import RepeatBudget, Run, neighbours
+from benchmarks.measuring.product_rate import product_rate
+from benchmarks.measuring.timing import Spread, ratios, spread
 from benchmarks.report import Report
-from benchmarks.shapes import Shape
-from benchmarks.texts import tokens_of
-from benchmarks.timing import Spread, ratios, spread
 from layerscope.core import Model, profile, profile_texts
 from layerscope.names import COMPONENTS
 

@@ -16,22 +16,22 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from benchmarks.memory_use import Peak, touch_weights
-from benchmarks.study import Contestant
+from benchmarks.contestants.transformers_loops import Contestant
+from benchmarks.measuring.memory import Peak, touch_weights
 
 CONTESTANTS = {
-    "study loop": "benchmarks.study:study_loop",
-    "output_hidden_states": "benchmarks.study:hidden_states",
-    "Layerscope, block": "benchmarks.engine:block",
-    "Layerscope, all components": "benchmarks.engine:everything",
-    "TransformerLens": "benchmarks.peers:transformer_lens",
-    "nnsight, causal model": "benchmarks.peers:nnsight_causal",
-    "nnsight, base model": "benchmarks.peers:nnsight_base",
+    "study loop": "benchmarks.contestants.transformers_loops:study_loop",
+    "output_hidden_states": "benchmarks.contestants.transformers_loops:hidden_states",
+    "Layerscope, block": "benchmarks.contestants.layerscope_core:block",
+    "Layerscope, all components": "benchmarks.contestants.layerscope_core:everything",
+    "TransformerLens": "benchmarks.contestants.peers:transformer_lens",
+    "nnsight, causal model": "benchmarks.contestants.peers:nnsight_causal",
+    "nnsight, base model": "benchmarks.contestants.peers:nnsight_base",
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.contestant", description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.contestants.child_program", description=__doc__)
     parser.add_argument("name", choices=CONTESTANTS)
     parser.add_argument("folder", type=Path, help="the model")
     parser.add_argument("dtype")

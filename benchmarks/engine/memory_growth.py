@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from benchmarks.contestant_process import ContestantProcess, Entry, Failed
-from benchmarks.interference import RepeatBudget
+from benchmarks.contestants.contestant_process import ContestantProcess, Entry, Failed
+from benchmarks.inputs.texts import of_length, tokens_of
+from benchmarks.measuring.interference import RepeatBudget
 from benchmarks.report import Report, mib
-from benchmarks.texts import of_length, tokens_of
 
 TOKENS_A_TEXT = 24  # while their number grows: what grows with it must not hide behind the activations
 

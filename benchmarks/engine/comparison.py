@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.contestant import CONTESTANTS
-from benchmarks.contestant_process import ContestantProcess, Entry, Failed, interleave
-from benchmarks.interference import RepeatBudget, neighbours
+from benchmarks.contestants.child_program import CONTESTANTS
+from benchmarks.contestants.contestant_process import ContestantProcess, Entry, Failed, interleave
+from benchmarks.contestants.transformers_loops import Statistics
+from benchmarks.inputs.texts import tokens_of
+from benchmarks.measuring.interference import RepeatBudget, neighbours
+from benchmarks.measuring.timing import ratios, spread
 from benchmarks.report import Report, mib
-from benchmarks.study import Statistics
-from benchmarks.texts import tokens_of
-from benchmarks.timing import ratios, spread
 
 PEERS = ("TransformerLens", "nnsight, causal model", "nnsight, base model")
 OURS = tuple(name for name in CONTESTANTS if name not in PEERS)

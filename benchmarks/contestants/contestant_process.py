@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interference import RepeatBudget, Run
+from benchmarks.contestants.transformers_loops import Statistics
+from benchmarks.measuring.interference import RepeatBudget, Run
 from benchmarks.paths import ROOT
-from benchmarks.study import Statistics
 
 REST_SECONDS = 0.3  # threads of the run before spin for a while before they sleep
 
@@ -57,7 +57,14 @@ class ContestantProcess:
         entry = self.entry
         self._process = subprocess.Popen(
             (
-                *(entry.python, "-P", "-m", "benchmarks.contestant", entry.name, str(entry.folder)),
+                *(
+                    entry.python,
+                    "-P",
+                    "-m",
+                    "benchmarks.contestants.child_program",
+                    entry.name,
+                    str(entry.folder),
+                ),
                 *(entry.dtype, entry.device, str(folder / "texts.json"), "--values", str(self._values)),
             ),
             cwd=ROOT,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.study import Contestant, Statistics
+from benchmarks.contestants.transformers_loops import Contestant, Statistics
 from layerscope.core import load_model, profile_texts
 from layerscope.names import COMPONENTS
 

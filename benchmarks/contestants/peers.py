@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from benchmarks.study import Contestant, Statistics, statistics
+from benchmarks.contestants.transformers_loops import Contestant, Statistics, statistics
 
 
 def transformer_lens(folder: Path, dtype: str, device: str) -> Contestant:

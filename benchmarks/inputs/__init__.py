@@ -1,0 +1,1 @@
+"""The models and texts that all benchmarks measure."""

@@ -1,0 +1,1 @@
+"""Clocks, memory, hardware and interference by other programs."""

@@ -1,0 +1,1 @@
+"""Benchmarks of the service. Only this package imports `app` and `worker`."""
