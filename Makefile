@@ -1,9 +1,10 @@
-# The commands of this project; each of them first brings .venv up to date.
+# The commands of this project. Each of them first updates .venv if necessary.
 PYTHON ?= python3
 PORT ?= 8000
+JOBS ?= 2 # processes that run tests in parallel; each has its own PostgreSQL and Valkey
 BIN := .venv/bin
 
-.PHONY: profile up test faults lint bench demo-model install
+.PHONY: profile up test slow faults lint structure bench demo-model install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -12,15 +13,21 @@ up: .venv/installed
 	exec $(BIN)/layerscope up --port $(PORT)
 
 test: .venv/installed
-	exec $(BIN)/pytest
+	exec $(BIN)/pytest -n $(JOBS)
+
+slow: .venv/installed
+	exec $(BIN)/pytest -n $(JOBS) -m slow
 
 faults: .venv/installed
-	FAULTS=whole exec $(BIN)/pytest --timeout 1800 tests/faults
+	FAULTS=whole exec $(BIN)/pytest -m '' --timeout 1800 tests/faults
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+structure: .venv/installed
+	exec $(BIN)/python -m tools.structure
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -32,7 +39,7 @@ install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
-	  "Layerscope needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" \
+	  "Layerscope needs Python 3.11 or newer; $(PYTHON) is %d.%d. Choose another one: make PYTHON=python3.12" \
 	  % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
