@@ -1,4 +1,4 @@
-"""The command `layerscope`. What takes long to import is imported where it is used: `--help` is quick."""
+"""The command `layerscope`. Slow imports are in the functions that need them, to keep `--help` fast."""
 
 import os
 import socket
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.errors import ConfigurationError, LayerscopeError
-from app.local.supervisor import Command, Stop, run_to_end, stop_on_signals
+from app.local.stop_signals import Stop, stop_on_signals
+from app.local.supervisor import Command, run_to_end
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -23,102 +24,149 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Host = Annotated[str, typer.Option(help="Address to listen on.")]
-Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)]
-Workers = Annotated[int, typer.Option(help="Worker processes for each model.", min=1)]
-Models = Annotated[
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"layerscope {version('layerscope')}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool,
+    typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
+]
+HostOption = Annotated[str, typer.Option(help="Address on which the API listens.")]
+PortOption = Annotated[
+    int, typer.Option(help="Port on which the API listens. 0 selects a free port.", min=0, max=65535)
+]
+WorkersOption = Annotated[int, typer.Option(help="Number of worker processes for each model.", min=1)]
+ModelsOption = Annotated[
     list[str] | None,
-    typer.Option("--model", help="A table of models.toml; may be repeated. Default: the first one."),
+    typer.Option(
+        "--model",
+        help="A model of the model list. May be repeated. Default: the first model of the list.",
+    ),
 ]
 
 
-@cli.command()
-def up(host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1, model: Models = None) -> None:
-    """Run everything on this machine until Ctrl-C.
+@cli.callback()
+def options(version: VersionOption = False) -> None:
+    pass
 
-    That is PostgreSQL and Valkey (unless LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL name your own),
-    the migrations, the API with its web page, and the workers. Data are kept in LAYERSCOPE_HOME.
+
+@cli.command()
+def up(
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    workers: WorkersOption = 1,
+    model: ModelsOption = None,
+) -> None:
+    """Run the whole service on this machine until Ctrl-C.
+
+    The service consists of PostgreSQL and Valkey, the API with its web page, and the workers. The database is
+    migrated first. Data are stored in LAYERSCOPE_HOME. To use your own servers, set LAYERSCOPE_DATABASE_URL
+    and LAYERSCOPE_REDIS_URL.
     """
     from app.local.stack import running_stack
 
-    with until_stopped(0), running_stack(read_settings(), host, port, workers, model or ()) as stack:
+    settings = read_settings()
+    with until_stopped(0), running_stack(settings, host, port, workers, model or ()) as stack:
         stack.wait_until_ready()
+        typer.echo(f"Model list: {describe_model_list(settings)}")
         typer.echo(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
-        stack.keep_up()
+        stack.supervise()
+
+
+def describe_model_list(settings: "Settings") -> str:
+    from app.resources import model_list_files, model_list_location
+
+    location = model_list_location(settings.models)
+    files = model_list_files(settings.models)
+    if location not in files:
+        return f"built-in models only; to add models, create {location}"
+    return f"{location}" if len(files) == 1 else f"{location}, in addition to the built-in models"
 
 
 @cli.command()
 def api(
-    host: Host = "127.0.0.1",
-    port: Port = 8000,
-    fd: Annotated[int | None, typer.Option(hidden=True, help="A listening socket to take over.")] = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited listening socket.")] = None,
 ) -> None:
-    """Run the API and its web page alone."""
-    from app.local.stack import connected, listen, refuse_strangers
+    """Run only the API with its web page."""
+    from app.local.listening import listen
+    from app.local.stack import check_host, connected
 
     settings = read_settings()
-    refuse_strangers(settings, host)
+    check_host(settings, host)
     with (
         until_stopped(0),
         socket.socket(fileno=fd) if fd is not None else listen(host, port) as listener,
-        connected(settings) as (reachable, _),
+        connected(settings) as (complete, _),
     ):
-        serve(reachable, listener)
+        serve(complete, listener)
 
 
 def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
+    from app import logs
     from app.main import create_app
 
+    logs.configure()
     config = uvicorn.Config(
         create_app(settings),
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=5,  # an event stream would hold the process for as long as its reader likes
+        timeout_graceful_shutdown=5,  # otherwise an open event stream delays the shutdown without limit
     )
     server = uvicorn.Server(config)
     server.run(sockets=[listener])
     if not server.started:
-        raise ConfigurationError("The API could not start; what it said stands above.")
+        raise ConfigurationError("The API could not start. Its messages are above.")
 
 
 @cli.command()
-def worker(model: Annotated[str, typer.Option(help="A table of models.toml.")]) -> None:
+def worker(model: Annotated[str, typer.Option(help="A model of the model list.")]) -> None:
     """Run one worker: one process, one model, one device."""
-    from app.local.stack import SPIN_BRIEFLY, chosen_models, connected, is_embedded, worker_command
+    from app.local.commands import SPIN_BRIEFLY, worker_command
+    from app.local.stack import chosen_models, connected, uses_embedded_servers
 
     settings = read_settings()
     (name,) = chosen_models(settings, [model])
-    with until_stopped(0), connected(settings) as (reachable, _):
-        command = worker_command(reachable, name, SPIN_BRIEFLY)
-        if not is_embedded(settings):
-            os.execve(command.arguments[0], command.arguments, dict(command.environment or {}))
-        raise typer.Exit(run_to_end(command))
+    with until_stopped(0), connected(settings) as (complete, _):
+        command = worker_command(complete, name, SPIN_BRIEFLY)
+        if uses_embedded_servers(settings) or sys.platform == "win32":  # there execve starts a second process
+            raise typer.Exit(run_to_end(command))
+        os.execve(command.arguments[0], command.arguments, dict(command.environment or {}))
 
 
 @cli.command()
 def migrate() -> None:
-    """Bring the database up to the newest schema."""
-    from app.local.stack import bring_up_to_date, connected
+    """Migrate the database to the newest schema."""
+    from app.local.stack import connected, migrate_database
 
-    with until_stopped(), connected(read_settings()) as (reachable, _):
-        bring_up_to_date(reachable)
+    with until_stopped(), connected(read_settings()) as (complete, _):
+        migrate_database(complete)
 
 
 @cli.command()
 def profile(
-    out: Annotated[Path, typer.Option(help="Folder for the tables and pictures.")] = Path("profile"),
-    workers: Workers = 1,
-    url: Annotated[str | None, typer.Option(help="A service that runs already; default: start one.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the tables and plots.")] = Path("profile"),
+    workers: WorkersOption = 1,
+    url: Annotated[str | None, typer.Option(help="URL of a running service. Default: start one.")] = None,
 ) -> None:
-    """Profile the sample texts with the demo model, and stop whatever was started for it."""
+    """Profile the sample texts with the demo model, then stop the processes that were started for it."""
     make_folder(out)
     if url is not None:
         profile_at(url, out)
         return
-    from app.local.stack import module, running_stack
+    from app.local.commands import module
+    from app.local.stack import running_stack
 
     with until_stopped(), running_stack(read_settings(), "127.0.0.1", 0, workers, ("demo",)) as stack:
         stack.wait_until_ready()
@@ -131,7 +179,7 @@ def make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"The folder {out} cannot be made: {error.strerror}.") from error
+        raise ConfigurationError(f"The folder {out} cannot be created: {error.strerror}.") from error
 
 
 def profile_at(url: str, out: Path) -> None:
@@ -143,12 +191,12 @@ def profile_at(url: str, out: Path) -> None:
         with until_stopped():
             run(url, out)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"{url} does not answer as a Layerscope should: {error}") from error
+        raise ConfigurationError(f"{url} does not answer like a Layerscope service: {error}") from error
 
 
 @contextmanager
 def until_stopped(exit_code: int | None = None) -> Iterator[None]:
-    """End quietly at a stop signal: with this exit code, or with the one that names the signal."""
+    """End without a message at a stop signal: with this exit code, or with the one that names the signal."""
     try:
         yield
     except Stop as stop:
@@ -169,7 +217,7 @@ def read_settings() -> "Settings":
 
 
 def main() -> None:
-    """Whatever the user can cause ends as one sentence and an exit code, never as a traceback."""
+    """An error that the user can correct ends in one sentence and an exit code, never in a traceback."""
     with stop_on_signals():
         try:
             cli(prog_name="layerscope")

@@ -8,8 +8,6 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.resources import ROOT as ROOT
-
 KIB = 1024
 MIB = 1024 * KIB
 

@@ -25,8 +25,9 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import make_engine, make_sessions, migrate
-from app.local.embedded import Servers, servers
-from app.settings import ROOT, Settings
+from app.local.servers import Servers, running_servers
+from app.resources import ROOT
+from app.settings import Settings
 from app.tables import Base
 from tests.support.processes import RunningStack
 from tests.support.serving import serving
@@ -79,7 +80,7 @@ def nothing_to_collect() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def embedded_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    with servers(tmp_path_factory.mktemp("home")) as running:
+    with running_servers(tmp_path_factory.mktemp("home")) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""The sample run: the texts of `samples/` through a service over HTTP, and what came of them in a folder."""
+"""The sample run: profiles the texts of `samples/` through a service over HTTP and downloads the results."""
 
 import csv
 import json
@@ -20,33 +20,33 @@ from layerscope.names import POOLED_DOMAIN
 
 MODEL = "demo"
 TABLES = ("results.csv", "transitions.csv", "texts.csv", "comparison.csv", "first_token.csv")
-OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # for every picture, and still quick
-LOOK_SECONDS = 1
-ANSWER_SECONDS = 120.0  # a picture waits for those that are drawn before it
-LINES = 4  # of progress, where there is no terminal
-MOST = 3  # layers named for each domain
+OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # enough for every plot, and fast
+WAIT_SECONDS = 1
+ANSWER_SECONDS = 120.0  # a plot waits for the plots that are drawn before it
+PROGRESS_LINES = 4  # without a terminal
+TOP_LAYERS = 3  # shown for each domain
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 State = dict[str, Any]
 
 
 def profile(base_url: str, out: Path, samples: Path = SAMPLES) -> None:
-    """Profile the sample texts with the demo model; tables and pictures into `out`, a summary on stdout.
+    """Profile the sample texts with the demo model. Writes tables and plots to `out` and a summary to stdout.
 
-    Raises: ProfilingFailed; httpx.HTTPError where the service does not answer.
+    Raises: ProfilingFailed; httpx.HTTPError if the service does not answer.
     """
     console, started = Console(highlight=False), time.monotonic()
-    by_a_proxy = httpx.URL(base_url).host not in LOOPBACK
-    with httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=by_a_proxy) as client:
+    use_proxy = httpx.URL(base_url).host not in LOOPBACK
+    with httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=use_proxy) as client:
         state = _submit(client, _read(samples))
-        with _cancelled_when_left(client, state):
+        with _cancelled_on_error(client, state):
             follow = _show_bar if console.is_terminal else _print_lines
             state = follow(console, _states(client, state))
         _check_outcome(state)
         _download(client, state, out)
     console.print(_summary(out / "results.csv"))
-    _say(console, f"{_settled(state)} in {time.monotonic() - started:.0f} s.")
-    _say(console, f"{', '.join(TABLES)} and {len(PICTURES)} pictures are in {out}/.")
+    _print(console, f"{_count(state)} in {time.monotonic() - started:.0f} s.")
+    _print(console, f"{', '.join(TABLES)} and {len(PICTURES)} plots are in {out}/.")
 
 
 def _read(samples: Path) -> dict[str, list[str]]:
@@ -56,40 +56,40 @@ def _read(samples: Path) -> dict[str, list[str]]:
     return texts
 
 
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-# The job
+# Submitting the job and waiting for it
 
 
-def _answered(answer: httpx.Response) -> httpx.Response:
-    """Raises: ProfilingFailed with the problem's detail."""
+def _checked(answer: httpx.Response) -> httpx.Response:
+    """Raises: ProfilingFailed with the detail of the problem."""
     if answer.is_success:
         return answer
     answer.read()
     with suppress(ValueError, KeyError, TypeError):
-        raise ProfilingFailed(f"The service refused: {answer.json()['detail']}")
-    raise ProfilingFailed(f"{answer.url} answered {answer.status_code}, which a Layerscope does not.")
+        raise ProfilingFailed(f"The service rejected the request: {answer.json()['detail']}")
+    raise ProfilingFailed(f"{answer.url} answered {answer.status_code}: it is not a Layerscope service.")
 
 
 def _submit(client: httpx.Client, texts: dict[str, list[str]]) -> State:
     request = {"model": MODEL, "name": "samples", "texts": texts, "options": OPTIONS}
-    state: State = _answered(client.post("/v1/jobs", json=request)).json()
+    state: State = _checked(client.post("/v1/jobs", json=request)).json()
     return state
 
 
 def _states(client: httpx.Client, state: State) -> Iterator[State]:
-    """The job's state as it goes on, the finished one last."""
+    """The state of the job, once a second and when the job is finished. The last one is final."""
     while True:
         yield state
         if state["finished_at"] is not None:
             return
-        state = _answered(client.get(state["links"]["self"], params={"wait": LOOK_SECONDS})).json()
+        state = _checked(client.get(state["links"]["self"], params={"wait": WAIT_SECONDS})).json()
 
 
 @contextmanager
-def _cancelled_when_left(client: httpx.Client, state: State) -> Iterator[None]:
+def _cancelled_on_error(client: httpx.Client, state: State) -> Iterator[None]:
     try:
         yield
     except BaseException:
@@ -105,12 +105,12 @@ def _check_outcome(state: State) -> None:
         raise ProfilingFailed(f"The job was {state['status']}.")
 
 
-# What is shown meanwhile
+# Progress
 
 
-def _settled(state: State) -> str:
+def _count(state: State) -> str:
     progress = state["progress"]
-    failed = f", {progress['failed']} could not be" if progress["failed"] else ""
+    failed = f", {progress['failed']} failed" if progress["failed"] else ""
     return f"{progress['done']} of {progress['texts']} texts measured{failed}"
 
 
@@ -120,23 +120,23 @@ def _show_bar(console: Console, states: Iterator[State]) -> State:
         task = bar.add_task("")
         for state in states:
             progress = state["progress"]
-            settled = progress["done"] + progress["failed"]
-            bar.update(task, description=state["status"], total=progress["texts"], completed=settled)
+            finished = progress["done"] + progress["failed"]
+            bar.update(task, description=state["status"], total=progress["texts"], completed=finished)
     return state
 
 
 def _print_lines(console: Console, states: Iterator[State]) -> State:
-    said = -1
+    printed = -1
     for state in states:
         progress = state["progress"]
-        part = LINES * (progress["done"] + progress["failed"]) // progress["texts"]
-        if part > said or state["finished_at"] is not None:
-            said = part
-            _say(console, f"{state['status']}: {_settled(state)}")
+        part = PROGRESS_LINES * (progress["done"] + progress["failed"]) // progress["texts"]
+        if part > printed or state["finished_at"] is not None:
+            printed = part
+            _print(console, f"{state['status']}: {_count(state)}")
     return state
 
 
-# What came of it
+# Results
 
 
 def _download(client: httpx.Client, state: State, out: Path) -> None:
@@ -145,13 +145,13 @@ def _download(client: httpx.Client, state: State, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for name, address in addresses.items():
             with client.stream("GET", f"{state['links']['self']}/{address}") as answer:
-                _write(out / name, _answered(answer).iter_bytes)
+                _write(out / name, _checked(answer).iter_bytes)
     except OSError as error:
-        raise ProfilingFailed(f"{out} cannot be written to: {error.strerror}.") from error
+        raise ProfilingFailed(f"The folder {out} is not writable: {error.strerror}.") from error
 
 
 def _write(path: Path, pieces: Callable[[], Iterator[bytes]]) -> None:
-    """Whole or not at all; an older file stays until the new one is whole."""
+    """Write the whole file or nothing. An older file stays until the new one is complete."""
     unfinished = path.with_name(f".{path.name}.part")
     try:
         with unfinished.open("wb") as file:
@@ -162,7 +162,7 @@ def _write(path: Path, pieces: Callable[[], Iterator[bytes]]) -> None:
 
 
 def _summary(results: Path) -> Table:
-    """For each domain the layers that contribute most: absolutely, and for the size of what they change."""
+    """The layers that contribute most in each domain, in absolute terms and relative to the residual."""
     table = Table(title="Layers that contribute most (scope rest, component block)", title_justify="left")
     table.add_column("domain")
     for metric in ("delta_abs_mean", "relative_norm"):
@@ -185,5 +185,5 @@ def _is_shown(row: dict[str, str]) -> bool:
 
 
 def _top(rows: list[dict[str, str]], metric: str) -> list[tuple[str, str]]:
-    highest = sorted(rows, key=lambda row: -float(row[metric]))[:MOST]
+    highest = sorted(rows, key=lambda row: -float(row[metric]))[:TOP_LAYERS]
     return [(row["layer"], f"{float(row[metric]):.3g}") for row in highest]

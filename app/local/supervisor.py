@@ -1,97 +1,58 @@
-"""Child processes that end with us: started, watched, started again, stopped in order."""
+"""Child processes that end with this process: started, watched, restarted, and stopped in order."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
-CAN_TIE = sys.platform == "linux"
-# Run before a child's own program, where the kernel can be told to end it with us: 1 is PR_SET_PDEATHSIG.
-# Not a `preexec_fn`, which may deadlock in a process with threads.
-TIE = """
+HAS_PARENT_DEATH_SIGNAL = sys.platform == "linux"
+# Runs before the program of a child: the kernel shall send the child a signal when this process dies (1 is
+# PR_SET_PDEATHSIG). It is not a `preexec_fn`, because that can deadlock in a process with threads.
+SET_PARENT_DEATH_SIGNAL = """
 import ctypes, os, sys
-owner, orphan_signal = int(sys.argv[1]), int(sys.argv[2])
-ctypes.CDLL(None).prctl(1, orphan_signal)
-if os.getppid() == owner:  # else it died before the kernel was told
+parent, number = int(sys.argv[1]), int(sys.argv[2])
+ctypes.CDLL(None).prctl(1, number)
+if os.getppid() == parent:  # otherwise the parent died before the call
     os.execvp(sys.argv[3], sys.argv[3:])
 """
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 POLL_SECONDS = 0.1
-STEADY_SECONDS = 60.0  # a child that lived so long starts over with the first pause
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Stop(KeyboardInterrupt):
-    """The first SIGINT, SIGTERM or SIGHUP, raised in the main thread wherever it stands.
-
-    A KeyboardInterrupt, since psycopg and subprocess know what to do about one.
-    """
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal.Signals(signal_number).name)
-        self.exit_code = 128 + signal_number
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Raise `Stop` at the first stop signal and swallow later ones, so that nothing breaks the way out."""
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    try:
-        for number, handler in previous.items():
-            if handler is not signal.SIG_IGN:  # nohup and a shell's `&` mean what they say
-                signal.signal(number, _stop)
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    ignore_stop_signals()
-    raise Stop(number)
-
-
-def ignore_stop_signals() -> None:
-    """For a way out that began without a signal."""
-    for number in STOP_SIGNALS:
-        if signal.getsignal(number) is _stop:
-            # A function rather than SIG_IGN, which a child would inherit.
-            signal.signal(number, lambda number, frame: None)
+STEADY_SECONDS = 60.0  # after a run of this length the next restart uses the first pause again
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, and how it wants to be ended."""
+    """A program and how to stop it."""
 
     name: str
     arguments: tuple[str, ...]
-    environment: Mapping[str, str] | None = None  # None: ours
+    environment: Mapping[str, str] | None = None  # None: the environment of this process
     stdin: str = ""
-    log: Path | None = None  # None: our own output
+    log: Path | None = None  # None: the output of this process
     pass_fds: tuple[int, ...] = ()
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 25
-    orphan_signal: signal.Signals = signal.SIGKILL  # what it gets when we die without stopping it
+    parent_death_signal: signal.Signals | None = None  # sent when this process dies first; None: SIGKILL
 
 
 def spawn(command: Command) -> subprocess.Popen[bytes]:
-    """Start a process that a terminal's Ctrl-C does not reach and that does not outlive us (on Linux).
+    """Start a process that a terminal's Ctrl-C does not reach and that, on Linux, does not outlive this one.
 
-    The kernel ties the child to the calling thread, so that thread has to live as long as the child.
+    The kernel sends the parent death signal when the calling thread ends, so the thread must live as long as
+    the child.
     """
     with ExitStack() as stack:
         log = stack.enter_context(command.log.open("ab")) if command.log else None
         process = subprocess.Popen(
-            _tied(command),
+            _arguments(command),
             stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -100,38 +61,39 @@ def spawn(command: Command) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     if process.stdin is not None:
-        with suppress(BrokenPipeError), process.stdin as stdin:  # it may have ended already
+        with suppress(BrokenPipeError), process.stdin as stdin:  # the process may have ended already
             stdin.write(command.stdin.encode())
     return process
 
 
-def _tied(command: Command) -> tuple[str, ...]:
-    if not CAN_TIE:
+def _arguments(command: Command) -> tuple[str, ...]:
+    if not HAS_PARENT_DEATH_SIGNAL:
         return command.arguments
-    tie = (sys.executable, "-I", "-S", "-c", TIE, str(os.getpid()), str(int(command.orphan_signal)))
-    return (*tie, *command.arguments)
+    number = command.parent_death_signal or signal.SIGKILL
+    wrapper = (sys.executable, "-I", "-S", "-c", SET_PARENT_DEATH_SIGNAL, str(os.getpid()), str(int(number)))
+    return (*wrapper, *command.arguments)
 
 
 class Child:
-    """One command kept running: started again when it ends, with growing pauses."""
+    """A command that is kept running: it is restarted when it ends, after a pause that grows."""
 
     def __init__(self, command: Command) -> None:
         self.command = command
         self.process = spawn(command)
         self._started = time.monotonic()
         self._pause = FIRST_PAUSE_SECONDS
-        self._due: float | None = None
+        self._restart_at: float | None = None
 
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
     def check(self) -> str | None:
-        """Start it again if it has ended and its pause is over; what there is to tell, if anything."""
+        """Restart the command if it has ended and the pause is over. Returns a message if there is one."""
         if self.is_alive():
             return None
-        if self._due is None:
+        if self._restart_at is None:
             return self._plan_restart()
-        if time.monotonic() < self._due:
+        if time.monotonic() < self._restart_at:
             return None
         self.restart()
         return f"{self.command.name} started again"
@@ -141,15 +103,15 @@ class Child:
         if now - self._started >= STEADY_SECONDS:
             self._pause = FIRST_PAUSE_SECONDS
         pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE_SECONDS)
-        self._due = now + pause
-        return f"{self.command.name} {_ending(self.process.returncode)}; starting it again in {pause:g} s"
+        self._restart_at = now + pause
+        return f"{self.command.name} {_end_of(self.process)}; starting it again in {pause:g} s"
 
     def restart(self) -> None:
         self.process = spawn(self.command)
         self._started = time.monotonic()
-        self._due = None
+        self._restart_at = None
 
-    def ask_to_stop(self) -> None:
+    def send_stop_signal(self) -> None:
         if self.is_alive():
             self.process.send_signal(self.command.stop_signal)
 
@@ -161,18 +123,18 @@ class Child:
             self.process.wait()
 
     def stop(self) -> None:
-        self.ask_to_stop()
+        self.send_stop_signal()
         self.wait_or_kill(self.command.stop_seconds)
 
 
-def _ending(returncode: int) -> str:
-    if returncode < 0:
-        return f"was ended by {signal.Signals(-returncode).name}"
-    return f"ended with exit code {returncode}"
+def _end_of(process: subprocess.Popen[bytes]) -> str:
+    if process.returncode < 0:
+        return f"was ended by {signal.Signals(-process.returncode).name}"
+    return f"ended with exit code {process.returncode}"
 
 
 def run_to_end(command: Command, meanwhile: Callable[[], None] = lambda: None) -> int:
-    """The exit code, as a shell counts it; the command is stopped if we are."""
+    """Run a command once and return its exit code, like a shell. An exception in this process stops it."""
     child = Child(command)
     try:
         while child.is_alive():
@@ -188,7 +150,7 @@ class Supervisor:
     """Children that run side by side and stop together."""
 
     def __init__(self, commands: Sequence[Command], watched: Sequence[Child] = ()) -> None:
-        """`watched`: children of someone else, who also stops them; here they are only started again."""
+        """`watched`: children that another owner stops. The supervisor only restarts them."""
         self._commands = commands
         self._watched = watched
         self.children: list[Child] = []
@@ -209,14 +171,14 @@ class Supervisor:
 
     def check(self) -> None:
         for child in (*self._watched, *self.children):
-            news = child.check()
-            if news:
-                print(news, flush=True)
+            message = child.check()
+            if message:
+                print(message, flush=True)
 
     def stop(self) -> None:
-        """Ask all of them at once, wait for as long as each may take, then kill."""
+        """Send all stop signals at once, give each child its time, then kill."""
         for child in self.children:
-            child.ask_to_stop()
-        asked = time.monotonic()
+            child.send_stop_signal()
+        sent = time.monotonic()
         for child in self.children:
-            child.wait_or_kill(max(0, child.command.stop_seconds - (time.monotonic() - asked)))
+            child.wait_or_kill(max(0, child.command.stop_seconds - (time.monotonic() - sent)))

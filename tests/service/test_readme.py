@@ -1,4 +1,4 @@
-"""The README's lines are run as they stand, by bash and the real curl, against the whole product."""
+"""The examples of the README run without changes, with bash and the real curl, on the whole service."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import ROOT
+from app.resources import ROOT
 from tests.support.processes import RunningStack
 
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
-def test_the_curl_lines_work(stack: RunningStack, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_examples_work(stack: RunningStack, tmp_path: Path) -> None:
     (block,) = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
     lines = block.replace("http://127.0.0.1:8000", stack.base_url).replace(
         "curl -s", "curl --fail-with-body -s"
@@ -39,7 +39,7 @@ def test_the_curl_lines_work(stack: RunningStack, tmp_path: Path) -> None:
     assert results["job"]["progress"]["done"] == 4
 
 
-def test_the_library_lines_work() -> None:
+def test_the_library_example_works() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     lines = block.replace("/data/models/my-llama", str(ROOT / "demo" / "model"))
     exec(compile(lines, "README.md", "exec"), {})

@@ -3,7 +3,7 @@
 import psycopg
 from redis import Redis
 
-from app.local.embedded import Servers
+from app.local.servers import Servers
 
 
 def remember(running: Servers, word: str) -> None:

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from app.settings import ROOT
+from app.resources import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
 BASE_URL = "http://127.0.0.1:8000"

@@ -11,7 +11,8 @@ import pytest
 from app import errors
 from app.errors import ConfigurationError, LayerscopeError, ProblemError, ProfilingFailed
 from app.jobs import notifications
-from app.settings import ROOT, Settings
+from app.resources import ROOT
+from app.settings import Settings
 
 LIBRARY = sorted((ROOT / "layerscope").rglob("*.py"))
 CORE = sorted((ROOT / "layerscope" / "core").rglob("*.py"))

@@ -29,7 +29,7 @@ LAYERS = {
         ("jobs",),
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
-        ("coordination", "errors", "settings"),
+        ("coordination", "errors", "resources", "settings"),
     ),
     "worker": (
         ("__main__",),

@@ -13,8 +13,9 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.local.stack import address_of, listen
-from app.settings import ROOT, Settings
+from app.local.listening import address_of, listen
+from app.resources import ROOT
+from app.settings import Settings
 from app.tables import Job
 from tests.support.processes import wait_for
 

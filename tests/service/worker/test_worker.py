@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import notifications, store
-from app.local.embedded import Servers
+from app.local.servers import Servers
 from app.tables import Job, Shard, StoredProfile, Text, layer_profile
 from layerscope.core import load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES

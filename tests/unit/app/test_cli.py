@@ -1,4 +1,4 @@
-"""The command as its user meets it: quick, clear, and one sentence where it cannot go on."""
+"""The command: `--help` is fast, and an error that the user can correct is one sentence."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.settings import ROOT
+from app.resources import ROOT
 from tests.support.processes import wait_for
 
 COMMANDS = ("up", "api", "worker", "migrate", "profile")
@@ -37,14 +37,14 @@ def is_one_sentence(answer: "subprocess.CompletedProcess[str]") -> bool:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
+def test_every_command_has_a_help_text(command: str) -> None:
     answer = CliRunner().invoke(cli, [command, "--help"], prog_name="layerscope")
     assert answer.exit_code == 0
     assert f"layerscope {command}" in answer.output
     assert re.search(r"[A-Z][^.]+\.", answer.output)
 
 
-def test_help_lists_every_command_and_does_not_wait_for_what_it_does_not_need() -> None:
+def test_help_lists_every_command_and_imports_nothing_that_it_does_not_need() -> None:
     answer = CliRunner().invoke(cli, ["--help"])
     assert [name for name in COMMANDS if name not in answer.output] == []
     heavy = (
@@ -75,7 +75,7 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", ["up", "api"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_the_embedded_default_is_not_shown_to_other_machines(command: str, host: str, tmp_path: Path) -> None:
+def test_with_embedded_servers_other_machines_have_no_access(command: str, host: str, tmp_path: Path) -> None:
     answer = layerscope(command, "--host", host, "--port", "0", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert answer.stderr.startswith(f"{host} can be reached from other machines")
@@ -83,7 +83,7 @@ def test_the_embedded_default_is_not_shown_to_other_machines(command: str, host:
 
 
 @pytest.mark.parametrize("command", ["up", "worker"])
-def test_an_unknown_model_is_one_sentence_that_names_the_known(command: str, tmp_path: Path) -> None:
+def test_an_unknown_model_is_one_sentence_that_names_the_available_ones(command: str, tmp_path: Path) -> None:
     answer = layerscope(command, "--model", "gpt", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert "'gpt'" in answer.stderr
@@ -103,13 +103,13 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("up", "--port", "0"), ("worker", "--model", "demo")])
-def test_one_server_of_ones_own_is_not_enough(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_setting_only_one_server_is_not_enough(command: tuple[str, ...], tmp_path: Path) -> None:
     answer = layerscope(*command, home=tmp_path, LAYERSCOPE_REDIS_URL="redis://127.0.0.1:1/0")
     assert is_one_sentence(answer), answer
     assert answer.stderr.startswith("Set both LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL")
 
 
-def test_a_database_that_is_away_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unavailable_database_is_one_sentence(tmp_path: Path) -> None:
     answer = layerscope(
         "migrate",
         home=tmp_path,
@@ -128,7 +128,7 @@ def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     assert "LAYERSCOPE_HOME" in answer.stderr
 
 
-def test_profiling_where_nothing_answers_is_one_sentence(tmp_path: Path) -> None:
+def test_profiling_with_an_unavailable_service_is_one_sentence(tmp_path: Path) -> None:
     answer = layerscope(
         "profile", "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "out"), home=tmp_path
     )
@@ -140,11 +140,11 @@ def test_profiling_into_a_file_is_one_sentence_before_anything_starts(tmp_path: 
     (tmp_path / "out").touch()
     answer = layerscope("profile", "--out", str(tmp_path / "out"), home=tmp_path / "home")
     assert is_one_sentence(answer), answer
-    assert f"The folder {tmp_path / 'out'} cannot be made" in answer.stderr
+    assert f"The folder {tmp_path / 'out'} cannot be created" in answer.stderr
     assert not (tmp_path / "home").exists()
 
 
-def test_ctrl_c_while_servers_come_up_ends_them_all(tmp_path: Path) -> None:
+def test_ctrl_c_while_the_servers_start_stops_them_all(tmp_path: Path) -> None:
     home = tmp_path / "home"
     process = subprocess.Popen(
         (sys.executable, "-m", "app.cli", "up", "--port", "0"),

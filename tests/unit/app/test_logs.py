@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import ROOT
+from app.resources import ROOT
 
 PROGRAM = """
 import logging, threading, warnings

@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import ConfigurationError
 from app.models import ModelConfig, read_models
-from app.settings import ROOT
+from app.resources import ROOT
 
 
 def test_the_project_s_own_file_lists_its_models() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from app.settings import ROOT
+from app.resources import ROOT
 from demo.__main__ import FIGURES, MEASURED, MODEL, SHARES
 from demo.corpus import in_order, samples
 from demo.measure import Figures, measure

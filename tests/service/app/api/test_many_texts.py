@@ -7,11 +7,13 @@ import psutil
 import psycopg
 import pytest
 
-from app.local.embedded import Servers
+from app.local.servers import Servers
 from app.settings import Settings
-from benchmarks.api_process import MEGABYTE, Most, api_process, own_memory_of_sessions, resident
-from benchmarks.filling import fill, values_of
-from benchmarks.intake import Bench, broken_off, download, lines, post, refused
+from benchmarks.service.api_process import api_process
+from benchmarks.service.http_jobs import download, lines, post
+from benchmarks.service.intake import Bench, aborted_upload, rejected_upload
+from benchmarks.service.process_memory import MEGABYTE, SampledMaximum, resident_memory, session_memory
+from benchmarks.service.stored_jobs import insert_jobs, stored_values
 
 TEXTS = 100_000  # 24 MB on the way, 45 MB as a list of strings
 WIDE_TEXTS = 3_000  # with 42 MB of values: 130 MB of CSV
@@ -30,25 +32,25 @@ def bench(alone: Bench, database_url: str, redis_url: str) -> Bench:
 
 
 def test_a_stream_is_never_held(bench: Bench) -> None:
-    with Most(resident(bench.api)) as memory:
+    with SampledMaximum(resident_memory(bench.api)) as memory:
         answer = post(bench.url, lines(TEXTS))
     assert (answer.status_code, answer.json()["progress"]["texts"]) == (202, TEXTS)
     assert memory.growth < 10 * MEGABYTE
 
 
 def test_nothing_is_kept_of_one_that_breaks_off(bench: Bench) -> None:
-    assert broken_off(bench, TEXTS) == "0 rows kept"
+    assert aborted_upload(bench, TEXTS) == "0 rows kept"
 
 
 def test_nothing_is_kept_of_one_that_fails_on_its_last_line(bench: Bench) -> None:
-    assert refused(bench, TEXTS) == f"422, /{TEXTS}/text; 0 rows kept"
+    assert rejected_upload(bench, TEXTS) == f"422, /{TEXTS}/text; 0 rows kept"
 
 
 def test_a_file_is_never_held(bench: Bench, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        (job_id,) = fill(connection, 1, WIDE_TEXTS, values_of(28))
-    backend = own_memory_of_sessions(psutil.Process(bench.running.children[0].process.pid))
-    with Most(resident(bench.api)) as api, Most(backend) as session:
+        (job_id,) = insert_jobs(connection, 1, WIDE_TEXTS, stored_values(28))
+    backend = session_memory(psutil.Process(bench.running.children[0].process.pid))
+    with SampledMaximum(resident_memory(bench.api)) as api, SampledMaximum(backend) as session:
         came = read(bench, job_id)
     assert came == WIDE_TEXTS * 28 * 9 + 1
     assert api.growth < 25 * MEGABYTE

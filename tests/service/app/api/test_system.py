@@ -16,7 +16,8 @@ from app.db import migrate
 from app.errors import ConfigurationError
 from app.jobs import store
 from app.main import create_app
-from app.settings import ROOT, Settings
+from app.resources import ROOT
+from app.settings import Settings
 from tests.support.finished_job import finished_job
 from tests.support.processes import wait_for
 from tests.support.serving import serving

@@ -1,4 +1,4 @@
-"""The sample run, against the whole product and against a service whose worker is played by hand."""
+"""The sample run, against the whole service and against an API whose jobs the test ends itself."""
 
 import csv
 import json
@@ -65,20 +65,20 @@ def end_as_cancelled(sessions: sessionmaker[Session]) -> None:
         store.cancel(session, session.scalars(select(Job.id).where(Job.outcome.is_(None))).one())
 
 
-def test_tables_and_pictures_of_the_samples_are_in_the_folder(
+def test_tables_and_plots_of_the_samples_are_in_the_folder(
     stack: RunningStack, samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "profile"
     out.mkdir(parents=True)
-    (out / "results.csv").write_text("an older one")
+    (out / "results.csv").write_text("an older file")
     profile(stack.base_url, out, samples)
     assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PICTURES)}
     assert (out / "relative.png").read_bytes().startswith(b"\x89PNG")
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (row["scope"], row["component"]) == ("rest", "block")]
     assert {row["domain"] for row in rows} == {"*", "cpp", "python"}
-    said = capsys.readouterr().out
-    lines = said.splitlines()
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
     assert lines[0] == "queued: 0 of 5 texts measured"
     assert "succeeded: 5 of 5 texts measured" in lines
     assert str(out) in lines[-1]
@@ -90,7 +90,7 @@ def test_tables_and_pictures_of_the_samples_are_in_the_folder(
             highest = max(of_domain, key=lambda row: float(row[metric]))
             assert layer == highest["layer"]
             assert float(value) == pytest.approx(float(highest[metric]), rel=5e-3)
-    assert "│ *" not in said
+    assert "│ *" not in printed
 
 
 def test_the_samples_are_four_domains() -> None:
@@ -109,7 +109,7 @@ def test_a_second_run_is_a_new_job(
     assert len(api.get("/v1/jobs").json()["data"]) == 2
 
 
-def test_a_failed_job_is_told_with_its_problem(
+def test_a_failed_job_is_reported_with_its_problem(
     api_url: str, sessions: sessionmaker[Session], redis_url: str, samples: Path, tmp_path: Path
 ) -> None:
     with (
@@ -120,16 +120,16 @@ def test_a_failed_job_is_told_with_its_problem(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_refusal_is_told_with_its_detail(
+def test_a_rejection_is_reported_with_its_detail(
     api_url: str, database_url: str, redis_url: str, samples: Path, tmp_path: Path
 ) -> None:
     (samples / "bad name.json").write_text('["text"]')
-    with pytest.raises(ProfilingFailed, match="The service refused: "):
+    with pytest.raises(ProfilingFailed, match="The service rejected the request: "):
         profile(api_url, tmp_path / "out", samples)
 
 
-def test_another_kind_of_server_is_told(api_url: str, samples: Path, tmp_path: Path) -> None:
-    with pytest.raises(ProfilingFailed, match=r"/metrics/v1/jobs answered|The service refused"):
+def test_another_kind_of_server_is_reported(api_url: str, samples: Path, tmp_path: Path) -> None:
+    with pytest.raises(ProfilingFailed, match=r"/metrics/v1/jobs answered|The service rejected the request"):
         profile(f"{api_url}/metrics", tmp_path / "out", samples)
 
 
@@ -138,15 +138,15 @@ def test_without_samples_nothing_is_posted(tmp_path: Path) -> None:
         profile("http://127.0.0.1:9", tmp_path / "out", tmp_path)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(
+def test_a_folder_that_is_not_writable_is_reported(
     stack: RunningStack, samples: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ProfilingFailed, match="cannot be written to: "):
+    with pytest.raises(ProfilingFailed, match="is not writable: "):
         profile(stack.base_url, tmp_path / "file", samples)
 
 
-def test_who_breaks_off_leaves_no_job_behind(api: httpx.Client, api_url: str, tmp_path: Path) -> None:
+def test_an_interrupted_run_cancels_its_job(api: httpx.Client, api_url: str, tmp_path: Path) -> None:
     command = (sys.executable, "-m", "app.cli", "profile", "--url", api_url, "--out", str(tmp_path / "out"))
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -157,10 +157,10 @@ def test_who_breaks_off_leaves_no_job_behind(api: httpx.Client, api_url: str, tm
     assert job["status"] == "cancelled"
 
 
-def test_no_proxy_stands_between_this_machine_and_itself(
+def test_no_proxy_is_used_for_this_machine(
     api_url: str, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     (samples / "bad name.json").write_text('["text"]')
-    with pytest.raises(ProfilingFailed, match="The service refused: "):
+    with pytest.raises(ProfilingFailed, match="The service rejected the request: "):
         profile(api_url, tmp_path / "out", samples)

@@ -1,4 +1,4 @@
-"""The whole product under its own command: what dies comes back, and the end leaves nothing."""
+"""The whole service under its own command: what ends is restarted, and nothing remains after the end."""
 
 import os
 import re
@@ -13,13 +13,13 @@ import httpx
 import psutil
 import pytest
 
-from app.local.embedded import servers
-from app.settings import ROOT
+from app.local.servers import running_servers
+from app.resources import MODELS, ROOT
 from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
 
 
 class Command:
-    """A `layerscope` command in a process group of its own, as a shell with a terminal makes it."""
+    """A `layerscope` command in its own process group, like a command that a shell starts in a terminal."""
 
     def __init__(self, home: Path, output: Path, *arguments: str) -> None:
         self.output = output
@@ -33,13 +33,13 @@ class Command:
                 start_new_session=True,
             )
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
     def base_url(self) -> str:
-        wait_for(lambda: "ready at" in self.said() or self.process.poll() is not None, seconds=60)
-        found = re.search(r"ready at (http://\S+)", self.said())
-        assert found, self.said()
+        wait_for(lambda: "ready at" in self.printed() or self.process.poll() is not None, seconds=60)
+        found = re.search(r"ready at (http://\S+)", self.printed())
+        assert found, self.printed()
         return found[1]
 
     def press_ctrl_c(self) -> int:
@@ -62,7 +62,7 @@ def layerscope(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Process ids and command lines of those that do not end while they are read."""
+    """Process ids and command lines of the children that do not end during the call."""
     found = {}
     for child in psutil.Process(pid).children():
         with suppress(psutil.NoSuchProcess):
@@ -83,14 +83,14 @@ def is_ready(base_url: str) -> bool:
     return answer.status_code == 200 and "degraded" not in answer.json()
 
 
-def test_up_answers_and_works_the_first_model(stack: RunningStack) -> None:
+def test_up_serves_the_first_model(stack: RunningStack) -> None:
     assert is_ready(stack.base_url)
     lines = list(children(stack.process.pid).values())
     assert len(lines) == 4
     assert [line for line in lines if "-m worker --model demo" in line]
 
 
-def test_what_dies_comes_back_at_its_address(layerscope: Callable[..., Command]) -> None:
+def test_a_killed_process_is_restarted_at_its_address(layerscope: Callable[..., Command]) -> None:
     up = layerscope("up", "--port", "0")
     base_url, pid = up.base_url(), up.process.pid
     for mark, name in (
@@ -100,8 +100,8 @@ def test_what_dies_comes_back_at_its_address(layerscope: Callable[..., Command])
         ("valkey-server", "Valkey"),
     ):
         os.kill(child(pid, mark), signal.SIGKILL)
-        wait_for(lambda name=name: f"{name} started again" in up.said())  # type: ignore[misc]
-        assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in up.said()
+        wait_for(lambda name=name: f"{name} started again" in up.printed())  # type: ignore[misc]
+        assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in up.printed()
         wait_for(lambda: is_ready(base_url), seconds=30)
     before = list(children(pid))
     assert up.press_ctrl_c() == 0
@@ -110,19 +110,26 @@ def test_what_dies_comes_back_at_its_address(layerscope: Callable[..., Command])
 
 def test_ctrl_c_twice_ends_everything_in_order(layerscope: Callable[..., Command], tmp_path: Path) -> None:
     up = layerscope("up", "--port", "0", "--workers", "2")
-    up.base_url()
+    base_url = up.base_url()
     before = list(children(up.process.pid))
     assert len(before) == 5
     os.killpg(up.process.pid, signal.SIGINT)
     assert up.press_ctrl_c() == 0
     wait_until_gone(before, seconds=0.5)
-    assert up.said().splitlines()[1:] == []
+    assert up.printed().splitlines() == [
+        f"Model list: {MODELS}",
+        f"Layerscope is ready at {base_url} (Ctrl-C stops it).",
+    ]
     log = (tmp_path / "home" / "logs" / "postgres.log").read_text()
     assert "database system is shut down" in log
-    assert "terminating connection due to administrator command" not in log  # its users had left before
+    assert (
+        "terminating connection due to administrator command" not in log
+    )  # its clients had disconnected before
 
 
-def test_a_killed_up_leaves_nothing_and_starts_again(layerscope: Callable[..., Command]) -> None:
+def test_after_up_was_killed_no_process_remains_and_it_can_start_again(
+    layerscope: Callable[..., Command],
+) -> None:
     up = layerscope("up", "--port", "0")
     up.base_url()
     before = list(children(up.process.pid))
@@ -132,8 +139,8 @@ def test_a_killed_up_leaves_nothing_and_starts_again(layerscope: Callable[..., C
     assert is_ready(layerscope("up", "--port", "0").base_url())
 
 
-def test_parts_share_the_servers_that_run(layerscope: Callable[..., Command], tmp_path: Path) -> None:
-    with servers(tmp_path / "home") as running:
+def test_commands_share_the_running_servers(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+    with running_servers(tmp_path / "home") as running:
         assert layerscope("migrate").process.wait(60) == 0
         up = layerscope("up", "--port", "0")
         assert is_ready(up.base_url())
@@ -145,7 +152,7 @@ def test_parts_share_the_servers_that_run(layerscope: Callable[..., Command], tm
         assert all(server.is_alive() for server in running.children)
 
 
-def test_worker_without_embedded_servers_becomes_the_worker(
+def test_with_external_servers_the_worker_command_is_replaced_by_the_worker(
     layerscope: Callable[..., Command],
     database_url: str,
     redis_url: str,
@@ -159,7 +166,9 @@ def test_worker_without_embedded_servers_becomes_the_worker(
     assert is_running(worker.process.pid)
 
 
-def test_profile_interrupted_ends_what_it_started(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+def test_an_interrupted_profile_stops_the_processes_that_it_started(
+    layerscope: Callable[..., Command], tmp_path: Path
+) -> None:
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
     wait_for(
         lambda: any("profile --url" in line for line in children(profile.process.pid).values()), seconds=60
@@ -167,16 +176,16 @@ def test_profile_interrupted_ends_what_it_started(layerscope: Callable[..., Comm
     before = list(children(profile.process.pid))
     assert profile.press_ctrl_c() == 130
     wait_until_gone(before, seconds=0.5)
-    assert "Traceback" not in profile.said()
+    assert "Traceback" not in profile.printed()
 
 
-def test_profile_that_is_refused_says_so_and_ends_what_it_started(
+def test_a_rejected_profile_prints_the_reason_and_stops_the_processes_that_it_started(
     layerscope: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LAYERSCOPE_TEXTS_PER_JOB_LIMIT", "1")
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
     assert profile.process.wait(60) == 1
-    assert profile.said().startswith("The service refused")
-    assert "Traceback" not in profile.said()
+    assert profile.printed().startswith("The service rejected the request")
+    assert "Traceback" not in profile.printed()
     assert not (tmp_path / "home" / "servers.json").exists()
     assert not (tmp_path / "home" / "postgres" / "postmaster.pid").exists()

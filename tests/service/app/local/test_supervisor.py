@@ -1,4 +1,4 @@
-"""Real child processes: restarted, stopped in time, and gone when their owner is."""
+"""Real child processes: they are restarted, stopped in time, and end with their parent."""
 
 import os
 import re
@@ -12,35 +12,36 @@ import pytest
 
 from app.local import supervisor
 from app.local.supervisor import Child, Command, Supervisor, run_to_end
-from app.settings import ROOT
+from app.resources import ROOT
 from tests.support.processes import is_running, wait_for
 
-# Says when it is there and which signals it gets, and takes a second to leave.
-SLOW_LEAVER = """
+# Prints when it has started and which signals it receives, and takes a second to end.
+SLOW_TO_END = """
 import signal, sys, time
-def leave(number, frame):
+def end(number, frame):
     print("child got", signal.Signals(number).name, flush=True)
     time.sleep(1)
-    print("child left", flush=True)
+    print("child ended", flush=True)
     sys.exit(0)
 for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, leave)
-print("child is there", flush=True)
+    signal.signal(number, end)
+print("child started", flush=True)
 while True:
     time.sleep(60)
 """
 
 OWNER = f"""
 import sys, time
-from app.local.supervisor import Command, Stop, Supervisor, ignore_stop_signals, stop_on_signals
-child = Command("child", (sys.executable, "-c", {SLOW_LEAVER!r}))
+from app.local.stop_signals import Stop, stop_on_signals
+from app.local.supervisor import Command, Supervisor
+child = Command("child", (sys.executable, "-c", {SLOW_TO_END!r}))
 try:
     with stop_on_signals(), Supervisor([child]) as running:
         print("process", running.children[0].process.pid, flush=True)
         while True:
             time.sleep(60)
 except Stop:
-    print("owner left", flush=True)
+    print("owner ended", flush=True)
 """
 
 
@@ -54,7 +55,7 @@ def owner(tmp_path: Path) -> "Owner":
 
 
 class Owner:
-    """A process of its own, and group of its own, that supervises one slow child."""
+    """A process in its own process group that supervises one child that is slow to end."""
 
     def __init__(self, output: Path) -> None:
         self.output = output
@@ -62,13 +63,13 @@ class Owner:
             self.process = subprocess.Popen(
                 (sys.executable, "-c", OWNER), cwd=ROOT, stdout=out, stderr=out, start_new_session=True
             )
-        wait_for(lambda: "child is there" in self.said() and "process" in self.said())
+        wait_for(lambda: "child started" in self.printed() and "process" in self.printed())
 
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.output.read_text()
 
     def child(self) -> int:
-        found = re.search(r"process (\d+)", self.said())
+        found = re.search(r"process (\d+)", self.printed())
         assert found
         return int(found[1])
 
@@ -76,35 +77,35 @@ class Owner:
         os.killpg(self.process.pid, signal.SIGINT)
 
 
-def test_ended_child_is_started_again_with_growing_pauses() -> None:
+def test_a_child_that_ends_is_restarted_after_growing_pauses() -> None:
     child = Child(python("raise SystemExit(3)"))
-    news: list[str] = []
+    messages: list[str] = []
     starts: list[float] = []
     while len(starts) < 2:
-        if said := child.check():
-            news.append(said)
-            if said == "child started again":
+        if message := child.check():
+            messages.append(message)
+            if message == "child started again":
                 starts.append(time.monotonic())
         time.sleep(0.01)
     child.stop()
-    assert news[:2] == ["child ended with exit code 3; starting it again in 0.5 s", "child started again"]
-    assert news[2] == "child ended with exit code 3; starting it again in 1 s"
+    assert messages[:2] == ["child ended with exit code 3; starting it again in 0.5 s", "child started again"]
+    assert messages[2] == "child ended with exit code 3; starting it again in 1 s"
     assert 1 <= starts[1] - starts[0] < 3
 
 
-def test_pauses_grow_to_half_a_minute_and_begin_anew_after_a_steady_life(
+def test_pauses_grow_to_half_a_minute_and_start_over_after_a_long_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     child = Child(python("raise SystemExit(3)"))
-    said = []
+    messages = []
     for _ in range(8):
         child.process.wait()
-        said.append(child.check())
+        messages.append(child.check())
         child.restart()
     monkeypatch.setattr(supervisor, "STEADY_SECONDS", 0)
     child.process.wait()
-    said.append(child.check())
-    pauses = [float(str(line).split()[-2]) for line in said]
+    messages.append(child.check())
+    pauses = [float(str(message).split()[-2]) for message in messages]
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 0.5]
 
 
@@ -115,28 +116,32 @@ def test_killed_child_is_named_with_its_signal() -> None:
     assert child.check() == "child was ended by SIGKILL; starting it again in 0.5 s"
 
 
-def test_stop_asks_all_at_once_and_kills_who_does_not_go(capfd: pytest.CaptureFixture[str]) -> None:
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True)\n"
+def test_stop_signals_all_children_at_once_and_kills_those_that_do_not_end(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    ignoring = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True)\n"
+    )
     commands = [
-        python(deaf + "time.sleep(60)", stop_seconds=2),
-        python(SLOW_LEAVER),
-        python(SLOW_LEAVER),
+        python(ignoring + "time.sleep(60)", stop_seconds=2),
+        python(SLOW_TO_END),
+        python(SLOW_TO_END),
     ]
-    said = ""
+    printed = ""
 
-    def all_there() -> bool:
-        nonlocal said
-        said += capfd.readouterr().out
-        return said.count("child is there") == 2 and "deaf" in said
+    def all_started() -> bool:
+        nonlocal printed
+        printed += capfd.readouterr().out
+        return printed.count("child started") == 2 and "ignoring" in printed
 
     with Supervisor(commands) as running:
-        wait_for(all_there)
+        wait_for(all_started)
         stopping = time.monotonic()
-    assert 2 <= time.monotonic() - stopping < 2 + 1 + 1  # so long it takes one after the other
+    assert 2 <= time.monotonic() - stopping < 2 + 1 + 1  # one after the other would take longer
     assert [child.process.returncode for child in running.children] == [-signal.SIGKILL, 0, 0]
 
 
-def test_children_that_started_are_stopped_where_one_cannot_be(tmp_path: Path) -> None:
+def test_if_one_child_cannot_start_the_others_are_stopped(tmp_path: Path) -> None:
     no_folder = Command("none", ("true",), log=tmp_path / "nowhere" / "log")
     running = Supervisor([python("import time; time.sleep(60)"), no_folder])
     with pytest.raises(FileNotFoundError), running:
@@ -146,40 +151,40 @@ def test_children_that_started_are_stopped_where_one_cannot_be(tmp_path: Path) -
 
 def test_ctrl_c_reaches_the_child_as_one_sigterm_and_a_second_breaks_nothing(owner: Owner) -> None:
     owner.press_ctrl_c()
-    wait_for(lambda: "child got" in owner.said())
+    wait_for(lambda: "child got" in owner.printed())
     owner.press_ctrl_c()
     os.killpg(owner.process.pid, signal.SIGTERM)
     assert owner.process.wait(10) == 0
-    lines = owner.said().splitlines()
-    assert lines[-3:] == ["child got SIGTERM", "child left", "owner left"]
-    assert "SIGINT" not in owner.said()
+    lines = owner.printed().splitlines()
+    assert lines[-3:] == ["child got SIGTERM", "child ended", "owner ended"]
+    assert "SIGINT" not in owner.printed()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its owner")
-def test_children_of_a_killed_owner_are_gone(owner: Owner) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+def test_children_of_a_killed_owner_end(owner: Owner) -> None:
     child = owner.child()
     assert is_running(child)
     owner.process.kill()
     owner.process.wait()
     wait_for(lambda: not is_running(child), seconds=5)
-    assert "child got" not in owner.said()
+    assert "child got" not in owner.printed()
 
 
-def test_run_to_end_tells_the_exit_code_as_a_shell_does() -> None:
+def test_run_to_end_returns_the_exit_code_like_a_shell() -> None:
     calls: list[float] = []
     code = run_to_end(python("raise SystemExit(7)"), meanwhile=lambda: calls.append(time.monotonic()))
     assert (code, len(calls) > 0) == (7, True)
     assert run_to_end(python("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")) == 137
 
 
-def test_run_to_end_stops_the_command_when_it_is_left() -> None:
+def test_run_to_end_stops_the_command_after_an_exception() -> None:
     seen: list[int] = []
 
-    def leave() -> None:
+    def fail() -> None:
         seen.append(os.getpid())
         raise KeyboardInterrupt
 
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_to_end(python("import time; time.sleep(60)"), meanwhile=leave)
-    assert time.monotonic() - begun < 10
+        run_to_end(python("import time; time.sleep(60)"), meanwhile=fail)
+    assert time.monotonic() - started < 10

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from transformers import LlamaForCausalLM
 
-from app.local.embedded import Servers
+from app.local.servers import Servers
 from app.settings import Settings
 from layerscope.core.loading.transformers_logging import quiet
 from layerscope.stats.sampling import sample

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app.settings import ROOT
+from app.resources import ROOT
 
 PROCESS = """
 import sys, threading, time

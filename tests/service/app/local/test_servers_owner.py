@@ -1,4 +1,4 @@
-"""Who owns the embedded servers, who shares them, and what is left when an owner is killed."""
+"""Who owns the embedded servers, who shares them, and what remains when the owner is killed."""
 
 import fcntl
 import json
@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from app.local import programs
-from app.local.embedded import Servers, servers
-from app.local.programs import EmbeddedServerError
-from app.settings import ROOT
+from app.local import postgres, servers
+from app.local.servers import Servers, running_servers
+from app.local.wheels import EmbeddedServerError
+from app.resources import ROOT
 from tests.support.memory import remember, remembered
 from tests.support.processes import is_running, wait_until_gone
 
-# Asks for the servers of a folder, tells their addresses and process ids, and waits for a signal.
+# Requests the servers of a folder, prints their addresses and process ids, and waits for a signal.
 OWNER = """
 import json, sys, time
 from pathlib import Path
 from app.local import supervisor
-from app.local.embedded import servers
+from app.local.servers import running_servers
 from app.errors import ConfigurationError
-from app.local.supervisor import Stop, stop_on_signals
-if "untied" in sys.argv:
-    supervisor.CAN_TIE = False  # as on a system that cannot tie a child to its owner
+from app.local.stop_signals import Stop, stop_on_signals
+if "no-parent-death-signal" in sys.argv:
+    supervisor.HAS_PARENT_DEATH_SIGNAL = False  # as on macOS
 try:
-    with stop_on_signals(), servers(Path(sys.argv[1])) as running:
+    with stop_on_signals(), running_servers(Path(sys.argv[1])) as running:
         pids = [child.process.pid for child in running.children]
         print(json.dumps([running.database_url, running.redis_url, pids]), flush=True)
         while True:
@@ -43,7 +43,7 @@ except ConfigurationError as error:
 
 
 class Owner:
-    """Another process that asks for the servers of a folder."""
+    """Another process that requests the servers of a folder."""
 
     def __init__(self, home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> None:
         self.process = subprocess.Popen(
@@ -54,7 +54,7 @@ class Owner:
             start_new_session=True,
         )
 
-    def told(self) -> Servers:
+    def addresses(self) -> Servers:
         assert self.process.stdout
         line = self.process.stdout.readline()
         assert line, self.process.communicate()[1].decode()
@@ -69,7 +69,7 @@ class Owner:
 
 @pytest.fixture
 def owner() -> Iterator[Callable[..., Owner]]:
-    """Makes owners, and ends them whatever becomes of the test."""
+    """Starts owners, and ends them even if the test fails."""
     made: list[Owner] = []
 
     def make(home: Path, *arguments: str, prefix: tuple[str, ...] = ()) -> Owner:
@@ -81,37 +81,35 @@ def owner() -> Iterator[Callable[..., Owner]]:
         one.end(signal.SIGTERM)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its owner")
-def test_killed_owner_takes_its_servers_along_and_loses_nothing(
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a parent death signal")
+def test_the_servers_of_a_killed_owner_end_and_lose_no_data(
     tmp_path: Path, owner: Callable[..., Owner]
 ) -> None:
     killed = owner(tmp_path)
-    remember(killed.told(), "one")
+    remember(killed.addresses(), "one")
     assert all(map(is_running, killed.pids))
     killed.end(signal.SIGKILL)
     wait_until_gone(killed.pids)
-    with servers(tmp_path) as running:
+    with running_servers(tmp_path) as running:
         assert remembered(running) == (["one"], ["one"])
 
 
-def test_servers_left_behind_are_ended_before_a_new_start(
-    tmp_path: Path, owner: Callable[..., Owner]
-) -> None:
-    killed = owner(tmp_path, "untied")
-    remember(killed.told(), "one")
+def test_leftover_servers_are_stopped_before_a_new_start(tmp_path: Path, owner: Callable[..., Owner]) -> None:
+    killed = owner(tmp_path, "no-parent-death-signal")
+    remember(killed.addresses(), "one")
     killed.end(signal.SIGKILL)
     time.sleep(0.5)
     assert all(map(is_running, killed.pids))
-    with servers(tmp_path) as running:
+    with running_servers(tmp_path) as running:
         wait_until_gone(killed.pids, seconds=0.5)
         assert remembered(running) == (["one"], ["one"])
 
 
-def test_ctrl_c_in_a_terminal_lets_the_owner_stop_them_in_order(
+def test_after_ctrl_c_in_a_terminal_the_owner_stops_the_servers_in_order(
     tmp_path: Path, owner: Callable[..., Owner]
 ) -> None:
     interrupted = owner(tmp_path)
-    interrupted.told()
+    interrupted.addresses()
     os.killpg(interrupted.process.pid, signal.SIGINT)
     assert interrupted.process.wait(30) == 0
     wait_until_gone(interrupted.pids, seconds=0.1)
@@ -124,11 +122,11 @@ def test_a_second_process_shares_the_servers_and_leaves_them_running(
     tmp_path: Path, owner: Callable[..., Owner]
 ) -> None:
     first, second = owner(tmp_path), owner(tmp_path)
-    assert first.told() == second.told()
+    assert first.addresses() == second.addresses()
     assert sorted(map(len, (first.pids, second.pids))) == [0, 2]
     sharing, owning = sorted((first, second), key=lambda one: len(one.pids))
     sharing.end(signal.SIGTERM)
-    with servers(tmp_path) as running:
+    with running_servers(tmp_path) as running:
         assert running.children == ()
         remember(running, "one")
     assert all(map(is_running, owning.pids))
@@ -136,18 +134,18 @@ def test_a_second_process_shares_the_servers_and_leaves_them_running(
     wait_until_gone(owning.pids, seconds=0.1)
 
 
-def test_addresses_left_by_a_killed_owner_deceive_nobody(
+def test_the_addresses_of_a_killed_owner_are_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Callable[..., Owner]
 ) -> None:
     monkeypatch.setattr(servers, "ATTACH_SECONDS", 0.3)
     killed = owner(tmp_path)
-    killed.told()
+    killed.addresses()
     killed.end(signal.SIGKILL)
     wait_until_gone(killed.pids)
     assert (tmp_path / "servers.json").exists()
     with (tmp_path / "lock").open() as next_owner:
         fcntl.flock(next_owner, fcntl.LOCK_EX)
-        with pytest.raises(EmbeddedServerError, match="do not answer"), servers(tmp_path):
+        with pytest.raises(EmbeddedServerError, match="do not answer"), running_servers(tmp_path):
             pass
 
 
@@ -155,16 +153,16 @@ def test_lock_held_without_servers_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Callable[..., Owner]
 ) -> None:
     monkeypatch.setattr(servers, "ATTACH_SECONDS", 0.3)
-    owner(tmp_path).told()
+    owner(tmp_path).addresses()
     (tmp_path / "servers.json").unlink()
-    with pytest.raises(EmbeddedServerError, match="do not answer"), servers(tmp_path):
+    with pytest.raises(EmbeddedServerError, match="do not answer"), running_servers(tmp_path):
         pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user then")
 def test_an_ordinary_user_needs_no_namespace(tmp_path: Path, owner: Callable[..., Owner]) -> None:
-    ordinary = owner(tmp_path, prefix=programs.AS_NOBODY)
-    remember(ordinary.told(), "one")
+    ordinary = owner(tmp_path, prefix=postgres.AS_NOBODY)
+    remember(ordinary.addresses(), "one")
     arguments = Path(f"/proc/{ordinary.pids[0]}/cmdline").read_bytes()
     assert b"unshare" not in arguments
     ordinary.end(signal.SIGKILL)
