@@ -95,6 +95,13 @@ class DType(StrEnum):
     FLOAT16 = "float16"
 
 
+class MatrixProduct(StrEnum):
+    """The matrix products with which a CPU can run a model."""
+
+    DEFAULT = "default"  # PyTorch's own
+    ONEDNN = "onednn"  # oneDNN's, with reordered weights
+
+
 def _values(names: Iterable[StrEnum]) -> tuple[str, ...]:
     return tuple(name.value for name in names)
 

@@ -1,11 +1,12 @@
-"""Measures what each layer of a Llama writes into the residual stream.
+"""Measures what each layer of a Llama model adds to the residual stream.
 
 Needs torch, transformers, numpy and scipy, and no part of the service.
 """
 
 from layerscope.core.analysis.analyse import Activations, TextAnalysis, analyse_texts
-from layerscope.core.loading.checkpoint import Model
-from layerscope.core.loading.load import load_head, load_model
+from layerscope.core.loading.head import load_head
+from layerscope.core.loading.load import load_model
+from layerscope.core.model import Model
 from layerscope.core.profile import TextProfile, profile_texts
 
 __all__ = [

@@ -1,24 +1,24 @@
-"""From texts to rows of tokens: tokenise, cut the stream into buffers, pack buffers under a budget."""
+"""From texts to batches of tokens: tokenise, collect in buffers, pack into batches under a token budget."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapreplace
 from typing import Any
 
-# A window is what is held at a time, whatever the number of texts: enough to fill rows well, and no more.
+# The most that is held in memory at a time, for any number of texts: enough to fill batches well.
 BUFFER_TEXTS = 256
-BUFFER_BATCHES = 4  # token budgets a window
+BUFFER_BATCHES = 4  # token budgets per buffer
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A text as the model will see it, or the reason why it won't."""
+    """The token ids of a text, or the reason why it cannot be measured."""
 
     ordinal: int
     ids: tuple[
         int, ...
-    ]  # token ids in the text's order, special tokens of the tokenizer included; () if it failed
-    tokens: int  # len(ids), or of a failed text its token count where known, else 0
+    ]  # in the order of the text, with the special tokens of the tokenizer; () if it failed
+    tokens: int  # len(ids); for a failed text its number of tokens if known, else 0
     truncated: bool
     error: str | None
 
@@ -32,42 +32,67 @@ def encode(
     vocabulary_size: int,
     window: int | None = None,
 ) -> Encoded:
-    """Tokenises one text; whatever is wrong with it becomes its `error` and nobody else's.
+    """Tokenises one text. If it fails, the reason becomes its `error`; other texts are not affected.
 
-    Special tokens are the tokenizer's own choice (a Llama 3 tokenizer puts a BOS in front): they count as
-    tokens, and a BOS is the text's first token.
+    The tokenizer decides which special tokens it adds (a Llama 3 tokenizer puts a BOS in front of the text).
+    They count as tokens, and a BOS is the first token of the text.
 
     Args:
-        limit: the most tokens that count, ≥ 1.
+        limit: the largest number of tokens that count, ≥ 1.
         overflow: "truncate" (the first `limit` tokens count) or "fail".
-        vocabulary_size: rows of the model's embedding; an id beyond it would kill a CUDA process.
-        window: tokens that count of every text, which fails if it has fewer (or fewer within the limit).
+        vocabulary_size: the number of rows of the model's embedding. On CUDA, a larger id would end the
+            process.
+        window: the number of tokens that count in every text. A text with fewer tokens, or with fewer within
+            the limit, fails.
     """
-    if not isinstance(text, str):
-        return _failed(ordinal, 0, f"the text is not a string but {type(text).__name__}")
-    if not text:
-        return _failed(ordinal, 0, "the text is empty")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _failed(ordinal, 0, "the text holds half of a surrogate pair, which is no character")
+    if reason := _not_a_text(text):
+        return _failed(ordinal, 0, reason)
     try:
         ids = tokenizer(text, verbose=False)["input_ids"]
-    except Exception as error:  # whatever the tokenizer raises, the other texts go on
+    except Exception as error:  # whatever the tokenizer raises, the other texts must be measured
         return _failed(ordinal, 0, f"the text could not be tokenised: {error or type(error).__name__}")
     if not ids:
         return _failed(ordinal, 0, "the text has no tokens")
-    if len(ids) > limit and overflow == "fail":
-        return _failed(ordinal, len(ids), f"the text has {len(ids)} tokens, more than the limit of {limit}")
     kept = tuple(ids[: min(limit, window or limit)])
-    if len(kept) < (window or 0):
-        return _failed(
-            ordinal, len(ids), f"the text has {len(kept)} tokens, fewer than the window of {window}"
-        )
-    if max(kept) >= vocabulary_size:
-        reason = f"token id {max(kept)} is outside the model's vocabulary of {vocabulary_size}"
-        return _failed(ordinal, len(ids), f"the text cannot be embedded: {reason}")
+    if reason := _not_measurable(len(ids), kept, limit, overflow, vocabulary_size, window):
+        return _failed(ordinal, len(ids), reason)
     return Encoded(ordinal, kept, len(kept), len(kept) < len(ids), None)
+
+
+def _not_a_text(text: object) -> str | None:
+    if not isinstance(text, str):
+        return f"the text is not a string; its type is {type(text).__name__}"
+    if not text:
+        return "the text is empty"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "the text contains half of a surrogate pair, which is not a valid character"
+    return None
+
+
+def _not_measurable(
+    tokens: int,
+    kept: tuple[int, ...],
+    limit: int,
+    overflow: str,
+    vocabulary_size: int,
+    window: int | None,
+) -> str | None:
+    """The reason why a text with so many tokens, of which `kept` would count, cannot be measured."""
+    if tokens > limit and overflow == "fail":
+        return (
+            f"the text has {tokens} tokens, more than the limit of {limit}; "
+            "shorten it, or set overflow to truncate"
+        )
+    if len(kept) < (window or 0):
+        return f"the text has {len(kept)} tokens, fewer than the window of {window}; choose a smaller window"
+    if max(kept) >= vocabulary_size:
+        return (
+            f"token id {max(kept)} is outside the model's vocabulary of {vocabulary_size} tokens; "
+            "the tokenizer does not belong to this model"
+        )
+    return None
 
 
 def _failed(ordinal: int, tokens: int, error: str) -> Encoded:
@@ -75,50 +100,50 @@ def _failed(ordinal: int, tokens: int, error: str) -> Encoded:
 
 
 def buffers(texts: Iterable[Encoded], budget: int) -> Iterator[list[Encoded]]:
-    """Cuts the stream where BUFFER_BATCHES · budget tokens or BUFFER_TEXTS texts are reached.
+    """Collects texts in buffers of at least BUFFER_BATCHES · budget tokens or of BUFFER_TEXTS texts.
 
-    Reads no text beyond the window it returns. Where it cuts depends on the texts alone, never on timing, so
-    the same texts always share the same rows.
+    Reads no text beyond the buffer that it returns. The boundaries depend only on the texts, never on timing,
+    so the same texts always share the same batches.
     """
-    window: list[Encoded] = []
+    buffer: list[Encoded] = []
     tokens = 0
     for text in texts:
-        window.append(text)
+        buffer.append(text)
         tokens += len(text.ids)
-        if tokens >= BUFFER_BATCHES * budget or len(window) >= BUFFER_TEXTS:
-            yield window
-            window, tokens = [], 0
-    if window:
-        yield window
+        if tokens >= BUFFER_BATCHES * budget or len(buffer) >= BUFFER_TEXTS:
+            yield buffer
+            buffer, tokens = [], 0
+    if buffer:
+        yield buffer
 
 
-def pack(window: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
-    """As few rows under the budget as need be, all about equally long: a short one left over would run
-    slower, and rows filled to the brim would take more memory.
+def pack(buffer: Sequence[Encoded], budget: int) -> list[list[Encoded]]:
+    """Packs texts into as few batches as the budget allows, all of about equal length.
 
-    Texts without tokens are left out; a text of `budget` tokens or more has a row of its own. The longest row
-    comes first, so a memory that is too small shows at once.
+    A short batch at the end would be slow, and completely filled batches would need more memory. Texts
+    without tokens are left out. A text of `budget` tokens or more has a batch of its own. The longest batch
+    comes first, so that a lack of memory appears immediately.
     """
-    texts = sorted((text for text in window if text.ids), key=lambda text: (-len(text.ids), text.ordinal))
+    texts = sorted((text for text in buffer if text.ids), key=lambda text: (-len(text.ids), text.ordinal))
     alone = [[text] for text in texts if len(text.ids) >= budget]
     together = texts[len(alone) :]
     count = -(-_tokens(together) // budget)
-    rows = _balance(together, count)
-    while any(_tokens(row) > budget for row in rows):
+    batches = _balance(together, count)
+    while any(_tokens(batch) > budget for batch in batches):
         count += 1
-        rows = _balance(together, count)
-    return alone + sorted(rows, key=_tokens, reverse=True)
+        batches = _balance(together, count)
+    return alone + sorted(batches, key=_tokens, reverse=True)
 
 
 def _balance(texts: Sequence[Encoded], count: int) -> list[list[Encoded]]:
-    """Each text, the longest first, into the row that is the shortest so far (Graham 1969)."""
-    rows: list[list[Encoded]] = [[] for _ in range(count)]
+    """Puts each text, the longest first, into the batch that is the shortest so far (Graham 1969)."""
+    batches: list[list[Encoded]] = [[] for _ in range(count)]
     shortest = [(0, i) for i in range(count)]
     for text in texts:
         length, i = shortest[0]
-        rows[i].append(text)
+        batches[i].append(text)
         heapreplace(shortest, (length + len(text.ids), i))
-    return rows
+    return batches
 
 
 def _tokens(texts: Sequence[Encoded]) -> int:

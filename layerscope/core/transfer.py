@@ -1,4 +1,4 @@
-"""To the device and back without waiting for the work that is under way there."""
+"""Copies between host and device that do not wait for the work in progress on the device."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,25 +16,25 @@ def upload(values: list[int], device: torch.device | str) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A tensor on its way to the host."""
+class Download:
+    """A copy to the host that has been started."""
 
     _tensor: Tensor
     _event: Any  # torch.cuda.Event; None on a CPU
 
     def wait(self) -> Tensor:
-        """Waits for this tensor, but not for what was launched after it."""
+        """Waits for this copy, but not for work launched after it; returns the tensor on the host."""
         if self._event is not None:
             self._event.synchronize()
         return self._tensor
 
 
-def download(tensor: Tensor) -> Arrival:
-    """Sends a tensor home."""
+def download(tensor: Tensor) -> Download:
+    """Starts the copy of a tensor to the host."""
     if not tensor.is_cuda:
-        return Arrival(tensor, None)
+        return Download(tensor, None)
     host = torch.empty_like(tensor, device="cpu", pin_memory=True)
     host.copy_(tensor, non_blocking=True)
     event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
     event.record(torch.cuda.current_stream(tensor.device))
-    return Arrival(host, event)
+    return Download(host, event)

@@ -1,4 +1,4 @@
-"""The types by which the modules of the core talk to each other."""
+"""Types that several modules of the core share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-# A decoder layer's number and the residual that enters it → the residual that leaves it; (1, N, D) both
+# Runs one decoder layer: its number and the residual that enters it → the residual that leaves it; (1, N, D)
+# both
 RunLayer = Callable[[int, Tensor], Tensor]
-# Attention over a packed row: query (N, H, d), key and value (N, K, d), the texts' lengths, the scale of the
-# products → (N, H, d)
+# Attention over a packed batch: query (N, H, d), key and value (N, K, d), the lengths of the texts, the scale
+# of the products → (N, H, d)
 Kernel = Callable[[Tensor, Tensor, Tensor, tuple[int, ...], float], Tensor]
 
 
 class Record(Protocol):
-    """What a hook tells: h, the residual that entered a component, and what δ follows from.
+    """Receives what a hook observes: h, the residual that entered a component, and the parts of δ.
 
-    δ is the sum of `parts`; where `after`, the one part is h + δ, what leaves the component. All (N, D), on
-    the layer's device. δ itself is left to whoever reduces it, piece by piece: as a whole it would be written
-    to memory and read again.
+    δ is the sum of `parts`. With `after` there is one part, which is h + δ, the residual that leaves the
+    component. All tensors are (N, D) on the device of the layer. The hook does not compute δ itself, because
+    the reduction computes it piece by piece; a whole δ would be written to memory and read again.
     """
 
     def __call__(
@@ -28,10 +29,10 @@ class Record(Protocol):
 
 @dataclass(frozen=True)
 class Block:
-    """Where a decoder layer can be listened to.
+    """The modules of a decoder layer to which hooks are attached.
 
-    `layer` takes h and returns h + a + m; `attention` returns a; `middle` is the norm whose argument is h +
-    a; `mlp` returns m.
+    `layer` takes h and returns h + a + m; `attention` returns a; `middle` is the norm whose argument is
+    h + a; `mlp` returns m.
     """
 
     layer: nn.Module

@@ -17,7 +17,7 @@ from transformers import LlamaForCausalLM
 
 from layerscope.core import load_model, profile_texts
 from layerscope.names import METRICS
-from tests.support.tiny import add_giants, byte_tokenizer, causal_model, save
+from tests.support.tiny import add_massive_activation, byte_tokenizer, causal_model, save
 
 Array = NDArray[np.float64]
 
@@ -130,7 +130,7 @@ def test_every_value_of_built_in_texts(tmp_path: Path) -> None:
 
 def test_every_value_with_a_giant_first_token(tmp_path: Path) -> None:
     model = causal_model()
-    add_giants(model)
+    add_massive_activation(model)
     giant = reference(model, byte_tokenizer()(TEXTS[0])["input_ids"])[0, :, 2, METRICS.index("residual_rms")]
     assert giant[2] > 20 * giant[1]  # scope first against scope rest: the giant is there
     assert worst_errors(model, tmp_path, TEXTS).max() < FLOAT32

@@ -1,4 +1,4 @@
-"""Tiny random Llamas, saved as real folders: config, safetensors, a byte-level tokenizer. No download."""
+"""Tiny random Llama models as real folders: config, safetensors, byte-level tokenizer; no downloads."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from layerscope.core.loading.transformers_logging import quiet
+from layerscope.core.loading.transformers_logging import silenced_transformers
 
 BOS = "<s>"
 DEFAULTS: dict[str, Any] = {
@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def byte_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
-    """One token a byte, and a BOS in front of every text where `bos`: lengths can be counted by eye."""
+    """One token per byte, and with `bos` a BOS in front of every text, so that lengths are easy to count."""
     symbols = [BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -38,7 +38,7 @@ def byte_tokenizer(bos: bool = True) -> PreTrainedTokenizerFast:
 
 
 def causal_model(seed: int = 0, dtype: torch.dtype = torch.float32, **config: Any) -> LlamaForCausalLM:
-    """A random `LlamaForCausalLM` with weights large enough that every component moves the residual."""
+    """A random `LlamaForCausalLM` with weights large enough for every component to change the residual."""
     torch.manual_seed(seed)
     settings = {**DEFAULTS, "vocab_size": 257, "tie_word_embeddings": False, "initializer_range": 0.2}
     model: Any = LlamaForCausalLM(LlamaConfig(**{**settings, **config}))
@@ -47,10 +47,11 @@ def causal_model(seed: int = 0, dtype: torch.dtype = torch.float32, **config: An
 
 
 @torch.no_grad()
-def add_giants(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> None:
-    """Makes layer 1 write `size` into one unit of the BOS token, as trained Llamas do on their first token.
+def add_massive_activation(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> None:
+    """Makes layer 1 add `size` to one unit of the BOS token, as trained Llama models do at the first token.
 
-    A hidden MLP unit of layer 1 is tied to the BOS embedding: it fires there and hardly elsewhere.
+    A hidden unit of the MLP of layer 1 has the direction of the BOS embedding, so it is active at that token
+    and nearly inactive at others.
     """
     layer, bos = model.model.layers[1], model.model.embed_tokens.weight[0]
     direction = torch.zeros_like(bos)
@@ -58,34 +59,37 @@ def add_giants(model: LlamaForCausalLM, size: float = 300.0, unit: int = 5) -> N
     bos.copy_(direction * 4)
     first = model.model.layers[0]
     for earlier in (first.self_attn.o_proj, first.mlp.down_proj, layer.self_attn.o_proj):
-        earlier.weight.mul_(0.1)  # so that the BOS token still points where it did
+        earlier.weight.mul_(0.1)  # so that the direction of the BOS token hardly changes
     layer.mlp.gate_proj.weight[0] = direction
     layer.mlp.up_proj.weight[0] = direction
-    layer.mlp.down_proj.weight[:, 0] = direction * (size / bos.numel())  # it fires at √D · √D
+    layer.mlp.down_proj.weight[:, 0] = direction * (size / bos.numel())  # its activation is √D · √D
 
 
 @torch.no_grad()
-def plant(model: LlamaForCausalLM, written: int, erased: int, peaks: dict[int, float]) -> None:
-    """Makes the MLP of layer `written` write `peaks` (unit → value) on the BOS token alone, and that of layer
-    `erased` take them away; no other layer writes anything.
+def add_known_activations(
+    model: LlamaForCausalLM, written: int, erased: int, values: dict[int, float]
+) -> None:
+    """Makes the MLP of layer `written` add `values` (unit → value) to the BOS token alone, and the MLP of
+    layer `erased` subtract them. No other layer adds anything.
 
-    The BOS embedding points along unit 0, which no other token has; peaks need a first one above 0.
+    The BOS embedding has the direction of unit 0, which is 0 in all other tokens. The first value must be
+    above 0.
     """
     embeddings = model.model.embed_tokens.weight
-    embeddings[:, [0, *peaks]] = 0.0
+    embeddings[:, [0, *values]] = 0.0
     embeddings[0] = 0.0
     embeddings[0, 0] = 1.0
     for layer in range(model.config.num_hidden_layers):
-        silence(model, layer)
-    bos, planted = embeddings[0].double(), torch.zeros(len(embeddings[0]), dtype=torch.float64)
-    planted[list(peaks)] = torch.tensor(list(peaks.values()), dtype=torch.float64)
-    _write(model.model.layers[written].mlp, bos, 0, planted)
-    _write(model.model.layers[erased].mlp, bos + planted, next(iter(peaks)), -planted)
+        set_output_to_zero(model, layer)
+    bos, added = embeddings[0].double(), torch.zeros(len(embeddings[0]), dtype=torch.float64)
+    added[list(values)] = torch.tensor(list(values.values()), dtype=torch.float64)
+    _write(model.model.layers[written].mlp, bos, 0, added)
+    _write(model.model.layers[erased].mlp, bos + added, next(iter(values)), -added)
 
 
 def _write(mlp: Any, token: torch.Tensor, unit: int, written: torch.Tensor) -> None:
-    """The MLP's first hidden unit reads one unit of the normed residual: at `token` it fires by a known
-    amount, and not at all where that unit is 0."""
+    """Makes the first hidden unit of the MLP depend on one unit of the normed residual. At `token` its
+    activation is known; where that unit is 0 its activation is 0."""
     read = token[unit] / (token.square().mean() + 1e-6).sqrt()  # rms_norm_eps
     for projection in (mlp.gate_proj, mlp.up_proj):
         projection.weight[0] = 0.0
@@ -94,19 +98,20 @@ def _write(mlp: Any, token: torch.Tensor, unit: int, written: torch.Tensor) -> N
 
 
 @torch.no_grad()
-def silence(model: LlamaForCausalLM, layer: int) -> None:
-    """Makes `layer` write exactly nothing: both of its writing projections are zero."""
+def set_output_to_zero(model: LlamaForCausalLM, layer: int) -> None:
+    """Makes `layer` add exactly 0 to the residual: both of its output projections are zero."""
     model.model.layers[layer].self_attn.o_proj.weight.zero_()
     model.model.layers[layer].mlp.down_proj.weight.zero_()
 
 
 @torch.no_grad()
-def poison(model: LlamaForCausalLM, layer: int, byte: str) -> None:
-    """Makes texts that hold `byte` leave the finite numbers at `layer`, and no other text.
+def make_non_finite(model: LlamaForCausalLM, layer: int, byte: str) -> None:
+    """Makes the residual of texts that contain `byte` non-finite at `layer`, and that of no other text.
 
-    The byte's embedding points along unit 0, which nothing else uses, and a hidden MLP unit of `layer` that
-    reads unit 0 alone overflows there: its gate times its up projection is beyond float32, and 0 for every
-    other byte.
+    The embedding of the byte has the direction of unit 0, which nothing else uses. A hidden unit of the MLP
+    of `layer` that depends only on unit 0 overflows: its gate times its up projection exceeds float32, and is
+        0
+    for every other byte.
     """
     token = sorted(pre_tokenizers.ByteLevel.alphabet()).index(byte) + 1
     model.model.embed_tokens.weight[:, 0] = 0.0
@@ -124,7 +129,12 @@ def poison(model: LlamaForCausalLM, layer: int, byte: str) -> None:
 
 def save(model: LlamaForCausalLM, folder: Path, bos: bool = True) -> Path:
     """Writes config, safetensors and tokenizer to `folder`."""
-    with quiet():
+    with silenced_transformers():
         model.save_pretrained(folder)
     byte_tokenizer(bos).save_pretrained(folder)
     return folder
+
+
+def count_hooks(module: torch.nn.Module) -> int:
+    """The hooks on a module and its parts. PyTorch has no public function for this."""
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())

@@ -1,4 +1,4 @@
-"""Does a layer matter for the output? Leave it out, and see what becomes of the next token."""
+"""Ablation: skip a layer and compare the next-token predictions with those of the whole model."""
 
 import torch
 from torch import Tensor
@@ -8,11 +8,11 @@ from layerscope.core.types import RunLayer
 
 
 def skip_each(states: list[Tensor], run: RunLayer) -> None:
-    """Replaces the residual that enters each layer by the one that leaves the model without that layer.
+    """Replaces the residual that enters each layer by the final residual of the model without that layer.
 
-    A skipped layer is the identity: what entered it enters the next one. What the layers before it do is
-    not computed again, so skipping layer ℓ runs the layers ℓ + 1 … L − 1 alone; all of them together are half
-    of what L whole passes cost. In place, since the entering residual of a layer is needed for nothing else.
+    A skipped layer is the identity: the residual that enters it enters the next layer. The layers before it
+    are not computed again, so skipping layer ℓ runs only layers ℓ + 1 … L − 1, which is half of the cost of L
+    complete passes. The replacement is in place because the residual that enters a layer is not needed again.
 
     Args:
         states: the L residuals that enter the layers, in order.
@@ -25,17 +25,17 @@ def skip_each(states: list[Tensor], run: RunLayer) -> None:
 
 
 def token_costs(full: Tensor, ablated: Tensor, following: Tensor) -> Tensor:
-    """What skipping a layer costs at each token.
+    """How much skipping a layer changes the prediction, for each token.
 
     Args:
-        full, ablated: (n, V) float32, log-probabilities of the next token, of the whole model and without
-            the layer.
-        following: (n,) int64, the token that really follows.
-    Returns: (n, 2) float64, nats: the rise in its negative log-likelihood (negative where the model does
+        full, ablated: (n, V) float32, log-probabilities of the next token, of the whole model and without the
+            layer.
+        following: (n,) int64, the token that follows in the text.
+    Returns: (n, 2) float64, nats: the increase of its negative log-likelihood (negative if the model is
         better without the layer), and KL(full ‖ ablated) ≥ 0.
     Source: skipping as in ShortGPT, Men et al. 2024; docs/metrics.md, "Does a layer matter?".
     """
-    there = following[:, None]
-    rise = full.gather(1, there).double() - ablated.gather(1, there).double()  # (n, 1)
+    index = following[:, None]
+    increase = full.gather(1, index).double() - ablated.gather(1, index).double()  # (n, 1)
     divergence = kl_div(ablated, full, reduction="none", log_target=True).sum(1, keepdim=True).double()
-    return torch.cat([rise, divergence.clamp(min=0)], 1)  # equal distributions end up a rounding below 0
+    return torch.cat([increase, divergence.clamp(min=0)], 1)  # rounding can give less than 0 for equal ones

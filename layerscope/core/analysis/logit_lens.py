@@ -1,4 +1,4 @@
-"""The logit lens: the next token, read off the residual before the model is finished."""
+"""The logit lens: the next token predicted from the residual after each layer."""
 
 import torch
 from torch import Tensor
@@ -6,16 +6,16 @@ from torch.nn.functional import kl_div
 
 
 def token_readings(final: Tensor, lens: Tensor) -> Tensor:
-    """How far along the prediction is at each token.
+    """How close the prediction after a layer is to the final prediction, for each token.
 
     Args:
-        final, lens: (n, V) float32, log-probabilities of the next token, of the whole model and read off the
-            residual that leaves a layer (final norm and head applied to it).
-    Returns: (n, 3) float64: the lens's entropy (nats, 0 … ln V), KL(final ‖ lens) (nats, ≥ 0), and 1.0 where
-        both have the same most probable token, else 0.0 (nan where there is none).
+        final, lens: (n, V) float32, log-probabilities of the next token: of the whole model, and after a
+            layer (final norm and head applied to the residual that leaves the layer).
+    Returns: (n, 3) float64: the entropy of the lens (nats, 0 … ln V), KL(final ‖ lens) (nats, ≥ 0), and 1.0
+        if both have the same most probable token, else 0.0 (nan if there is none).
     Source: nostalgebraist 2020, "interpreting GPT: the logit lens"; docs/metrics.md, "The logit lens".
     """
     entropy = (lens.exp() * -lens).sum(1).double()
     divergence = kl_div(lens, final, reduction="none", log_target=True).sum(1).double()
     agreement = (final.argmax(1) == lens.argmax(1)).double()
-    return torch.stack([entropy, divergence.clamp(min=0), agreement], 1)  # which rounding can leave below 0
+    return torch.stack([entropy, divergence.clamp(min=0), agreement], 1)  # rounding can give less than 0

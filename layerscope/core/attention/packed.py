@@ -1,45 +1,23 @@
-"""Attention over a packed row: the texts of a batch lie one behind the other, and each attends to itself
-alone.
+"""Attention in a packed batch: the texts follow each other without padding, and each attends only to itself.
 
-Transformers can separate packed texts with a block mask, but that mask is quadratic in the row. Here each
-text is a causal attention of its own, so a row costs what its texts cost one at a time, needs no padding and
-no mask, and a text's numbers don't depend on its neighbours.
+Transformers can separate packed texts with a block mask, but the size of that mask is quadratic in the number
+of tokens of the batch. Here each text has a causal attention of its own. A batch costs what its texts cost
+one at a time, needs neither padding nor mask, and the numbers of a text do not depend on the other texts of
+its batch.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from layerscope.core.attention.kernels import loop
 from layerscope.core.types import Kernel
 
 _NAME = "layerscope_packed"
-
-
-def loop(query: Tensor, key: Tensor, value: Tensor, lengths: tuple[int, ...], scale: float) -> Tensor:
-    """One call a text: the instructions of the text alone, so its bits. On a CPU the fastest, and what every
-    other kernel is held against.
-
-    Args:
-        query: (N, H, d); N tokens of all texts, one text behind the other.
-        key, value: (N, K, d), H a multiple of K: neighbouring query heads share a key head.
-        lengths: tokens of each text, in the row's order; their sum is N.
-        scale: what the products q·k are multiplied by.
-    Returns: (N, H, d).
-    """
-    groups = query.shape[1] // key.shape[1]
-    # Repeated once a row: with enable_gqa, CUDA's float32 kernels fall back to the quadratic product.
-    key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    heads = (torch.split(part.transpose(0, 1)[None], list(lengths), 2) for part in (query, key, value))
-    attended = [
-        scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale).transpose(1, 2)  # (1, T, H, d)
-        for q, k, v in zip(*heads, strict=True)
-    ]
-    return torch.cat(attended, 1)[0]
 
 
 def packed_attention(
@@ -54,29 +32,37 @@ def packed_attention(
     kernel: Kernel = loop,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal attention of each text to itself; the signature is the one transformers calls.
+    """Causal attention of each text to itself, with the signature that transformers calls.
 
     Args:
-        module, attention_mask: the attention layer and None; `packed` sees to that.
-        query, key, value: (1, H, N, d), (1, K, N, d) twice; see `loop`.
-    Returns: (1, N, H, d), and None for the weights, which are never formed.
+        module, attention_mask: the attention layer, and None (`packed` refuses a mask).
+        query, key, value: (1, H, N, d), (1, K, N, d), (1, K, N, d); see `kernels.loop`.
+    Returns: (1, N, H, d), and None for the attention weights, which are never computed.
     """
     q, k, v = (part[0].transpose(0, 1) for part in (query, key, value))
     return kernel(q, k, v, tuple(text_lengths), scaling)[None], None
 
 
-# No mask function is registered beside it: transformers then makes no mask, and doesn't look at the positions
-# for packed texts either, which on a GPU would wait for all work before it.
-AttentionInterface.register(_NAME, packed_attention)
+@cache
+def _register() -> None:
+    """Makes the attention known to transformers, on first use.
+
+    No mask function is registered with it. Therefore transformers builds no mask and does not search the
+    positions for packed texts; on a GPU that search would wait for all work in progress.
+    """
+    AttentionInterface.register(_NAME, packed_attention)
 
 
 @contextmanager
 def packed(module: Any) -> Iterator[None]:
-    """The model attends per text inside, and as it did before afterwards.
+    """Within it the model attends per text; afterwards it attends as before.
 
-    Inside, it must be called with `text_lengths=` (and `kernel=` for another than the loop) and without a
-    mask; forgetting the lengths or giving a mask raises.
+    Within it, the model must be called with `text_lengths=` (and `kernel=` for a kernel other than `loop`)
+    and without a mask. Missing lengths and a mask raise an exception.
     """
+    _register()
+    # transformers has a public setter but no public getter. Its guide for attention functions reads this
+    # attribute, and a test fails if it disappears.
     before = module.config._attn_implementation
     module.set_attn_implementation(_NAME)
     guard = module.register_forward_pre_hook(_refuse_mask, with_kwargs=True)
@@ -88,6 +74,6 @@ def packed(module: Any) -> Iterator[None]:
 
 
 def _refuse_mask(_module: nn.Module, _args: Any, named: dict[str, Any]) -> None:
-    """Without a registered mask function transformers would drop a padding mask silently."""
+    """Without a registered mask function transformers would silently ignore a padding mask."""
     if named.get("attention_mask") is not None:
         raise ValueError("packed attention takes no attention mask")

@@ -1,19 +1,17 @@
-"""`load_model()`: a model, and what this machine measures it fastest with, found once by trying."""
+"""`load_model()`: loads a model and chooses how this machine computes with it."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from layerscope.core.attention.kernels import choose_kernel
-from layerscope.core.attention.packed import loop
-from layerscope.core.contribution import compile_sums
-from layerscope.core.loading.checkpoint import DTYPES, Model, blocks, read_head, read_model
-from layerscope.core.loading.matmul import ONEDNN, choose_product, use_onednn
+from layerscope.core.compiled_sums import compile_sums
+from layerscope.core.loading.checkpoint import read_model
+from layerscope.core.loading.matmul import choose_product
 from layerscope.core.loading.process_setup import keep_caches_small, keep_heap
+from layerscope.core.model import DTYPES, Model, blocks
 
-# Compiling the reduction takes seconds and saves a twentieth of the time that measuring takes on a CPU.
+# Compiling the reduction takes seconds and saves a twentieth of the measuring time on a CPU.
 _WORTH_COMPILING = 50_000_000  # weights of the layers
 
 
@@ -26,17 +24,18 @@ def load_model(
     matmul: str = "auto",
     reduction: str = "auto",
 ) -> Model:
-    """Loads a Llama from a folder or the hub; safetensors only, and never code that comes with it.
+    """Loads a Llama from a folder or the hub. Reads only safetensors, and never runs code of the model.
 
     Args:
         source, revision, dtype, device: see `read_model`.
-        matmul: float32 and bfloat16 products on a CPU: "auto" (the faster one, by measuring), "default" or
-            "onednn".
-        reduction: "auto" (compiled on a GPU and for models of 50 million weights and more), "eager" or
-            "compiled".
-    Returns: the model; its `matmul`, `reduction` and `attention` say what was chosen. A wish that this
-        machine can't grant is no error.
-    Raises: ModelError, one sentence naming what is wrong and the setting that cures it.
+        matmul: the matrix product on a CPU: "auto" or "onednn" (oneDNN's, if this PyTorch has it for the
+            dtype of the model and it gives correct numbers; otherwise PyTorch's own), or "default" (PyTorch's
+            own).
+        reduction: "auto" (compiled on a GPU and for models with at least 50 million weights in the layers),
+            "eager" or "compiled".
+    Returns: the model; its `matmul`, `reduction` and `attention` name what was chosen. If this machine cannot
+        do what was asked for, the model uses what always works.
+    Raises: ModelError, one sentence with the problem and the setting that solves it.
     """
     keep_caches_small()
     model = read_model(source, revision, dtype, device)
@@ -50,28 +49,12 @@ def load_model(
     )
 
 
-def load_head(model: Model) -> nn.Linear:
-    """The language model head, which turns a normed residual (…, D) into the logits of the next token (…, V).
-
-    Only analyses need it, so it is loaded when asked for. It takes V · D numbers of memory, unless it is tied
-    to the embedding and PyTorch multiplies; oneDNN needs an order of its own.
-
-    Raises: ModelError if it is neither tied nor in the model's files.
-    """
-    weight = read_head(model)
-    head = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
-    head.weight = nn.Parameter(weight, requires_grad=False)
-    if model.matmul == ONEDNN:
-        use_onednn(head)
-    return head
-
-
 def _attention(model: Model) -> str:
     if model.device == "cpu":
         return "loop"
     config: Any = model.module.config
     heads = config.num_attention_heads, config.num_key_value_heads, config.head_dim
-    return choose_kernel(loop, model.device, DTYPES[model.dtype], heads) or "loop"
+    return choose_kernel(model.device, DTYPES[model.dtype], heads)
 
 
 def _reduction(model: Model, wanted: str) -> str:

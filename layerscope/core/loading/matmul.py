@@ -1,116 +1,103 @@
-"""The matrix product, where nearly all the time goes: PyTorch's own, or oneDNN's on weights in its own order.
+"""The matrix product, which takes most of the time: PyTorch's own, or oneDNN's with reordered weights.
 
-PyTorch multiplies float32 matrices on a CPU through MKL, which leaves part of some processors' arithmetic
-unused. oneDNN, which PyTorch brings along, is faster there; and bfloat16 matrices, which it multiplies in any
-case, it multiplies faster once the weights lie as it likes them. No public call does either without copying
-activations to and fro. So the two private operations that torch.compile itself emits are used, here and
-nowhere else, and only after they have shown on this machine that they exist, that their numbers are right and
-that they are faster.
+On a CPU, PyTorch multiplies float32 matrices with MKL, which does not use all of the arithmetic of some
+processors. oneDNN, which is part of PyTorch, is faster there. PyTorch multiplies bfloat16 matrices with
+oneDNN in any case, but faster if the weights are in oneDNN's own order. No public function does either
+without copying the activations (docs/adr/0007). Therefore this module, and no other, calls the two private
+operations that torch.compile itself generates, after a check that they exist and give correct numbers on this
+machine. A test fails if they disappear.
 """
-
-import time
-from collections import Counter
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
-DEFAULT, ONEDNN = "default", "onednn"
+from layerscope.names import MatrixProduct
 
-_TOKENS = 512  # of the probe; what is chosen here holds from 64 to 2,048
-_ROUNDS, _SECONDS = (5, 40), 0.5  # of the race, a shape: at least, at most, and until so much time has passed
-_GAIN = 1.03  # a smaller one is noise, and not worth a private operation
-# Of the largest element. float32 products differ by 10⁻⁶ between libraries; bfloat16 ones are rounded to 2⁻⁹.
+PROBE_TOKENS = 512  # the result of a probe holds from 64 to 2,048 tokens
+# Relative to the largest element. float32 products of two libraries differ by 10⁻⁶; bfloat16 is rounded to
+# 2⁻⁹.
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2**-8}
 
 
 class OneDnnLinear(nn.Linear):
-    """A Linear whose weight lies in the order oneDNN likes best; `weight.to_dense()` gives it back."""
+    """A Linear whose weight is in oneDNN's own order; `weight.to_dense()` returns it in the usual order."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return _product(input, self.weight, self.bias)
+        return onednn_product(input, self.weight, self.bias)
 
 
 def choose_product(module: nn.Module, wanted: str = "auto") -> str:
-    """Measures both products on the shapes of the model and leaves it with the faster one.
+    """Gives the Linear layers of a model their matrix product. Depends only on the machine and the model.
 
     Args:
-        module: its Linear layers are changed in place where oneDNN wins; numbers change by rounding alone.
-        wanted: "auto"; DEFAULT or ONEDNN to do without measuring (ONEDNN still has to be there and be right).
-    Returns: DEFAULT or ONEDNN, what was chosen.
+        module: with oneDNN its Linear layers are changed in place; the numbers change only by rounding.
+        wanted: "auto", "onednn" or "default"; see `load_model`.
+    Returns: "onednn" or "default", the product that is used.
     """
-    linears = [part for part in module.modules() if type(part) is nn.Linear]
-    counts = Counter((*part.weight.shape, part.weight.dtype) for part in linears)
-    plain = all(part.weight.dtype in _TOLERANCE and part.weight.device.type == "cpu" for part in linears)
-    if wanted == DEFAULT or not (linears and plain and all(_right(*kind) for kind in counts)):
-        return DEFAULT
-    if wanted == "auto" and sum(counts[kind] * _saved(*kind) for kind in counts) <= 0:
-        return DEFAULT
-    for part in linears:
-        use_onednn(part)  # one at a time: no more than one weight is in memory twice
-    _let_go_of_file(module)
-    return ONEDNN
+    if wanted == MatrixProduct.DEFAULT or not has_onednn(module):
+        return MatrixProduct.DEFAULT.value
+    for part in linear_layers(module):
+        use_onednn(part)  # one after the other, so that only one weight is in memory twice
+    _release_file(module)
+    return MatrixProduct.ONEDNN.value
+
+
+def has_onednn(module: nn.Module) -> bool:
+    """Whether oneDNN's product exists here for all Linear layers of the model and gives correct numbers."""
+    linears = linear_layers(module)
+    supported = all(part.weight.dtype in _TOLERANCE and part.weight.device.type == "cpu" for part in linears)
+    return bool(linears) and supported and all(is_correct(*shape) for shape in {*map(shape_of, linears)})
+
+
+def linear_layers(module: nn.Module) -> list[nn.Linear]:
+    """The Linear layers that use PyTorch's own product."""
+    return [part for part in module.modules() if type(part) is nn.Linear]
+
+
+def shape_of(linear: nn.Linear) -> tuple[int, int, torch.dtype]:
+    """Output units, input units and dtype."""
+    return linear.out_features, linear.in_features, linear.weight.dtype
 
 
 def use_onednn(linear: nn.Linear) -> None:
-    """Changes a Linear in place to a product that `choose_product` has proved on this machine."""
+    """Changes a Linear in place to oneDNN's product; only after `has_onednn`."""
     linear.__class__ = OneDnnLinear
-    linear.weight = nn.Parameter(_ordered(linear.weight.detach()), requires_grad=False)
+    linear.weight = nn.Parameter(reordered(linear.weight.detach()), requires_grad=False)
 
 
-def _let_go_of_file(module: nn.Module) -> None:
-    """The weights lie in their file, mapped into memory: whole for as long as one of them is in use."""
+def _release_file(module: nn.Module) -> None:
+    """The file of weights is mapped into memory as a whole as long as one of its tensors is in use."""
     for parameter in module.parameters():
         if parameter.layout is torch.strided:
             parameter.data = parameter.data.clone()
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def onednn_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x · weightᵀ + bias, with a `reordered` weight."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return product
 
 
-def _ordered(weight: Tensor) -> Tensor:
-    ordered: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, _TOKENS)
-    return ordered
+def reordered(weight: Tensor) -> Tensor:
+    """A copy of a weight in the order that oneDNN prefers."""
+    copy: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, PROBE_TOKENS)
+    return copy
 
 
-def _right(out: int, units: int, dtype: torch.dtype) -> bool:
-    """Whether oneDNN's product is there, and is the product."""
+def is_correct(out: int, units: int, dtype: torch.dtype) -> bool:
+    """Whether oneDNN's product exists for this shape and agrees with a float64 product."""
     try:
         with torch.inference_mode():
-            x, weight = _operands(out, units, dtype)
+            x, weight = probe(out, units, dtype)
             exact = x.double() @ weight.double().T
-            error = (_product(x, _ordered(weight), None) - exact).abs().max() / exact.abs().max()
-    except Exception:  # a private operation may be missing, or take other arguments, in any other torch
+            error = (onednn_product(x, reordered(weight), None) - exact).abs().max() / exact.abs().max()
+    except Exception:  # in another PyTorch a private operation may be missing or take other arguments
         return False
     return bool(error < _TOLERANCE[dtype])
 
 
-@torch.inference_mode()
-def _saved(out: int, units: int, dtype: torch.dtype) -> float:
-    """Seconds that oneDNN saves over the default for one product, less the gain that is asked of it."""
-    x, weight = _operands(out, units, dtype)
-    ordered = _ordered(weight)
-    default, onednn = _least_seconds(lambda: linear(x, weight), lambda: _product(x, ordered, None))
-    return default - _GAIN * onednn
-
-
-def _operands(out: int, units: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def probe(out: int, units: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Random activations (PROBE_TOKENS, units) and a random weight (out, units)."""
     generator = torch.Generator().manual_seed(0)
-    x, weight = (torch.randn(n, units, generator=generator) for n in (_TOKENS, out))
+    x, weight = (torch.randn(n, units, generator=generator) for n in (PROBE_TOKENS, out))
     return x.to(dtype), weight.to(dtype)
-
-
-def _least_seconds(*runs: Callable[[], Tensor]) -> list[float]:
-    """The best of some rounds each, taken in turns: other processes can only make a round slower."""
-    taken: list[list[float]] = [[] for _ in runs]
-    least, most = _ROUNDS
-    begun = time.perf_counter()
-    while len(taken[0]) < least or (len(taken[0]) < most and time.perf_counter() - begun < _SECONDS):
-        for run, times in zip(runs, taken, strict=True):
-            start = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - start)
-    return [min(times) for times in taken]

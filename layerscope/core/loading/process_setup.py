@@ -1,4 +1,4 @@
-"""What a process that does nothing but measure should tell its operating system."""
+"""Settings of a process that only measures: threads, heap, caches."""
 
 import ctypes
 import os
@@ -7,24 +7,24 @@ from pathlib import Path
 import torch
 
 _CGROUP = Path("/sys/fs/cgroup")
-# The names of malloc.h. 32 MiB is the most that glibc accepts for the first.
+# Names from malloc.h. glibc accepts at most 32 MiB for the mmap threshold.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 HEAP_BLOCK = 32 * 2**20
-# oneDNN's cache of compiled products, and PyTorch's before it; both read them at their first product.
+# The caches of compiled products in oneDNN and in PyTorch; both read these variables at their first product.
 _CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 _CACHED = "8"  # a layer has four shapes
 
 
 def settle_threads(processes: int = 1, cgroup: Path = _CGROUP) -> int:
-    """Gives PyTorch as many threads as this process may really use; returns their number.
+    """Gives PyTorch as many threads as this process may use; returns their number.
 
-    Left alone, PyTorch counts the processors of the affinity mask, and in a container that is limited to two
-    processors of a large machine starts a thread for each of the machine's, all of which then wait for each
-    other. Where OMP_NUM_THREADS is set its owner has decided.
+    By default PyTorch counts the processors of the affinity mask. In a container that is limited to two
+    processors of a large machine it would start one thread per processor of the machine, and these threads
+    would wait for each other. OMP_NUM_THREADS takes precedence.
 
     Args:
-        processes: how many share the machine, each to get its part.
-        cgroup: the mount point of this process's control group.
+        processes: the number of processes that share the machine; each gets its part.
+        cgroup: the mount point of the control group of this process.
     """
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, usable_processors(cgroup) // processes))
@@ -32,10 +32,10 @@ def settle_threads(processes: int = 1, cgroup: Path = _CGROUP) -> int:
 
 
 def usable_processors(cgroup: Path = _CGROUP) -> int:
-    """Processors of the affinity mask, or of the control group's quota (version 2 or 1) if that is less."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The smaller of the affinity mask and the quota of the control group (version 2 or 1)."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
-    return there if quota is None else max(1, min(there, int(quota)))
+    return available if quota is None else max(1, min(available, int(quota)))
 
 
 def _quota(cgroup: Path) -> float | None:
@@ -50,25 +50,25 @@ def _quota(cgroup: Path) -> float | None:
 
 
 def keep_heap() -> bool:
-    """Keeps freed memory for the next tensor of its size; returns whether the C library took the advice.
+    """Keeps freed memory for the next tensor of the same size; returns whether the C library accepted it.
 
-    glibc hands blocks of an activation's size back at once, and each layer gets them again page by page,
-    zeroed: a tenth of a forward pass. The process stays as large as it once had to be. Without glibc nothing
-    happens.
+    By default glibc returns blocks of the size of an activation to the operating system immediately, and each
+    layer gets them again page by page, filled with zeros. This takes a tenth of a forward pass. With this
+    setting the process does not shrink after its peak. Without glibc the setting has no effect.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
         return False
-    taken = mallopt(_M_MMAP_THRESHOLD, HEAP_BLOCK), mallopt(_M_TRIM_THRESHOLD, 2**30)
-    return taken == (1, 1)
+    accepted = mallopt(_M_MMAP_THRESHOLD, HEAP_BLOCK), mallopt(_M_TRIM_THRESHOLD, 2**30)
+    return accepted == (1, 1)
 
 
 def keep_caches_small() -> None:
-    """Limits what oneDNN remembers, unless the environment says otherwise; before the first product.
+    """Limits the caches of oneDNN, unless the environment sets them; call it before the first product.
 
-    It compiles each product for the exact number of tokens, and remembers 1,024 of them: with rows of ever
-    new lengths 200 MiB and more. A row needs its own few, once a layer, and no others.
+    oneDNN compiles each product for an exact number of tokens and keeps 1,024 of them. With batches of many
+    different lengths this takes more than 200 MiB. A batch needs only its own few products, once per layer.
     """
     for name in _CACHES:
         os.environ.setdefault(name, _CACHED)

@@ -1,4 +1,4 @@
-"""Transformers without its bars and notices, where what it would say is known and intended."""
+"""Silences the messages of transformers that are expected here."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +8,8 @@ from transformers.utils import logging as transformers_logging
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars, and no warning that the language model head was left out; errors are still raised."""
+def silenced_transformers() -> Iterator[None]:
+    """No progress bars, and no warning that the language model head is missing; errors are raised."""
     logging: Any = transformers_logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -20,11 +20,11 @@ from transformers import LlamaForCausalLM
 
 from app.local.servers import Servers
 from app.settings import Settings
-from layerscope.core.loading.transformers_logging import quiet
+from layerscope.core.loading.transformers_logging import silenced_transformers
 from layerscope.stats.sampling import sample
 from tests.support.processes import wait_for
 from tests.support.serving import serving
-from tests.support.tiny import byte_tokenizer, causal_model, plant, save
+from tests.support.tiny import add_known_activations, byte_tokenizer, causal_model, save
 from worker.measurement.analysis_sample import SEED
 
 Array = NDArray[np.float64]
@@ -80,12 +80,12 @@ def house(
 ) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     planted = causal_model()
-    plant(planted, written=1, erased=2, peaks=PLANTED)
+    add_known_activations(planted, written=1, erased=2, values=PLANTED)
     save(causal_model(), folder / "tiny")
     save(planted, folder / "planted")
     save(causal_model(num_hidden_layers=48, hidden_size=64), folder / "deep")
     headless: Any = causal_model().model
-    with quiet():
+    with silenced_transformers():
         headless.save_pretrained(folder / "headless")
     byte_tokenizer().save_pretrained(folder / "headless")
     models = folder / "models.toml"

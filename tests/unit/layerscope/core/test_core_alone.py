@@ -1,4 +1,4 @@
-"""The core works where only torch, transformers, numpy and scipy are installed."""
+"""The core needs only torch, transformers, numpy and scipy."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import layerscope.core
 
 ROOT = Path(layerscope.__file__).parents[1]
-# Importing any of these raises, at whatever depth: transformers, too, must get along without them.
+# Importing any of these raises, also indirectly: transformers must work without them, too.
 BLOCKER = """
 import sys
 class Blocker:

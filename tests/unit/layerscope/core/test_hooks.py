@@ -2,18 +2,14 @@ from collections import Counter
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from layerscope.core.contribution import _delta
+from layerscope.core.contribution import delta
 from layerscope.core.hooks import contributions
-from layerscope.core.loading.checkpoint import blocks
-from tests.support.tiny import causal_model
+from layerscope.core.model import blocks
+from tests.support.tiny import causal_model, count_hooks
 
 IDS = torch.tensor([[0, 5, 9, 5]])
-
-
-def hooks_on(module: nn.Module) -> int:
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in module.modules())
 
 
 def observe(
@@ -27,15 +23,15 @@ def observe(
         assert component == "block" or (len(parts), after) == (1, False)
         seen[layer, component] = (
             residual,
-            _delta(residual, parts, after) if component == "block" else parts[0],
+            delta(residual, parts, after) if component == "block" else parts[0],
         )
 
     with torch.inference_mode():
         states = module(input_ids=IDS, output_hidden_states=True).hidden_states
-        transformers_own = hooks_on(module)  # those that collect the hidden states, which it never removes
+        transformers_own = count_hooks(module)  # they collect the hidden states and are never removed
         with contributions(blocks(module), components, record):
             module(input_ids=IDS)
-    assert hooks_on(module) == transformers_own
+    assert count_hooks(module) == transformers_own
     return seen, states
 
 
@@ -46,7 +42,7 @@ def test_residuals_are_the_models_own() -> None:
         assert torch.equal(seen[layer, "block"][0], states[layer][0])
         assert torch.equal(seen[layer, "attention"][0], states[layer][0])
         assert torch.equal(seen[layer, "mlp"][0], states[layer][0] + seen[layer, "attention"][1])
-    for layer in range(3):  # the last hidden state has gone through the final norm
+    for layer in range(3):  # the last hidden state is the output of the final norm
         assert torch.equal(seen[layer, "block"][1], states[layer + 1][0] - states[layer][0])
 
 
@@ -54,24 +50,24 @@ def test_residuals_are_the_models_own() -> None:
 def test_one_component_alone_is_the_same(component: str) -> None:
     alone, together = observe((component,))[0], observe(("block", "attention", "mlp"))[0]
     assert len(alone) == 4
-    for key, (residual, delta) in alone.items():
+    for key, (residual, added) in alone.items():
         assert torch.equal(residual, together[key][0])
-        assert torch.equal(delta, together[key][1])
+        assert torch.equal(added, together[key][1])
 
 
 def test_half_precision_adds_the_parts_in_float32() -> None:
     seen, _ = observe(("block", "attention", "mlp"), torch.bfloat16)
     for layer in range(4):
-        delta = seen[layer, "block"][1]
-        assert delta.dtype == torch.float32
-        assert torch.equal(delta, seen[layer, "attention"][1].float() + seen[layer, "mlp"][1].float())
+        added = seen[layer, "block"][1]
+        assert added.dtype == torch.float32
+        assert torch.equal(added, seen[layer, "attention"][1].float() + seen[layer, "mlp"][1].float())
 
 
-def test_block_alone_in_float32_hooks_nothing_else() -> None:
+def test_block_alone_in_float32_needs_only_two_hooks_per_layer() -> None:
     module = causal_model().model
     with contributions(blocks(module), ("block",), lambda *_, **__: None):
-        assert hooks_on(module) == 2 * 4
-    assert hooks_on(module) == 0
+        assert count_hooks(module) == 2 * 4
+    assert count_hooks(module) == 0
 
 
 def test_hooks_are_removed_after_an_exception() -> None:
@@ -85,4 +81,4 @@ def test_hooks_are_removed_after_an_exception() -> None:
         contributions(blocks(module), ("block", "attention", "mlp"), fails),
     ):
         module(input_ids=IDS)
-    assert hooks_on(module) == 0
+    assert count_hooks(module) == 0

@@ -8,10 +8,17 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from layerscope.core import Model, TextProfile, load_model, profile, profile_texts
+from layerscope.core import Model, TextProfile, load_model, pipeline, profile_texts
 from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.tiny import byte_tokenizer, causal_model, poison, save, silence
+from tests.support.tiny import (
+    byte_tokenizer,
+    causal_model,
+    count_hooks,
+    make_non_finite,
+    save,
+    set_output_to_zero,
+)
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
 
@@ -28,26 +35,26 @@ def test_shape_and_order(model: Model) -> None:
     assert np.isfinite(found[0].values).all()
 
 
-def test_a_failed_text_says_why_and_fails_alone(model: Model) -> None:
+def test_a_failed_text_has_a_reason_and_does_not_affect_the_others(model: Model) -> None:
     found = list(profile_texts(model, TEXTS, max_tokens=40, overflow="fail"))
     assert [text.error for text in found] == [
         None,
         None,
         "the text is empty",
-        "the text has 301 tokens, more than the limit of 40",
+        "the text has 301 tokens, more than the limit of 40; shorten it, or set overflow to truncate",
         None,
         None,
     ]
     assert found[3].tokens == 301
 
 
-def test_truncated_text_is_its_beginning(model: Model) -> None:
+def test_a_truncated_text_has_the_values_of_its_beginning(model: Model) -> None:
     cut, whole = profile_texts(model, ["abcdefghij" * 4, "abcdefghi"], max_tokens=10)
     assert (cut.tokens, cut.truncated, whole.truncated) == (10, True, False)
     np.testing.assert_allclose(cut.values, whole.values, rtol=1e-5)
 
 
-def test_one_token_texts_have_no_rest(tmp_path: Path) -> None:
+def test_texts_of_one_token_have_no_values_in_scope_rest(tmp_path: Path) -> None:
     model = load_model(save(causal_model(), tmp_path, bos=False))
     (found,) = profile_texts(model, ["x"])
     assert found.tokens == 1
@@ -68,13 +75,13 @@ def test_one_token_texts_have_no_rest(tmp_path: Path) -> None:
         ({"components": ("heads",)}, "components must be some of"),
     ],
 )
-def test_bad_arguments_are_refused_at_once(model: Model, arguments: Any, message: str) -> None:
+def test_invalid_arguments_raise_immediately(model: Model, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         profile_texts(model, [], **arguments)
 
 
 @pytest.mark.parametrize("chosen", [("mlp",), ("mlp", "block"), ("attention",), ("block",)])
-def test_chosen_components_come_in_canonical_order(model: Model, chosen: tuple[str, ...]) -> None:
+def test_chosen_components_are_in_the_fixed_order(model: Model, chosen: tuple[str, ...]) -> None:
     whole = list(profile_texts(model, TEXTS))
     kept = [i for i, name in enumerate(COMPONENTS) if name in chosen]
     for part, full in zip(profile_texts(model, TEXTS, components=chosen), whole, strict=True):
@@ -82,7 +89,7 @@ def test_chosen_components_come_in_canonical_order(model: Model, chosen: tuple[s
 
 
 def assert_same(found: list[TextProfile], expected: list[TextProfile], tolerance: float = 2e-5) -> None:
-    """Equal but for the order of summation inside a matrix product; cancelling metrics absolutely."""
+    """Equal except for the order of summation in matrix products; the tolerance is absolute near 0."""
     for one, other in zip(found, expected, strict=True):
         assert (one.tokens, one.truncated, one.error) == (other.tokens, other.truncated, other.error)
         np.testing.assert_allclose(one.values, other.values, rtol=tolerance, atol=tolerance / 10)
@@ -96,8 +103,8 @@ def test_batching_does_not_change_numbers(model: Model, budget: int) -> None:
     assert_same(list(profile_texts(model, TEXTS, token_budget=budget)), alone)
 
 
-def test_positions_start_anew_in_every_text(model: Model) -> None:
-    """Seen from outside, since rotary attention forgives a shift but for its last digits."""
+def test_positions_start_at_zero_in_every_text(model: Model) -> None:
+    """Checks the model's inputs, because a shift changes only the last digits of rotary attention."""
     seen: list[list[int]] = []
     hook = model.module.register_forward_pre_hook(
         lambda _module, _args, named: seen.append(named["position_ids"][0].tolist()), with_kwargs=True
@@ -108,15 +115,15 @@ def test_positions_start_anew_in_every_text(model: Model) -> None:
 
 
 def test_order_does_not_change_numbers(model: Model) -> None:
-    straight = list(profile_texts(model, TEXTS, token_budget=60))
-    turned = list(profile_texts(model, TEXTS[::-1], token_budget=60))
-    assert_same(turned[::-1], straight)
+    in_order = list(profile_texts(model, TEXTS, token_budget=60))
+    reversed_order = list(profile_texts(model, TEXTS[::-1], token_budget=60))
+    assert_same(reversed_order[::-1], in_order)
 
 
-def test_windows_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = list(profile_texts(model, TEXTS))
+def test_buffers_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_buffer = list(profile_texts(model, TEXTS))
     monkeypatch.setattr("layerscope.core.batching.BUFFER_TEXTS", 2)
-    assert_same(list(profile_texts(model, TEXTS)), wide)
+    assert_same(list(profile_texts(model, TEXTS)), one_buffer)
 
 
 def test_the_same_texts_give_the_same_bits(model: Model) -> None:
@@ -133,9 +140,9 @@ def test_attention_and_mlp_add_up_to_the_block(folder: Path, dtype: str) -> None
         assert np.max(np.abs(attention + mlp - block) / scale) < 1e-5
 
 
-def test_a_silent_layer_writes_nothing(tmp_path: Path) -> None:
+def test_a_layer_with_zero_weights_adds_nothing(tmp_path: Path) -> None:
     causal = causal_model()
-    silence(causal, 2)
+    set_output_to_zero(causal, 2)
     (found,) = profile_texts(load_model(save(causal, tmp_path)), ["a text"])
     layer = dict(zip(METRICS, found.values[:, :, 2].transpose(2, 0, 1), strict=True))
     for metric in ("delta_mean", "delta_abs_mean", "delta_rms", "relative_norm", "block_influence"):
@@ -146,9 +153,11 @@ def test_a_silent_layer_writes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("budget", [20, 1_000])
-def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path, budget: int) -> None:
+def test_a_non_finite_text_names_the_first_layer_and_does_not_affect_the_others(
+    tmp_path: Path, budget: int
+) -> None:
     causal = causal_model()
-    poison(causal, layer=1, byte="!")
+    make_non_finite(causal, layer=1, byte="!")
     model = load_model(save(causal, tmp_path))
     texts = ["good", "also good", "good", "bad!", "good again"]
     found = list(profile_texts(model, texts, token_budget=budget))
@@ -165,8 +174,8 @@ def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path,
     assert all(np.isfinite(text.values).all() for text in found if text.error is None)
 
 
-def test_the_study_loop_agrees(folder: Path, model: Model) -> None:
-    """The original study: the causal model, one text at a time, differences of consecutive outputs."""
+def test_the_method_of_the_original_study_agrees(folder: Path, model: Model) -> None:
+    """It runs the causal model on one text at a time and subtracts the outputs of consecutive layers."""
     causal: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     outputs: list[torch.Tensor] = []
     for layer in causal.model.layers:
@@ -177,7 +186,7 @@ def test_the_study_loop_agrees(folder: Path, model: Model) -> None:
         outputs.clear()
         with torch.no_grad():
             causal(**byte_tokenizer()(text, return_tensors="pt"))
-        for i in range(len(outputs) - 1):  # the study's transition i is layer i + 1
+        for i in range(len(outputs) - 1):  # transition i of the study is layer i + 1
             delta = outputs[i + 1] - outputs[i]
             mean, size = found.values[0, 0, i + 1, :2]
             worst = max(
@@ -185,11 +194,11 @@ def test_the_study_loop_agrees(folder: Path, model: Model) -> None:
                 abs(mean / size - delta.mean().item() / size),
                 abs(delta.abs().mean().item() / size - 1),
             )
-    print(f"study loop: {worst:.1e}")
+    print(f"original study: {worst:.1e}")
     assert worst < 1e-6
 
 
-def test_texts_are_read_as_they_are_needed(model: Model) -> None:
+def test_texts_are_read_lazily(model: Model) -> None:
     read = 0
 
     def endless() -> Iterator[str]:
@@ -208,81 +217,83 @@ def test_texts_are_read_as_they_are_needed(model: Model) -> None:
     assert read < 200 + BUFFER_TEXTS
 
 
-def test_a_row_too_large_for_memory_is_tried_text_by_text(
+def test_only_a_text_that_does_not_fit_in_memory_alone_fails(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch = profile._launch_batch
+    launch_batch = pipeline.launch_batch
 
-    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
-        if sum(text.tokens for text in row) > 30:
+    def small_memory(batch: Any, measure: pipeline.Measure) -> pipeline.Launch:
+        if sum(text.tokens for text in batch) > 30:
             raise torch.OutOfMemoryError
-        return launch(row, measure)
+        return launch_batch(batch, measure)
 
-    monkeypatch.setattr(profile, "_launch_batch", small_memory)
+    monkeypatch.setattr(pipeline, "launch_batch", small_memory)
     found = list(profile_texts(model, TEXTS))
     errors = [text.error for text in found]
-    assert errors[1] == "the text's 40 tokens do not fit in the memory of cpu; set max_tokens"
+    assert errors[1] == (
+        "the 40 tokens of the text do not fit in the memory of cpu; set a smaller max_tokens"
+    )
     assert [errors[0], errors[4], errors[5]] == [None, None, None]
 
 
-def test_a_row_too_large_for_memory_is_halved_and_that_is_recorded(
+def test_a_batch_too_large_for_memory_is_halved_with_a_warning(
     model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    launch, tried = profile._launch_batch, []
+    launch_batch, tried = pipeline.launch_batch, []
 
-    def small_memory(row: Any, measure: profile.Measure) -> profile._Flight:
-        tried.append([text.ordinal for text in row])
-        if len(row) > 1 and sum(text.tokens for text in row) > 30:
+    def small_memory(batch: Any, measure: pipeline.Measure) -> pipeline.Launch:
+        tried.append([text.ordinal for text in batch])
+        if len(batch) > 1 and sum(text.tokens for text in batch) > 30:
             raise torch.OutOfMemoryError
-        return launch(row, measure)
+        return launch_batch(batch, measure)
 
     texts = ["twenty-five letters......"] + ["five."] * 3
-    monkeypatch.setattr(profile, "_launch_batch", small_memory)
+    monkeypatch.setattr(pipeline, "launch_batch", small_memory)
     found = list(profile_texts(model, texts))
     assert tried == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
     assert [text.error for text in found] == [None] * 4
     assert caplog.messages == [
-        f"a row of {tokens} tokens does not fit in the memory of cpu: halved" for tokens in (44, 32)
+        f"a batch of {tokens} tokens does not fit in the memory of cpu: halved" for tokens in (44, 32)
     ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100])
-def test_rows_are_launched_ahead_and_land_in_order(count: int) -> None:
-    launched: list[int] = []
+def test_batches_are_launched_ahead_and_keep_their_order(count: int) -> None:
+    made: list[int] = []
 
-    def flights() -> Iterator[Any]:
-        for row in range(5):
-            launched.append(row)
-            yield row
+    def launches() -> Iterator[Any]:
+        for batch in range(5):
+            made.append(batch)
+            yield batch
 
-    landed: Iterator[Any] = profile.ahead(flights(), count)
-    assert launched == []
-    assert next(landed) == 0
-    assert launched == list(range(min(count + 1, 5)))
-    assert list(landed) == [1, 2, 3, 4]
-
-
-def test_rows_ahead_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = list(profile_texts(model, TEXTS, token_budget=20))
-    ahead = profile.ahead
-    monkeypatch.setattr(profile, "ahead", lambda flights, _: ahead(flights, 2))
-    for one, other in zip(profile_texts(model, TEXTS, token_budget=20), straight, strict=True):
-        assert (one.ordinal, one.error) == (other.ordinal, other.error)
-        np.testing.assert_array_equal(one.values, other.values)
+    found: Iterator[Any] = pipeline.launch_ahead(launches(), count)
+    assert made == []
+    assert next(found) == 0
+    assert made == list(range(min(count + 1, 5)))
+    assert list(found) == [1, 2, 3, 4]
 
 
-@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="no bfloat16 instructions")
-def test_packed_bfloat16_has_the_bits_of_one_text_at_a_time(folder: Path) -> None:
+def test_launching_ahead_does_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = list(profile_texts(model, TEXTS, token_budget=20))
+    launch_ahead = pipeline.launch_ahead
+    monkeypatch.setattr(pipeline, "launch_ahead", lambda launches, _: launch_ahead(launches, 2))
+    for found, expected in zip(profile_texts(model, TEXTS, token_budget=20), one_by_one, strict=True):
+        assert (found.ordinal, found.error) == (expected.ordinal, expected.error)
+        np.testing.assert_array_equal(found.values, expected.values)
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="no bfloat16 instructions")
+def test_a_packed_text_in_bfloat16_has_the_bits_of_the_text_alone(folder: Path) -> None:
     model = load_model(folder, dtype="bfloat16")
     for text in profile_texts(model, TEXTS):
         (alone,) = profile_texts(model, [TEXTS[text.ordinal]])
         np.testing.assert_array_equal(text.values, alone.values)
 
 
-def test_the_model_is_left_as_it_was(model: Model) -> None:
+def test_the_model_is_unchanged_afterwards(model: Model) -> None:
     list(profile_texts(model, ["a text"]))
     assert model.module.config._attn_implementation == "sdpa"
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.module.modules())
+    assert count_hooks(model.module) == 0
 
 
 def test_one_string_is_not_a_list_of_texts(model: Model) -> None:

@@ -3,7 +3,7 @@ import torch
 from layerscope.core.transfer import download, upload
 
 
-def test_there_and_back() -> None:
+def test_upload_and_download() -> None:
     there = upload([3, 1, 2], "cpu")
     assert (there.dtype, there.tolist()) == (torch.int64, [3, 1, 2])
     assert download(there).wait() is there

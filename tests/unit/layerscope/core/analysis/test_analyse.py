@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode  # has no public name
 
 from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_model
-from layerscope.core.analysis import analyse
+from layerscope.core.analysis import batch_numbers
 from layerscope.core.analysis.distribution import slices
 from layerscope.names import ANALYSIS_METRICS, PREDICTION_ANALYSES
-from tests.support.tiny import causal_model, poison, save, silence
+from tests.support.tiny import causal_model, count_hooks, make_non_finite, save, set_output_to_zero
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
 ABLATION, LENS = slice(0, 2), slice(2, 5)
 
 
 def assert_same(found: list[TextAnalysis], expected: list[TextAnalysis]) -> None:
-    """Equal but for the order of summation inside a matrix product; an agreement may not change at all."""
+    """Equal except for the order of summation in matrix products; the agreement must be exactly equal."""
     for one, other in zip(found, expected, strict=True):
         assert (one.tokens, one.truncated, one.error) == (other.tokens, other.truncated, other.error)
         np.testing.assert_allclose(one.values, other.values, rtol=2e-5, atol=5e-6)
@@ -50,43 +50,47 @@ def test_shape_and_order(model: Model) -> None:
         assert np.isnan(text.values).all() == (text.error is not None)
 
 
-def test_a_text_too_long_fails_alone(model: Model) -> None:
+def test_a_text_that_is_too_long_does_not_affect_the_others(model: Model) -> None:
     found = list(analyse_texts(model, TEXTS, max_tokens=40, overflow="fail"))
-    assert found[3].error == "the text has 301 tokens, more than the limit of 40"
+    assert found[3].error == (
+        "the text has 301 tokens, more than the limit of 40; shorten it, or set overflow to truncate"
+    )
     assert [text.error is None for text in found] == [True, True, False, False, True, True]
 
 
-def test_truncated_text_is_its_beginning(model: Model) -> None:
+def test_a_truncated_text_has_the_values_of_its_beginning(model: Model) -> None:
     cut, whole = analyse_texts(model, ["abcdefghij" * 4, "abcdefghi"], max_tokens=10)
     assert (cut.tokens, cut.truncated, whole.truncated) == (10, True, False)
     np.testing.assert_allclose(cut.values, whole.values, rtol=1e-5, atol=1e-6)
 
 
-def test_a_window_counts_its_tokens_alone(model: Model) -> None:
+def test_only_the_tokens_of_the_window_count(model: Model) -> None:
     short, long = analyse_texts(model, ["abc", "abcdefghij" * 4], window=10)
-    assert short.error == "the text has 4 tokens, fewer than the window of 10"
+    assert short.error == "the text has 4 tokens, fewer than the window of 10; choose a smaller window"
     (whole,) = analyse_texts(model, ["abcdefghi"])
     np.testing.assert_allclose(long.values, whole.values, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("budget", [1, 50, 100_000])
-def test_a_text_does_not_depend_on_its_company(model: Model, budget: int) -> None:
+def test_a_text_does_not_depend_on_the_other_texts(model: Model, budget: int) -> None:
     assert_same(list(analyse_texts(model, TEXTS, token_budget=budget)), alone(model, TEXTS))
 
 
 def test_order_does_not_change_numbers(model: Model) -> None:
-    straight, turned = (list(analyse_texts(model, texts, token_budget=60)) for texts in (TEXTS, TEXTS[::-1]))
-    assert_same(turned[::-1], straight)
+    in_order, reversed_order = (
+        list(analyse_texts(model, texts, token_budget=60)) for texts in (TEXTS, TEXTS[::-1])
+    )
+    assert_same(reversed_order[::-1], in_order)
 
 
 @pytest.mark.parametrize("limit", [1, 40_000])
 def test_slices_do_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     whole = list(analyse_texts(model, TEXTS))
-    monkeypatch.setitem(analyse._SLICE, "cpu", limit)
+    monkeypatch.setitem(batch_numbers._SLICE, "cpu", limit)
     assert_same(list(analyse_texts(model, TEXTS)), whole)
 
 
-def test_a_one_token_text_has_nothing_to_predict(tmp_path: Path) -> None:
+def test_a_text_of_one_token_has_no_prediction_to_compare(tmp_path: Path) -> None:
     model = load_model(save(causal_model(), tmp_path, bos=False))
     found, pair = analyse_texts(model, ["x", "xy"])
     assert (found.tokens, found.error) == (1, None)
@@ -98,7 +102,7 @@ def test_a_one_token_text_has_nothing_to_predict(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("chosen", [("ablation",), ("logit_lens",), ()])
-def test_what_was_not_asked_for_has_no_value(model: Model, chosen: tuple[str, ...]) -> None:
+def test_an_analysis_that_is_not_selected_has_no_values(model: Model, chosen: tuple[str, ...]) -> None:
     whole = list(analyse_texts(model, TEXTS))
     kept = [i for i, name in enumerate(("ablation",) * 2 + ("logit_lens",) * 3) if name in chosen]
     for part, full in zip(analyse_texts(model, TEXTS, chosen), whole, strict=True):
@@ -107,23 +111,23 @@ def test_what_was_not_asked_for_has_no_value(model: Model, chosen: tuple[str, ..
         assert (part.activations is None) == (full.activations is None)
 
 
-def test_skipping_a_silent_layer_costs_nothing(tmp_path: Path) -> None:
+def test_skipping_a_layer_that_adds_nothing_changes_nothing(tmp_path: Path) -> None:
     causal = causal_model()
-    silence(causal, 2)
+    set_output_to_zero(causal, 2)
     (found,) = analyse_texts(load_model(save(causal, tmp_path)), ["a text"])
     assert (found.values[2, ABLATION] == 0).all()
     assert (found.values[[0, 1, 3], 1] > 0.01).all()
     np.testing.assert_array_equal(found.values[2, LENS], found.values[1, LENS])
 
 
-def test_the_lens_after_the_last_layer_is_the_model_itself(model: Model) -> None:
+def test_the_lens_after_the_last_layer_is_the_output_of_the_model(model: Model) -> None:
     (found,) = analyse_texts(model, ["a text of the usual kind"])
     kl, agreement = found.values[:, ANALYSIS_METRICS.index("lens_kl") :].T
     assert (kl[-1], agreement[-1]) == (0, 1)
     assert (kl[:-1] > 0).all()
 
 
-def test_skipping_a_layer_runs_those_after_it_alone(model: Model) -> None:
+def test_skipping_a_layer_runs_only_the_layers_after_it(model: Model) -> None:
     runs: Counter[int] = Counter()
     with ExitStack() as hooks:
         for index, layer in enumerate(model.module.layers):
@@ -151,26 +155,26 @@ def largest_tensor(model: Model, head: nn.Linear) -> int:
     return int(largest.found)
 
 
-def test_the_logits_of_a_row_never_exist_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logits_are_computed_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(save(causal_model(vocab_size=2_000), tmp_path))
     head = load_head(model)
-    assert largest_tensor(model, head) == 456 * 2_000 * 4  # below the limit a row is one slice
-    monkeypatch.setitem(analyse._SLICE, "cpu", 400_000)
+    assert largest_tensor(model, head) == 456 * 2_000 * 4  # below the limit a batch is one slice
+    monkeypatch.setitem(batch_numbers._SLICE, "cpu", 400_000)
     assert largest_tensor(model, head) == 50 * 2_000 * 4
 
 
 @pytest.mark.parametrize(
     ("tokens", "vocabulary", "sizes"), [(10, 100, [4, 4, 2]), (8, 100, [4, 4]), (3, 10_000, [1, 1, 1])]
 )
-def test_slices_cover_a_row(tokens: int, vocabulary: int, sizes: list[int]) -> None:
+def test_slices_cover_a_batch(tokens: int, vocabulary: int, sizes: list[int]) -> None:
     cut = list(slices(tokens, vocabulary, 1_600))
     assert [len(range(tokens)[part]) for part in cut] == sizes
     assert [i for part in cut for i in range(tokens)[part]] == list(range(tokens))
 
 
-def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path) -> None:
+def test_a_non_finite_text_names_the_first_layer_and_does_not_affect_the_others(tmp_path: Path) -> None:
     causal = causal_model()
-    poison(causal, layer=1, byte="!")
+    make_non_finite(causal, layer=1, byte="!")
     model = load_model(save(causal, tmp_path))
     texts = ["good", "also good", "bad!", "good again"]
     found = list(analyse_texts(model, texts))
@@ -187,7 +191,9 @@ def test_a_non_finite_text_fails_alone_and_names_the_first_layer(tmp_path: Path)
 @pytest.mark.parametrize(
     ("analyses", "metric"), [(("ablation",), "ablation_nll"), (("logit_lens",), "lens_entropy")]
 )
-def test_logits_that_are_not_finite_name_the_metric(folder: Path, analyses: tuple[str], metric: str) -> None:
+def test_the_error_of_infinite_logits_names_the_metric(
+    folder: Path, analyses: tuple[str], metric: str
+) -> None:
     model = load_model(folder, matmul="default")
     head = load_head(model)
     head.weight[7] = torch.inf
@@ -196,7 +202,7 @@ def test_logits_that_are_not_finite_name_the_metric(folder: Path, analyses: tupl
     assert np.isnan(found.values).all()
 
 
-def test_whoever_checks_can_end_it_within_a_row(model: Model) -> None:
+def test_the_check_can_end_the_analysis_within_a_batch(model: Model) -> None:
     before = list(analyse_texts(model, TEXTS))
     calls = 0
 
@@ -212,7 +218,7 @@ def test_whoever_checks_can_end_it_within_a_row(model: Model) -> None:
     assert_same(list(analyse_texts(model, TEXTS)), before)
 
 
-def test_texts_are_read_as_they_are_needed(model: Model) -> None:
+def test_texts_are_read_lazily(model: Model) -> None:
     read = 0
 
     def endless() -> Iterator[str]:
@@ -238,14 +244,14 @@ def test_texts_are_read_as_they_are_needed(model: Model) -> None:
         ({"overflow": "drop"}, "'truncate' or 'fail'"),
     ],
 )
-def test_bad_arguments_are_refused_at_once(model: Model, arguments: Any, message: str) -> None:
+def test_invalid_arguments_raise_immediately(model: Model, arguments: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         analyse_texts(model, [], **arguments)
 
 
-def test_the_same_texts_give_the_same_bits_and_leave_the_model_as_it_was(model: Model) -> None:
+def test_the_same_texts_give_the_same_bits_and_do_not_change_the_model(model: Model) -> None:
     one, two = (list(analyse_texts(model, TEXTS, PREDICTION_ANALYSES)) for _ in range(2))
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first.values, second.values)
     assert model.module.config._attn_implementation == "sdpa"
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.module.modules())
+    assert count_hooks(model.module) == 0

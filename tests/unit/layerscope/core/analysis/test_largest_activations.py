@@ -8,58 +8,58 @@ from layerscope.core import analyse_texts, load_model, profile_texts
 from layerscope.core.analysis.largest_activations import largest
 from layerscope.names import METRICS, SCOPES
 from layerscope.stats.token_share import first_token_share
-from tests.support.tiny import causal_model, plant, save
+from tests.support.tiny import add_known_activations, causal_model, save
 
-PLANTED = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
+ADDED = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
 WRITTEN, ERASED = 1, 4
 TEXTS = ["a text", "and a longer one, of 31 letters", "xyz"]
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_planted_activations_are_found_where_they_are(text: str, tmp_path: Path) -> None:
+def test_known_activations_are_found(text: str, tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    plant(causal, WRITTEN, ERASED, PLANTED)
+    add_known_activations(causal, WRITTEN, ERASED, ADDED)
     model = load_model(save(causal, tmp_path))
     (found,) = analyse_texts(model, [text], analyses=())
     assert found.activations is not None
     embedded = causal.model.embed_tokens.weight.detach().numpy()[model.tokenizer(text)["input_ids"]]
-    planted = embedded.copy()
-    planted[0, list(PLANTED)] = list(PLANTED.values())
+    expected = embedded.copy()
+    expected[0, list(ADDED)] = list(ADDED.values())
     for layer in range(6):
-        there = WRITTEN <= layer < ERASED
-        sizes = np.abs(planted if there else embedded)
+        present = WRITTEN <= layer < ERASED
+        sizes = np.abs(expected if present else embedded)
         order = np.argsort(-sizes.max(axis=0))[:4]
         median = np.sort(sizes, axis=None)[(sizes.size - 1) // 2]
         np.testing.assert_array_equal(found.activations.units[layer], order)
         np.testing.assert_array_equal(found.activations.tokens[layer], sizes.argmax(axis=0)[order])
         np.testing.assert_allclose(np.abs(found.activations.values[layer]), sizes.max(axis=0)[order], 1e-5)
         np.testing.assert_allclose(found.activations.ratio[layer], sizes.max() / median, 1e-5)
-        if there:
-            assert found.activations.units[layer].tolist() == list(PLANTED)
+        if present:
+            assert found.activations.units[layer].tolist() == list(ADDED)
             assert not found.activations.tokens[layer].any()
-            np.testing.assert_allclose(found.activations.values[layer], list(PLANTED.values()), 1e-6)
+            np.testing.assert_allclose(found.activations.values[layer], list(ADDED.values()), 1e-6)
 
 
-def test_the_first_token_explains_all_of_what_was_planted(tmp_path: Path) -> None:
+def test_the_first_token_has_the_whole_share_of_known_activations(tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    plant(causal, WRITTEN, ERASED, PLANTED)
+    add_known_activations(causal, WRITTEN, ERASED, ADDED)
     texts = list(profile_texts(load_model(save(causal, tmp_path)), TEXTS))
     values = np.array([text.values[0, :, :, METRICS.index("delta_abs_mean")] for text in texts])
     tokens = np.array([text.tokens for text in texts])
-    everything, first = values[:, SCOPES.index("all")], values[:, SCOPES.index("first")]
-    np.testing.assert_allclose(everything[:, WRITTEN], sum(map(abs, PLANTED.values())) / 32 / tokens, 1e-6)
-    share = first_token_share(everything, first, tokens)
-    wanted = np.full(6, np.nan)
-    wanted[[WRITTEN, ERASED]] = 1.0
-    np.testing.assert_allclose(share.mean, wanted, 1e-12)
-    np.testing.assert_allclose(share.variance, wanted, 1e-12)
+    all_tokens, first = values[:, SCOPES.index("all")], values[:, SCOPES.index("first")]
+    np.testing.assert_allclose(all_tokens[:, WRITTEN], sum(map(abs, ADDED.values())) / 32 / tokens, 1e-6)
+    share = first_token_share(all_tokens, first, tokens)
+    expected = np.full(6, np.nan)
+    expected[[WRITTEN, ERASED]] = 1.0
+    np.testing.assert_allclose(share.mean, expected, 1e-12)
+    np.testing.assert_allclose(share.variance, expected, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_residual_by_hand(dtype: torch.dtype) -> None:
+def test_a_residual_computed_by_hand(dtype: torch.dtype) -> None:
     residual = torch.tensor([[0, 1, -2, 3, 0], [8, -1, -16, 0, 0.5]], dtype=dtype)
     assert largest(residual).tolist() == [2, 0, 3, 1, -16, 8, 3, 1, 1, 1, 0, 0, 16]
-    # the sizes are 0 0 0 0.5 1 | 1 2 3 8 16: of the middle two the lower
+    # the sizes are 0 0 0 0.5 1 | 1 2 3 8 16: the median is the lower of the middle two
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0])
@@ -72,7 +72,7 @@ def test_a_median_of_zero_has_no_ratio(value: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
-def test_a_residual_that_is_not_finite_shows(wrong: float) -> None:
+def test_the_largest_value_of_a_non_finite_residual_is_not_finite(wrong: float) -> None:
     residual = torch.ones(3, 8)
     residual[1, 4] = wrong
     assert not largest(residual)[4].isfinite()

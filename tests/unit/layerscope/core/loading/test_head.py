@@ -17,7 +17,7 @@ HEAD = "lm_head.weight"
 
 
 def with_head(folder: Path, copy: Path, head: torch.Tensor | None) -> Model:
-    """The model of a copy of the folder, in which the head is another or missing."""
+    """The model of a copy of the folder with a different head, or without a head."""
     shutil.copytree(folder, copy)
     weights = load_file(copy / "model.safetensors")
     del weights[HEAD]
@@ -25,13 +25,13 @@ def with_head(folder: Path, copy: Path, head: torch.Tensor | None) -> Model:
     return load_model(copy)
 
 
-def test_an_untied_head_is_the_one_saved(model: Model, folder: Path) -> None:
+def test_an_untied_head_is_the_saved_one(model: Model, folder: Path) -> None:
     head = load_head(model).weight.to_dense()
     assert torch.equal(head, load_file(folder / "model.safetensors")[HEAD])
     assert not torch.equal(head, model.module.embed_tokens.weight)
 
 
-def test_a_head_in_another_file_than_the_layers(tmp_path: Path) -> None:
+def test_a_head_that_is_not_in_the_file_of_the_layers(tmp_path: Path) -> None:
     causal: Any = causal_model()
     causal.save_pretrained(tmp_path, max_shard_size="40KB")
     assert len(list(tmp_path.glob("*.safetensors"))) > 2
@@ -45,7 +45,7 @@ def test_a_tied_head_is_the_embedding_and_takes_no_memory(tmp_path: Path) -> Non
     assert load_head(model).weight.data_ptr() == model.module.embed_tokens.weight.data_ptr()
 
 
-def test_tied_or_saved_twice_is_the_same(tmp_path: Path) -> None:
+def test_a_tied_head_and_a_saved_copy_give_the_same_values(tmp_path: Path) -> None:
     tied = causal_model(tie_word_embeddings=True)
     untied: Any = causal_model()
     untied.load_state_dict(tied.state_dict())
@@ -56,10 +56,10 @@ def test_tied_or_saved_twice_is_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(first.values, second.values)
 
 
-def test_the_head_multiplies_as_the_model_does(folder: Path) -> None:
+def test_the_head_uses_the_matrix_product_of_the_model(folder: Path) -> None:
     default, onednn = (load_model(folder, matmul=product) for product in ("default", "onednn"))
     if onednn.matmul != "onednn":
-        pytest.skip("no oneDNN product here")
+        pytest.skip("this PyTorch has no oneDNN product")
     assert type(load_head(default)) is nn.Linear
     assert type(load_head(onednn)) is OneDnnLinear
     (one,), (other,) = (list(analyse_texts(model, ["a text"])) for model in (default, onednn))
@@ -72,16 +72,16 @@ def test_the_head_has_the_dtype_of_the_model(folder: Path, dtype: str) -> None:
     assert load_head(model).weight.dtype == model.module.embed_tokens.weight.dtype != torch.float32
 
 
-def test_a_missing_head_is_an_error_only_where_it_is_needed(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_head_is_an_error_only_if_it_is_needed(folder: Path, tmp_path: Path) -> None:
     model = with_head(folder, tmp_path / "copy", None)
-    with pytest.raises(ModelError, match=r"incomplete \(lm_head.weight is missing\): fetch them again"):
+    with pytest.raises(ModelError, match=r"incomplete \(lm_head.weight is missing\): download them again"):
         analyse_texts(model, [])
     (found,) = analyse_texts(model, ["a text"], analyses=())
     assert found.error is None
 
 
 @pytest.mark.parametrize("shape", [(256, 32), (257, 16)])
-def test_a_head_of_another_shape_is_refused(folder: Path, tmp_path: Path, shape: tuple[int, int]) -> None:
+def test_a_head_with_a_wrong_shape_is_refused(folder: Path, tmp_path: Path, shape: tuple[int, int]) -> None:
     model = with_head(folder, tmp_path / "copy", torch.zeros(shape))
-    with pytest.raises(ModelError, match=r"has the shape \(25., ..\) instead of \(257, 32\)"):
+    with pytest.raises(ModelError, match=r"has shape \(25., ..\) instead of \(257, 32\)"):
         load_head(model)

@@ -1,4 +1,4 @@
-"""What a machine measures with is found once, is written down, and never changes numbers beyond rounding."""
+"""The choices of `load_model` are recorded in the model and change numbers only by rounding."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerscope.core import Model, load_model, profile, profile_texts
+from layerscope.core import Model, load_model, pipeline, profile, profile_texts
 from layerscope.core.loading import load
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from tests.support.tiny import causal_model, save
@@ -27,12 +27,12 @@ print(model.reduction, sum(text.error is None for text in profile_texts(model, [
 """
 
 
-def test_small_models_are_not_worth_compiling(model: Model, folder: Path) -> None:
+def test_the_reduction_of_small_models_is_not_compiled(model: Model, folder: Path) -> None:
     assert (model.reduction, model.attention) == ("eager", "loop")
     assert load_model(folder, reduction="eager").reduction == "eager"
 
 
-def test_large_models_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reduction_of_large_models_is_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_WORTH_COMPILING", 1)
     monkeypatch.setattr(load, "compile_sums", lambda *_: True)
     assert load_model(folder).reduction == "compiled"
@@ -42,22 +42,22 @@ def test_large_models_are(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_compiled_profiles_are_the_eager_ones_and_nothing_is_compiled_later(
+def test_compiled_profiles_agree_with_eager_ones_and_nothing_is_compiled_later(
     folder: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(folder, dtype=dtype, reduction="compiled")
     if model.reduction == "eager":
-        pytest.skip("no compiler here")
+        pytest.skip("this machine has no compiler")
     eager = list(profile_texts(replace(model, reduction="eager"), TEXTS))
     strict = torch.compiler.set_stance("fail_on_recompile")
-    monkeypatch.setattr(profile, "_uncompiled", lambda _: strict)
-    for one, other in zip(profile_texts(model, TEXTS, token_budget=50), eager, strict=True):
-        np.testing.assert_allclose(one.values, other.values, rtol=2e-5, atol=2e-6)
+    monkeypatch.setattr(profile, "_no_compilation", lambda _: strict)
+    for found, expected in zip(profile_texts(model, TEXTS, token_budget=50), eager, strict=True):
+        np.testing.assert_allclose(found.values, expected.values, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.timeout(300)
-def test_a_row_of_one_token_is_reduced_without_compiling(tmp_path: Path) -> None:
-    """The one length for which the compiler would make code of its own."""
+def test_a_batch_of_one_token_is_reduced_without_compiling(tmp_path: Path) -> None:
+    """The compiler would generate separate code for this length only."""
     model = load_model(save(causal_model(), tmp_path, bos=False), reduction="compiled")
     (found,) = profile_texts(model, ["x"])
     (eager,) = profile_texts(replace(model, reduction="eager"), ["x"])
@@ -65,7 +65,7 @@ def test_a_row_of_one_token_is_reduced_without_compiling(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(300)
-def test_where_no_compiler_works_the_sums_are_eager(folder: Path, tmp_path: Path) -> None:
+def test_without_a_working_compiler_the_sums_are_eager(folder: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,
         "CXX": str(tmp_path / "no-such-compiler"),
@@ -96,6 +96,6 @@ def test_token_budget(
     model: Model, monkeypatch: pytest.MonkeyPatch, device: str, intermediate: int, layer: int, budget: int
 ) -> None:
     weights = torch.nn.Linear(max(1, layer), 1, bias=False, device="meta")
-    monkeypatch.setattr(profile, "blocks", lambda _: [SimpleNamespace(layer=weights)])
+    monkeypatch.setattr(pipeline, "blocks", lambda _: [SimpleNamespace(layer=weights)])
     monkeypatch.setattr(model.module.config, "intermediate_size", intermediate)
-    assert profile.default_budget(replace(model, device=device)) == budget
+    assert pipeline.default_budget(replace(model, device=device)) == budget

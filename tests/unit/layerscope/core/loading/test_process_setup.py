@@ -50,19 +50,19 @@ def test_threads_are_shared_by_processes(tmp_path: Path) -> None:
     assert settle_threads(100, tmp_path) == 1
 
 
-def test_whoever_sets_omp_num_threads_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_omp_num_threads_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert settle_threads(1, tmp_path) == 3
 
 
-def test_a_c_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_c_library_without_mallopt_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keep_heap() in (True, False)
     monkeypatch.setattr("ctypes.CDLL", lambda _: object())
     assert not keep_heap()
 
 
-def test_caches_are_small_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_are_small_unless_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
     keep_caches_small()
