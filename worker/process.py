@@ -52,7 +52,7 @@ def run(name: str, settings: Settings) -> int:
     )
     redis = notifications.connect(settings.redis_url)
     try:
-        model, facts = load(name, models[name], settings, sessions)
+        model, facts = load(name, models[name], sessions)
     except ModelError as error:
         log.error("%s", error)
         _fail_jobs(name, sessions, redis, str(error))
