@@ -1,55 +1,93 @@
-"""What the service refuses, and why.
+"""The errors of the service, and the problem objects (RFC 9457) that report them.
 
 LayerscopeError
-├── InvalidRequest (422)            input at fault: each place in `errors`
-├── IdempotencyKeyReused (422)      same key, another request
-├── LimitExceeded (413)             a body, job or text over a limit, which is named
-├── UnsupportedMediaType (415)      a body in another format
-├── JobNotFound (404)
-├── FileNotFound (404)              no such file of this job
-├── JobFinished (409)               too late to cancel
-├── JobNotFinished (409)            too early for its files
-├── RangeNotSatisfiable (416)       bytes asked for behind the end of a file
-├── DatabaseUnavailable (503)
-├── NotMigrated (503)
-├── ConfigurationError              a process that can't start: said on stderr, never over HTTP
-└── ProfilingFailed                 a sample run that came to nothing: the same
+├── ProblemError                        has a problem type
+│   ├── InvalidRequest (422)            the input is invalid: `errors` lists the places
+│   ├── IdempotencyKeyReused (422)      the key was used for a different request
+│   ├── LimitExceeded (413)             a body, job or text exceeds a limit
+│   ├── UnsupportedMediaType (415)      the body has another format
+│   ├── JobNotFound (404)
+│   ├── FileNotFound (404)              the job has no such file
+│   ├── JobFinished (409)               the job can no longer be cancelled
+│   ├── JobNotFinished (409)            the job has no files yet
+│   ├── RangeNotSatisfiable (416)       the range starts after the end of the file
+│   ├── DatabaseUnavailable (503)
+│   ├── NotMigrated (503)
+│   └── JobFailure                      why a job failed: its problem is stored as the `error` of the job
+│       ├── NoTextSucceeded (500)
+│       ├── ModelUnavailable (503)
+│       ├── ShardFailed (500)
+│       └── NoStatistics (500)
+├── ConfigurationError                  a process cannot start: printed on stderr
+└── ProfilingFailed                     a sample run failed: printed on stderr
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+PROBLEM_TYPE = "urn:layerscope:problem:"
 
 
 @dataclass(frozen=True)
 class InputError:
-    """One fault of an input: a JSON pointer into the body (or `?parameter`), and what is wrong there."""
+    """One error in the input: a JSON pointer into the body, or `?parameter`, or the name of a header."""
 
     pointer: str
     detail: str
 
 
-class LayerscopeError(Exception):
-    """`detail` is a sentence for the person who sent the request."""
+@dataclass(frozen=True)
+class Problem:
+    """A problem object (RFC 9457): the body of an error response, or the reason why a job failed."""
 
-    def __init__(
-        self, detail: str, errors: Sequence[InputError] = (), headers: Mapping[str, str] | None = None
-    ) -> None:
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Annotated[
+        tuple[InputError, ...],
+        Field(exclude_if=lambda errors: not errors, description="the invalid places of the input"),
+    ] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The members of the JSON object. `errors` is left out if it is empty."""
+        members = asdict(self)
+        errors = members.pop("errors")
+        return members | ({"errors": list(errors)} if errors else {})
+
+
+class LayerscopeError(Exception):
+    """`detail` is a sentence for the person who sent the request or started the process."""
+
+    def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
 
 
 class ProblemError(LayerscopeError):
-    """An error with an HTTP status; `code` ends its problem type."""
+    """An error with an HTTP status. Its problem type is PROBLEM_TYPE followed by `code`."""
 
     status: int
     title: str
     code: str
 
+    def __init__(
+        self, detail: str, errors: Sequence[InputError] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.errors = tuple(errors)
+        self.headers = dict(headers or {})
+
+    @property
+    def problem(self) -> Problem:
+        return Problem(PROBLEM_TYPE + self.code, self.title, self.status, self.detail, self.errors)
+
 
 class InvalidRequest(ProblemError):
-    """Where no place is named it is the whole body."""
+    """If no place is given, the error is in the whole body."""
 
     status, title, code = 422, "Invalid request", "invalid-request"
 
@@ -62,7 +100,7 @@ class IdempotencyKeyReused(ProblemError):
 
 
 class LimitExceeded(ProblemError):
-    status, title, code = 413, "Over a limit", "limit-exceeded"
+    status, title, code = 413, "Limit exceeded", "limit-exceeded"
 
 
 class UnsupportedMediaType(ProblemError):
@@ -90,16 +128,36 @@ class RangeNotSatisfiable(ProblemError):
 
 
 class DatabaseUnavailable(ProblemError):
-    status, title, code = 503, "The database is away", "database-unavailable"
+    status, title, code = 503, "The database is unavailable", "database-unavailable"
 
 
 class NotMigrated(ProblemError):
     status, title, code = 503, "The database is not migrated", "not-migrated"
 
 
+class JobFailure(ProblemError):
+    """Why a job failed. No HTTP response has this status: it is a member of the job's `error`."""
+
+
+class NoTextSucceeded(JobFailure):
+    status, title, code = 500, "No text succeeded", "no-text-succeeded"
+
+
+class ModelUnavailable(JobFailure):
+    status, title, code = 503, "The model cannot be loaded", "model-unavailable"
+
+
+class ShardFailed(JobFailure):
+    status, title, code = 500, "A part of the job cannot be measured", "shard-failed"
+
+
+class NoStatistics(JobFailure):
+    status, title, code = 500, "The statistics cannot be computed", "no-statistics"
+
+
 class ConfigurationError(LayerscopeError):
-    """A setting, a file or a server without which a process can't start."""
+    """A setting, a file or a server that a process needs to start is missing or invalid."""
 
 
 class ProfilingFailed(LayerscopeError):
-    """Samples, a service, a job or a folder without which there is no profile."""
+    """A sample run failed: its samples, its service, its job or its folder."""

@@ -1,17 +1,17 @@
-"""What goes in and comes out as JSON."""
+"""The JSON that the HTTP interface accepts and returns."""
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Strict, WithJsonSchema
 
-from layerscope.names import ANALYSES, COMPONENTS, DEFAULT_DOMAIN
+from app.errors import Problem
+from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, Analysis, Component, Overflow, Status
 
-Component = Literal["block", "attention", "mlp"]
-Analysis = Literal["ablation", "logit_lens", "activations"]
-Status = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
 
 LIST_SCHEMA = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}}
 TEXTS_SCHEMA = {
@@ -19,12 +19,12 @@ TEXTS_SCHEMA = {
         {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": "^[A-Za-z0-9._-]{1,64}$"},
+            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
             "additionalProperties": LIST_SCHEMA,
         },
         LIST_SCHEMA,
     ],
-    "description": f"Texts by domain; a bare list is the domain `{DEFAULT_DOMAIN}`.",
+    "description": f"The texts of each domain. A list without domains is the domain `{DEFAULT_DOMAIN}`.",
     "examples": [{"cpp": ["int main() {}"], "python": ["print(1)"]}],
 }
 
@@ -33,20 +33,22 @@ def _printable(name: str) -> str:
     if not name.strip():
         raise ValueError("must not be blank")
     if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in name):
-        raise ValueError("must not hold control or format characters")
+        raise ValueError("must not contain control or format characters")
     return name
 
 
-def _in_canonical_order(components: list[Component]) -> list[Component]:
-    if len(set(components)) < len(components):
-        raise ValueError("must not repeat a component")
-    return sorted(components, key=COMPONENTS.index)
+Name = TypeVar("Name", bound=StrEnum)
 
 
-def _each_once(analyses: list[Analysis]) -> list[Analysis]:
-    if len(set(analyses)) < len(analyses):
-        raise ValueError("must not repeat an analysis")
-    return sorted(analyses, key=ANALYSES.index)
+def _each_once(kind: type[Name], noun: str) -> AfterValidator:
+    """Refuses repeated names, and sorts the others in the order of their enum."""
+
+    def check(names: list[Name]) -> list[Name]:
+        if len(set(names)) < len(names):
+            raise ValueError(f"must not repeat {noun}")
+        return sorted(names, key=list(kind).index)
+
+    return AfterValidator(check)
 
 
 class Input(BaseModel):
@@ -57,76 +59,53 @@ class Options(Input):
     """How the texts are measured."""
 
     max_tokens: int | None = Field(
-        None, ge=1, le=2**31 - 1, description="tokens of a text that count; null: the model's limit"
+        None,
+        ge=1,
+        le=INTEGER_LIMIT,
+        description="the largest number of tokens of a text; null: the limit of the model",
     )
-    overflow: Literal["truncate", "fail"] = Field(
-        "truncate", description="what becomes of a longer text: cut and marked, or failed"
+    overflow: Annotated[Overflow, Strict(False)] = Field(
+        Overflow.TRUNCATE,
+        description="what happens to a longer text: it is truncated and marked, or it fails",
     )
     components: Annotated[
-        list[Component],
+        list[Annotated[Component, Strict(False)]],
         FailFast(),
         Field(min_length=1, json_schema_extra={"uniqueItems": True}),
-        AfterValidator(_in_canonical_order),
-    ] = Field(["block", "attention", "mlp"], description="what is measured in each layer")
+        _each_once(Component, "a component"),
+    ] = Field(list(Component), description="what is measured in each layer")
     window: int | None = Field(
         None,
         ge=1,
-        le=2**31 - 1,
-        description="only so many first tokens of a text count, and a text with fewer fails; null: all",
+        le=INTEGER_LIMIT,
+        description="only this number of tokens at the start of each text is used, and a text with fewer "
+        "tokens fails; null: all tokens",
     )
     paired: bool = Field(
-        False, description="the k-th texts of the domains belong together and are compared as pairs"
+        False, description="the k-th texts of all domains belong together and are compared as pairs"
     )
     analyses: Annotated[
-        list[Analysis],
+        list[Annotated[Analysis, Strict(False)]],
         FailFast(),
         Field(json_schema_extra={"uniqueItems": True}),
-        AfterValidator(_each_once),
-    ] = Field([], description="what a sample of the texts is analysed for; needs the component `block`")
+        _each_once(Analysis, "an analysis"),
+    ] = Field([], description="analyses of a sample of the texts; they require the component `block`")
     analysis_texts: int = Field(64, ge=1, le=1024, description="texts of each domain that are analysed")
 
 
 class JobRequest(Input):
-    """A job to be done."""
+    """A request for a new job."""
 
-    model: str | None = Field(None, description="may be left out where one model is configured")
+    model: str | None = Field(None, description="may be omitted if only one model is configured")
     name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)] | None = Field(
-        None, description="what its files are called; no control characters"
+        None, description="its files are named after it; no control characters"
     )
     texts: Annotated[Any, WithJsonSchema(TEXTS_SCHEMA)]
     options: Options = Options()
 
 
-class InputErrorOut(BaseModel):
-    """One fault: a JSON pointer into the body, or `?parameter`, or a header's name."""
-
-    pointer: str
-    detail: str
-
-
-class Problem(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[InputErrorOut] = Field(
-        default_factory=list, description="the places, where input is at fault"
-    )
-
-
-class JobError(BaseModel):
-    """Why a job failed."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
 class ModelOut(BaseModel):
-    """The model as the worker loaded it; null where no worker has yet."""
+    """The model as the worker loaded it. A member is null if no worker has loaded the model yet."""
 
     name: str
     source: str | None
@@ -137,14 +116,14 @@ class ModelOut(BaseModel):
 
 
 class Progress(BaseModel):
-    """`done` texts were measured, `failed` could not be; when the job has succeeded the two make `texts`."""
+    """`done` texts were measured, `failed` texts could not be. After success, their sum is `texts`."""
 
     texts: int
     done: int
     failed: int
-    tokens: int = Field(description="tokens of the texts done")
-    texts_per_second: float | None = Field(description="by the database's clock; null before the first text")
-    eta_seconds: float | None = Field(description="null unless running, and before the first text")
+    tokens: int = Field(description="tokens of the texts that are done")
+    texts_per_second: float | None = Field(description="null before the first text")
+    eta_seconds: float | None = Field(description="null unless the job is running and a text is done")
 
 
 class DomainOut(BaseModel):
@@ -154,7 +133,7 @@ class DomainOut(BaseModel):
 
 
 class Links(BaseModel):
-    """References relative to the service's root."""
+    """References relative to the root of the service."""
 
     self: str
     events: str
@@ -176,12 +155,12 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     progress: Progress
     domains: dict[str, DomainOut]
-    error: JobError | None
+    error: Problem | None
     links: Links
 
 
 class JobPage(BaseModel):
-    """Jobs, newest first; `next` refers to the older ones."""
+    """Jobs, newest first. `next` refers to the next page."""
 
     data: list[JobOut]
     next: str | None
@@ -189,14 +168,14 @@ class JobPage(BaseModel):
 
 class ConfiguredModel(ModelOut):
     max_tokens: int | None
-    workers_alive: int | None = Field(description="null where Redis is away")
+    workers_alive: int | None = Field(description="null if Redis is unavailable")
     jobs_queued: int
 
 
-class Models(BaseModel):
+class ModelList(BaseModel):
     data: list[ConfiguredModel]
 
 
 class Health(BaseModel):
     status: Literal["live", "ready"]
-    degraded: list[Literal["redis"]] = Field(default_factory=list, description="what does without")
+    degraded: list[Literal["redis"]] = Field(default_factory=list, description="the unavailable services")

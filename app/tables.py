@@ -33,6 +33,7 @@ from layerscope.names import (
     SHARES,
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
+    Status,
 )
 
 
@@ -98,10 +99,10 @@ class Job(Base):
         return tuple(self.options.get("analyses", ()))
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         if self.outcome is not None:
-            return self.outcome
-        return "queued" if self.started_at is None else "running"
+            return Status(self.outcome)
+        return Status.QUEUED if self.started_at is None else Status.RUNNING
 
 
 class Text(Base):

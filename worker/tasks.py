@@ -8,9 +8,9 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from app.db import AWAY
+from app.errors import ShardFailed
 from app.jobs import completion, notifications, shards
 from app.jobs.shards import Claim, Fenced, TextResult
 from app.logs import about
@@ -91,12 +91,12 @@ def _work(context: WorkerContext, claim: Claim) -> None:
                 completion.mark_failed(session, Job.id == claim.job_id, _shard_failed(claim, error))
 
 
-def _shard_failed(claim: Claim, error: Exception) -> dict[str, Any]:
+def _shard_failed(claim: Claim, error: Exception) -> ShardFailed:
     detail = (
         f"Texts {claim.first_ordinal} to {claim.end_ordinal - 1} could not be measured and stored"
         f" in {claim.attempt} attempts; the last error: {completion.reason(error)}"
     )
-    return completion.problem("shard-failed", "A part of the job cannot be measured", detail)
+    return ShardFailed(detail)
 
 
 def _commit(context: WorkerContext, claim: Claim, measured: Sequence[TextResult]) -> None:

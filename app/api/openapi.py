@@ -1,4 +1,4 @@
-"""What the OpenAPI description says beyond the endpoints' signatures."""
+"""The parts of the OpenAPI description that the signatures of the endpoints do not contain."""
 
 from http import HTTPStatus
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.schemas import JobRequest, Problem
+from app.errors import Problem
+from app.schemas import JobRequest
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -14,7 +15,7 @@ JOB_REQUEST_BODY = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"$ref": REFERENCE.format(model="JobRequest")}},
+            "application/json": {"schema": {"$ref": REFERENCE.format(model=JobRequest.__name__)}},
             "application/x-ndjson": {
                 "schema": {"type": "string"},
                 "example": '{"domain": "cpp", "text": "int i;"}\n{"domain": "python", "text": "i = 1"}\n',
@@ -27,7 +28,7 @@ JOB_REQUEST_BODY = {
             "in": "query",
             "required": False,
             "schema": {"type": "string"},
-            "description": f"the job's {name}, where the body is NDJSON",
+            "description": f"the {name} of the job, if the body is NDJSON",
         }
         for name in ("model", "name")
     ],
@@ -35,8 +36,8 @@ JOB_REQUEST_BODY = {
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an endpoint that may answer so."""
-    content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model="Problem")}}}
+    """The `responses` of an endpoint for these statuses, and for those that every endpoint can have."""
+    content = {"application/problem+json": {"schema": {"$ref": REFERENCE.format(model=Problem.__name__)}}}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": content}
         for status in sorted({*statuses, 422, 500, 503})
@@ -46,10 +47,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def describe(app: FastAPI) -> dict[str, Any]:
     if app.openapi_schema is None:
         spec = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-        schemas = spec["components"]["schemas"]
-        for model in (JobRequest, Problem):
-            schema = model.model_json_schema(ref_template=REFERENCE)
-            schemas |= schema.pop("$defs", {})
-            schemas[model.__name__] = schema
+        request = JobRequest.model_json_schema(ref_template=REFERENCE)
+        spec["components"]["schemas"] |= request.pop("$defs", {}) | {JobRequest.__name__: request}
         app.openapi_schema = spec
     return app.openapi_schema

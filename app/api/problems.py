@@ -1,10 +1,9 @@
-"""Every error as RFC 9457 problem+json, the framework's own included."""
+"""Answers every error, including those of the framework, with a problem object (RFC 9457)."""
 
 import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import psycopg
 from fastapi import FastAPI, Request, Response
@@ -17,16 +16,16 @@ from starlette.requests import ClientDisconnect
 from app.api.service import RETRY_AFTER_SECONDS
 from app.db import AWAY
 from app.errors import (
+    PROBLEM_TYPE,
     DatabaseUnavailable,
-    InputError,
-    InvalidRequest,
     JobNotFinished,
     JobNotFound,
-    LayerscopeError,
     NotMigrated,
+    Problem,
     ProblemError,
 )
-from app.submission.json_document import sentence
+from app.submission.input_errors import InputErrors, shortened
+from app.submission.rules import message
 
 MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -36,93 +35,87 @@ log = logging.getLogger(__name__)
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    app.add_exception_handler(ProblemError, _of_ours)
-    app.add_exception_handler(HTTPException, _of_framework)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(ClientDisconnect, _of_broken_off)
-    for away in (*AWAY, psycopg.OperationalError):
-        app.add_exception_handler(away, _of_database)
-    app.add_exception_handler(ProgrammingError, _of_database)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    for unavailable in (*AWAY, psycopg.OperationalError, ProgrammingError):
+        app.add_exception_handler(unavailable, _on_database_error)
 
 
 def problem_response(error: ProblemError) -> Response:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if isinstance(error, RETRIED) else {}
-    return _response(error.status, error.title, error.code, error.detail, error, headers | error.headers)
+    return _response(error.problem, headers | error.headers)
 
 
 def internal_error() -> Response:
-    detail = "The service failed here. Its log says more under the X-Request-Id of this answer."
-    return _of_status(500, detail, {})
+    detail = "The service failed. Its log has the details, marked with the X-Request-Id of this response."
+    return _status_response(500, detail)
 
 
-def _response(
-    status: int, title: str, code: str, detail: str, error: LayerscopeError, headers: Mapping[str, str]
-) -> Response:
-    problem: dict[str, Any] = {
-        "type": f"urn:layerscope:problem:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-    }
-    if error.errors:
-        problem["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in error.errors]
-    # A name out of the request may stand here, with half a surrogate pair in it.
-    body = json.dumps(problem, ensure_ascii=False).encode("utf-8", "replace")
-    return Response(body, status, headers, MEDIA_TYPE)
+def _response(problem: Problem, headers: Mapping[str, str]) -> Response:
+    # A name from the request may contain half of a surrogate pair, which UTF-8 cannot encode.
+    body = json.dumps(problem.to_dict(), ensure_ascii=False).encode("utf-8", "replace")
+    return Response(body, problem.status, headers, MEDIA_TYPE)
 
 
-def _of_status(status: int, detail: str, headers: Mapping[str, str]) -> Response:
+def _status_response(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     title = HTTPStatus(status).phrase
-    code = title.lower().replace(" ", "-")
-    return _response(status, title, code, detail, LayerscopeError(detail), headers)
+    problem = Problem(PROBLEM_TYPE + title.lower().replace(" ", "-"), title, status, detail)
+    return _response(problem, headers or {})
 
 
-def _of_ours(request: Request, error: Exception) -> Response:
+def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)
     return problem_response(error)
 
 
-def _of_framework(request: Request, error: Exception) -> Response:
+def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == 404:
         detail = f"There is nothing at {request.url.path}."
     elif error.status_code == 405:
-        headers["Allow"] = ", ".join(_allowed(request))
-        detail = f"{request.url.path} understands {headers['Allow']}."
-    return _of_status(error.status_code, detail, headers)
+        methods = _allowed_methods(request)
+        headers["Allow"] = ", ".join(methods)
+        detail = f"{request.url.path} supports {_listed(methods)}."
+    return _status_response(error.status_code, detail, headers)
 
 
-def _allowed(request: Request) -> list[str]:
-    """Starlette names the methods of one route only, where several share a path."""
+def _allowed_methods(request: Request) -> list[str]:
+    """The methods of all routes that match the path. Starlette names only those of one route."""
     routes = iter_route_contexts(request.app.routes)
     here = [route.methods or set() for route in routes if route.path_regex.match(request.url.path)]
     methods = set().union(*here)
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 
-def _of_broken_off(request: Request, error: Exception) -> Response:
-    return _of_status(400, "The body ended before its end.", {})
+def _listed(names: list[str]) -> str:
+    """As a list in a sentence: "GET, HEAD and POST"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _of_validation(request: Request, error: Exception) -> Response:
+def _on_disconnect(request: Request, error: Exception) -> Response:
+    return _status_response(400, "The connection was closed before the end of the body.")
+
+
+def _on_invalid_parameters(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    if any(error["loc"][0] == "path" for error in error.errors()):
-        return problem_response(JobNotFound(f"There is nothing at {request.url.path}: no id stands there."))
-    errors = [InputError(_place(*error["loc"]), sentence(error)) for error in error.errors()]
-    return problem_response(InvalidRequest("The request is wrong in its parameters.", errors[:20]))
+    errors = InputErrors()
+    for found in error.errors():
+        kind, *path = found["loc"]
+        if kind == "path":
+            return problem_response(JobNotFound(f"{shortened(found['input'])!r} is not a valid job id."))
+        name = ".".join(map(str, path))
+        errors.add_at(f"?{name}" if kind == "query" else name, message(found))
+    return problem_response(errors.to_exception())
 
 
-def _place(kind: str, *path: str | int) -> str:
-    name = ".".join(map(str, path))
-    return f"?{name}" if kind == "query" else name
-
-
-def _of_database(request: Request, error: Exception) -> Response:
+def _on_database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, DBAPIError) and isinstance(error.orig, MISSING_TABLE):
-        return problem_response(NotMigrated("The database has not the tables of this version."))
+        return problem_response(NotMigrated("The database does not have the tables of this version."))
     if isinstance(error, ProgrammingError):
         raise error
     reason = error.orig if isinstance(error, DBAPIError) else error
-    log.warning("the database is away: %s", str(reason).partition("\n")[0])
-    return problem_response(DatabaseUnavailable("The database can't be reached; nothing was changed."))
+    log.warning("the database is unavailable: %s", str(reason).partition("\n")[0])
+    return problem_response(DatabaseUnavailable("The database cannot be reached. Nothing was changed."))

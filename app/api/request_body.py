@@ -1,4 +1,4 @@
-"""The body of a submission: JSON as a whole, NDJSON as a stream."""
+"""The body of a submission: a JSON document that is read as a whole, or an NDJSON stream."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
@@ -7,59 +7,66 @@ from anyio import from_thread
 from fastapi import Request
 
 from app.api.service import Service, ServiceDep
-from app.errors import InputError, InvalidRequest, UnsupportedMediaType
+from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, PostedText
-from app.submission.json_document import over_limit, read_head, read_submission
-from app.submission.ndjson_stream import gunzip, read_texts
+from app.submission.gzip_stream import gunzip
+from app.submission.input_errors import InputErrors
+from app.submission.json_document import read_submission
+from app.submission.ndjson_stream import read_parameters, read_texts
+from app.submission.rules import ModelLimits, over_limit
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-UNPACKED = ("", "identity")
+UNCOMPRESSED = ("", "identity")
 
 
 @dataclass(frozen=True)
 class Body:
-    """`whole` if the body is JSON, else `stream`, to be read by a thread of the pool."""
+    """`document` if the body is JSON; otherwise `stream`, which a thread of the pool must read."""
 
-    whole: bytes | None
+    document: bytes | None
     stream: Iterable[bytes]
     query: dict[str, str]
 
     def read(
-        self, key: str | None, models: dict[str, int | None], service: Service
+        self, key: str | None, models: ModelLimits, service: Service
     ) -> tuple[Draft, Iterable[PostedText]]:
-        """The draft and its texts; those of a stream are checked as they are taken.
+        """The draft and its texts. The texts of a stream are checked while they are read.
 
         Raises: InvalidRequest, LimitExceeded.
         """
-        if self.whole is not None:
-            return read_submission(self.whole, key, models, service.settings)
-        return read_head(self.query, key, models), read_texts(self.stream, service.settings)
+        if self.document is not None:
+            return read_submission(self.document, key, models, service.settings)
+        return read_parameters(self.query, key, models), read_texts(self.stream, service.settings)
 
 
 async def submitted_body(request: Request, service: ServiceDep) -> Body:
-    """Raises: UnsupportedMediaType, LimitExceeded."""
+    """Raises: InvalidRequest, UnsupportedMediaType, LimitExceeded."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if media_type == NDJSON:
         return Body(None, _stream(request, encoding, service), dict(request.query_params))
     if media_type != JSON:
         raise UnsupportedMediaType(
-            f"The body must be JSON or NDJSON, not {media_type or 'of an unnamed type'}: "
-            f"send the header 'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}').",
+            f"The body must be JSON or NDJSON, but {_given(media_type)}. "
+            f"Send the header 'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}').",
             headers={"Accept-Post": f"{JSON}, {NDJSON}"},
         )
-    if request.query_params:
-        errors = [
-            InputError(f"?{name}", "stands in the body, where the body is JSON")
-            for name in request.query_params
-        ]
-        raise InvalidRequest("A JSON submission takes no query parameters.", errors)
-    if encoding not in UNPACKED:
-        raise UnsupportedMediaType("A JSON body must come without a Content-Encoding.")
-    return Body(await _whole(request, service.settings.body_limit_bytes), (), {})
+    errors = InputErrors("?")
+    for name in request.query_params:
+        errors.add("must be a member of the body, since the body is JSON", name)
+    errors.check()
+    if encoding not in UNCOMPRESSED:
+        raise UnsupportedMediaType(
+            "A JSON body must not have a Content-Encoding. Only NDJSON can be compressed."
+        )
+    return Body(await _document(request, service.settings.body_limit_bytes), (), {})
 
 
-async def _whole(request: Request, limit: int) -> bytes:
+def _given(media_type: str) -> str:
+    return f"its Content-Type is {media_type}" if media_type else "it has no Content-Type"
+
+
+async def _document(request: Request, limit: int) -> bytes:
     too_large = over_limit("The body", f"{limit} bytes", "body_limit_bytes")
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
@@ -73,14 +80,14 @@ async def _whole(request: Request, limit: int) -> bytes:
 
 
 def _stream(request: Request, encoding: str, service: Service) -> Iterator[bytes]:
-    if encoding not in (*UNPACKED, "gzip"):
-        raise UnsupportedMediaType(f"The Content-Encoding of NDJSON may be gzip, not {encoding}.")
+    if encoding not in (*UNCOMPRESSED, "gzip"):
+        raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
     chunks = _chunks(request.stream())
     return gunzip(chunks, service.settings.gzip_expansion_limit) if encoding == "gzip" else chunks
 
 
 def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """An asynchronous stream in a thread of the pool: the house is synchronous, the wire is not."""
+    """An asynchronous stream for synchronous code in a thread of the pool."""
 
     async def following() -> bytes | None:
         return await anext(stream, None)

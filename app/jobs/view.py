@@ -1,4 +1,4 @@
-"""A job as the outside sees it, put together from its rows; each function takes a Session."""
+"""The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,13 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.coordination import now
+from app.errors import Problem
 from app.jobs import store
 from app.jobs.store import DomainProgress
 from app.models import ModelConfig
-from app.schemas import DomainOut, JobError, JobOut, Links, ModelOut, Options, Progress
+from app.schemas import DomainOut, JobOut, Links, ModelOut, Options, Progress
 from app.tables import Job, LoadedModel
 
-# In bytes, so that a job's state stays under 4 KiB whatever a model's source or a worker's last words are.
+# In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
 LONGEST_SOURCE = 160
 LONGEST_REVISION = 64
 LONGEST_ERROR = 320
@@ -25,7 +26,7 @@ Known = Mapping[str, dict[str, Any]]
 
 
 def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelConfig]) -> list[JobOut]:
-    """The jobs in their order, by as many statements for a hundred as for one."""
+    """The states of the jobs, in their order. The number of statements does not depend on their number."""
     progress = store.progress(session, [job.id for job in found])
     known, at = known_models(session, models), now(session)
     return [_present(job, progress.get(job.id, []), known, at) for job in found]
@@ -36,7 +37,7 @@ def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -
 
 
 def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
-    """What is known of each configured model: by the last worker that loaded it, else by the file."""
+    """The facts of each configured model: from the last worker that loaded it, or from the model list."""
     loaded = {model.name: model.measured_with for model in session.scalars(select(LoadedModel))}
     return {name: _facts(loaded.get(name), config) for name, config in models.items()}
 
@@ -63,7 +64,7 @@ def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
 
 
 def _cut(text: str | None, longest: int) -> str | None:
-    """The text as far as it stays within so many bytes of JSON."""
+    """The text, shortened to at most `longest` bytes of JSON."""
     used = 0
     for index, character in enumerate(text or ""):
         used += len(json.dumps(character, ensure_ascii=False).encode()) - len('""')
@@ -73,7 +74,7 @@ def _cut(text: str | None, longest: int) -> str | None:
 
 
 def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: datetime) -> JobOut:
-    # What is said of a finished job never changes again: its files hold it.
+    # The state of a finished job must not change any more, since its files contain it.
     facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
     return JobOut(
         id=job.id,
@@ -93,7 +94,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
 
 @dataclass(frozen=True)
 class Pace:
-    """Texts a second since a job was started, and the seconds that the rest will take at that."""
+    """Texts per second since the start of a job, and the seconds for the remaining texts at this rate."""
 
     texts_per_second: float | None
     eta_seconds: float | None
@@ -120,15 +121,11 @@ def _progress(job: Job, domains: Iterable[DomainProgress], now: datetime) -> Pro
     )
 
 
-def _error(problem: Mapping[str, Any] | None) -> JobError | None:
-    if problem is None:
+def _error(stored: Mapping[str, Any] | None) -> Problem | None:
+    if stored is None:
         return None
-    return JobError(
-        type=problem["type"],
-        title=problem["title"],
-        status=problem.get("status", 500),
-        detail=_cut(problem["detail"], LONGEST_ERROR) or "",
-    )
+    detail = _cut(stored["detail"], LONGEST_ERROR) or ""
+    return Problem(stored["type"], stored["title"], stored.get("status", 500), detail)
 
 
 def path_of(job: Job) -> str:

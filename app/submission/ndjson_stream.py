@@ -1,58 +1,45 @@
-"""A submission of any size: a text a line, checked as it arrives and never held as a whole."""
+"""Reads a submission that is a stream with one text per line. The stream is never held as a whole."""
 
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.errors import InvalidRequest
-from app.jobs.store import PostedText
-from app.settings import MIB, Settings
-from app.submission.json_document import BAD_DOMAIN, DOMAIN, over_limit, wrong_with
-from app.submission.strict_json import REPORTED_ERRORS, InputErrors, parse
+from app.jobs.store import Draft, PostedText
+from app.settings import Settings
+from app.submission import rules
+from app.submission.input_errors import REPORTED_ERRORS, InputErrors
+from app.submission.rules import ModelLimits, over_limit
+from app.submission.strict_json import InvalidJson, parse
 from layerscope.names import DEFAULT_DOMAIN
 
-PIECE_BYTES = MIB  # unpacked at a time
-ESCAPED_BYTES = 6  # what JSON may spend on one byte of a text: \u0041
+ESCAPED_BYTES = 6  # the most bytes of JSON for one byte of a text: \u0041
+PARAMETERS = ("model", "name")
 FIELDS = ("domain", "text", "pair")
-LONGEST_PAIR = 64
 
 
-def gunzip(chunks: Iterable[bytes], expansion_limit: int) -> Iterator[bytes]:
-    """The contents of a gzip stream in pieces of at most PIECE_BYTES.
+def read_parameters(query: Mapping[str, str], key: str | None, models: ModelLimits) -> Draft:
+    """The draft, whose model and name are query parameters.
 
-    Raises: InvalidRequest if it is none or ends too soon, LimitExceeded if it expands beyond the limit.
+    Raises: InvalidRequest.
     """
-    member, read, written = zlib.decompressobj(wbits=31), 0, 0
-    for chunk in chunks:
-        read += len(chunk)
-        while chunk:
-            if member.eof:
-                member = zlib.decompressobj(wbits=31)
-            piece = _unpack(member, chunk)
-            written += len(piece)
-            if written > expansion_limit * read + PIECE_BYTES:
-                raise over_limit("The body's expansion", f"{expansion_limit} to 1", "gzip_expansion_limit")
-            yield piece
-            chunk = member.unused_data or member.unconsumed_tail
-    yield member.flush()
-    if not member.eof:
-        raise InvalidRequest("The gzip body ends too soon.")
-
-
-def _unpack(member: Any, chunk: bytes) -> bytes:
-    try:
-        piece: bytes = member.decompress(chunk, PIECE_BYTES)
-    except zlib.error as error:
-        raise InvalidRequest(f"The body is not gzip: {error}.") from error
-    return piece
+    errors = InputErrors("?")
+    for name in query.keys() - set(PARAMETERS):
+        errors.add(f"is not a known parameter; the parameters are {', '.join(PARAMETERS)}", name)
+    members = {name: value for name, value in query.items() if name in PARAMETERS}
+    request = rules.read_request({"texts": [], **members}, errors)
+    model = None if request is None else rules.choose_model(request, models, errors)
+    errors.check()
+    assert request is not None
+    assert model is not None
+    return Draft(model, request.name, request.options.model_dump(mode="json"), key)
 
 
 def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[PostedText]:
-    """The texts of the lines, as they arrive.
+    """The texts, each as soon as its line has arrived.
 
-    After the first error no more texts are given, but errors are looked for until enough are found.
+    After the first error no more texts are yielded, but the next lines are checked for more errors.
 
-    Raises: InvalidRequest, at the end or after the first errors; LimitExceeded.
+    Raises: InvalidRequest at the end, or after REPORTED_ERRORS errors; LimitExceeded.
     """
     errors, domains, texts = InputErrors(), set[str](), 0
     for number, line in _lines(chunks, settings):
@@ -62,17 +49,12 @@ def read_texts(chunks: Iterable[bytes], settings: Settings) -> Iterator[PostedTe
         if posted is None or errors.count:
             continue
         texts += 1
-        if texts > settings.texts_per_job_limit:
-            raise over_limit("The number of texts", f"{settings.texts_per_job_limit}", "texts_per_job_limit")
         domains.add(posted[0])
-        if len(domains) > settings.domains_per_job_limit:
-            raise over_limit(
-                "The number of domains", f"{settings.domains_per_job_limit}", "domains_per_job_limit"
-            )
+        rules.check_counts(texts, len(domains), settings)
         yield posted
     errors.check()
     if not texts:
-        raise InvalidRequest("The body holds no text.")
+        raise InvalidRequest("The body contains no text.")
 
 
 def _lines(chunks: Iterable[bytes], settings: Settings) -> Iterator[tuple[int, bytes]]:
@@ -95,47 +77,38 @@ def _lines(chunks: Iterable[bytes], settings: Settings) -> Iterator[tuple[int, b
 
 
 def _read_line(number: int, line: bytes, settings: Settings, errors: InputErrors) -> PostedText | None:
+    """The text of a line; meaningless if the line has errors."""
     value = _read_object(number, line, settings, errors)
     if value is None:
         return None
     domain: Any = value.get("domain", DEFAULT_DOMAIN)
     text: Any = value.get("text")
-    if not isinstance(domain, str):
-        errors.add(f"line {number}: must be a string", number, "domain")
-    elif not DOMAIN.fullmatch(domain):
-        errors.add(f"line {number}: {BAD_DOMAIN}", number, "domain")
-    wrong = wrong_with(text)
-    if wrong is not None:
-        errors.add(f"line {number}: {wrong}", number, "text")
-    elif len(text.encode()) > settings.text_limit_bytes:
-        limit = f"{settings.text_limit_bytes} bytes of UTF-8"
-        raise over_limit(f"The text in line {number}", limit, "text_limit_bytes", number, "text")
+    _report(rules.domain_error(domain), errors, number, "domain")
+    if not _report(rules.text_error(text), errors, number, "text"):
+        rules.check_text_size(text, settings, number, "text")
     if "pair" not in value:
         return domain, text
-    pair: Any = value["pair"]
-    wrong = _wrong_with_pair(pair)
-    if wrong is not None:
-        errors.add(f"line {number}: {wrong}", number, "pair")
-    return domain, text, pair
+    _report(rules.pair_error(value["pair"]), errors, number, "pair")
+    return domain, text, value["pair"]
 
 
 def _read_object(number: int, line: bytes, settings: Settings, errors: InputErrors) -> dict[str, Any] | None:
     try:
         value = parse(line, settings.json_depth_limit)
-    except InvalidRequest as error:
-        reason = error.errors[0].detail if error.errors else error.detail
-        errors.add(f"line {number}: {error.detail} {reason}", number)
+    except InvalidJson as error:
+        _report(error.detail, errors, number, *error.path)
         return None
     if not isinstance(value, dict):
-        errors.add(f"line {number}: must be an object", number)
+        _report("must be an object", errors, number)
         return None
-    for name in value.keys() - set(FIELDS):
-        errors.add(f"line {number}: unknown; known are {', '.join(FIELDS)}", number, name)
+    for name in value:
+        if name not in FIELDS:
+            _report(f"is not a known field; the fields are {', '.join(FIELDS)}", errors, number, name)
     return value
 
 
-def _wrong_with_pair(pair: Any) -> str | None:
-    wrong = wrong_with(pair)
-    if wrong is None and len(pair) > LONGEST_PAIR:
-        wrong = f"a pair is at most {LONGEST_PAIR} characters"
-    return wrong
+def _report(wrong: str | None, errors: InputErrors, number: int, *path: str | int) -> bool:
+    """Adds an error of a line, if there is one; whether there is one."""
+    if wrong is not None:
+        errors.add(f"line {number}: {wrong}", number, *path)
+    return wrong is not None

@@ -1,49 +1,33 @@
-"""A JSON body, read strictly: what is given up here in silence is lost."""
+"""Reads JSON strictly: UTF-8 only, no repeated names, no NaN, limited nesting and limited numbers."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from app.errors import InputError, InvalidRequest
+LONGEST_NUMBER = 80  # digits of an integer
 
-REPORTED_ERRORS = 20
-LONGEST_MEMBER = 80
-LONGEST_NUMBER = 80
+Path = tuple[str | int, ...]
 
 
-class InputErrors:
-    """What is wrong with an input: the first places, and how many there are."""
+class InvalidJson(ValueError):
+    """`detail` says what is wrong at `path`, without a subject: "is not JSON in UTF-8"."""
 
-    def __init__(self, root: str = "") -> None:
-        self._root = root
-        self._first: list[InputError] = []
-        self.count = 0
-
-    def add(self, detail: str, *path: str | int) -> None:
-        self.count += 1
-        if len(self._first) < REPORTED_ERRORS:
-            self._first.append(
-                InputError(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail)
-            )
-
-    def check(self) -> None:
-        """Raises: InvalidRequest if there is any."""
-        if not self.count:
-            return
-        places = "a place" if self.count == 1 else f"{self.count} places"
-        more = self.count - len(self._first)
-        rest = f"; the first {REPORTED_ERRORS} are listed, {more} more are not" if more else ""
-        raise InvalidRequest(f"The request is wrong in {places}{rest}.", self._first)
+    def __init__(self, detail: str, path: Path = ()) -> None:
+        super().__init__(detail)
+        self.detail, self.path = detail, path
 
 
 class _Repeating(dict[str, Any]):
-    """An object in which `name` stood twice."""
+    """An object in which `name` occurs twice."""
 
     name: str
 
 
 def parse(body: bytes, depth_limit: int) -> Any:
-    """Raises: InvalidRequest where the body is not JSON in UTF-8, nests too deep or repeats a name."""
+    """The value of a JSON text. A byte order mark is ignored.
+
+    Raises: InvalidJson if the body is not JSON in UTF-8, is nested too deeply, or repeats a name.
+    """
     try:
         value = json.loads(
             body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer
@@ -51,23 +35,13 @@ def parse(body: bytes, depth_limit: int) -> Any:
     except RecursionError as error:
         raise _too_deep((), depth_limit) from error
     except ValueError as error:
-        raise InvalidRequest("The body is not JSON in UTF-8.", [InputError("", f"{error}")]) from error
+        raise InvalidJson(f"is not JSON in UTF-8: {error}") from error
     for path, container in _containers(value):
         if len(path) >= depth_limit:
             raise _too_deep(path, depth_limit)
         if isinstance(container, _Repeating):
-            repeated = InputError(pointer_to(*path, container.name), "stands more than once in its object")
-            raise InvalidRequest("A name is repeated.", [repeated])
+            raise InvalidJson("occurs more than once in its object", (*path, container.name))
     return value
-
-
-def pointer_to(*path: str | int) -> str:
-    """The JSON pointer (RFC 6901) of a place; a name that no client can have meant is cut short."""
-    return "".join("/" + _cut(str(member)).replace("~", "~0").replace("/", "~1") for member in path)
-
-
-def _cut(member: str) -> str:
-    return member if len(member) <= LONGEST_MEMBER else member[:LONGEST_MEMBER] + "…"
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,23 +63,22 @@ def _first_repeated(names: list[str]) -> str:
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON value")
+    raise ValueError(f"{constant} is not a JSON value")
 
 
 def _integer(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
-        raise ValueError(f"a number of {len(digits)} digits means nothing here")
+        raise ValueError(f"a number has {len(digits)} digits, more than {LONGEST_NUMBER}")
     return int(digits)
 
 
-def _too_deep(path: tuple[str | int, ...], limit: int) -> InvalidRequest:
-    error = InputError(pointer_to(*path), f"at most {limit} levels are read")
-    return InvalidRequest("The body nests too deep.", [error])
+def _too_deep(path: Path, limit: int) -> InvalidJson:
+    return InvalidJson(f"is nested more than {limit} levels deep", path)
 
 
-def _containers(value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
-    """Each array and object with its path; by a stack, as recursion has an end."""
-    stack: list[tuple[tuple[str | int, ...], Any]] = [((), value)]
+def _containers(value: Any) -> Iterator[tuple[Path, Any]]:
+    """Each array and object with its path. A stack replaces recursion, whose depth is limited."""
+    stack: list[tuple[Path, Any]] = [((), value)]
     while stack:
         path, container = stack.pop()
         if not isinstance(container, dict | list):

@@ -86,7 +86,7 @@ def test_files_become_texts_of_their_domains(browser: Browser, api: httpx.Client
         (b'{"cpp": "text"}', "must hold a list of texts, or lists of texts by domain"),
         (b"3", "must hold a list of texts, or lists of texts by domain"),
         (b"\xff", "file.json is not UTF-8"),
-        (b'["a", " "]', "/texts/default/1: is empty or only white space"),
+        (b'["a", " "]', "/texts/default/1: is empty or contains only white space"),
     ],
 )
 def test_a_bad_file_is_told(

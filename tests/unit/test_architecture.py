@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from app import errors
-from app.errors import ConfigurationError, LayerscopeError, ProblemError, ProfilingFailed
 from app.jobs import notifications
 from app.resources import ROOT
 from app.settings import Settings
@@ -108,23 +106,6 @@ def test_only_entry_points_build_settings() -> None:
 def _builds_settings(file: Path) -> bool:
     calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return any(isinstance(function, ast.Name) and function.id == "Settings" for function in calls)
-
-
-def test_what_a_command_does_not_end_with_has_a_status() -> None:
-    assert set(LayerscopeError.__subclasses__()) == {ProblemError, ConfigurationError, ProfilingFailed}
-
-
-def leaves(error: type[ProblemError]) -> list[type[ProblemError]]:
-    below = [leaf for child in error.__subclasses__() for leaf in leaves(child)]
-    return below or [error]
-
-
-@pytest.mark.parametrize("error", leaves(ProblemError), ids=lambda error: error.__name__)
-def test_every_error_has_a_status_and_stands_in_the_docs(error: type[ProblemError]) -> None:
-    assert re.search(rf"── {error.__name__} \({error.status}\)", errors.__doc__ or "")
-    assert error.title
-    documented = (ROOT / "docs" / "errors.md").read_text()
-    assert re.search(rf"^\| `{error.code}` \| {error.status} \|", documented, re.MULTILINE)
 
 
 @pytest.mark.parametrize("setting", Settings.model_fields)

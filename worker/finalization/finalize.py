@@ -11,6 +11,7 @@ from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import AWAY
+from app.errors import ModelUnavailable, NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
 from app.tables import Job, StoredProfile, Text, first_token, layer_profile
@@ -102,7 +103,7 @@ def finalize(session: Session, job: Job) -> None:
         session.execute(insert(layer_profile), layers)
         session.execute(insert(first_token), firsts)
     elif job.cancel_requested_at is None:
-        job.error = job.error or _nothing_succeeded(session, job)
+        job.error = job.error or _nothing_succeeded(session, job).problem.to_dict()
     write_comparisons(session, job, comparisons)
     job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
     completion.finish(session, job)
@@ -111,19 +112,18 @@ def finalize(session: Session, job: Job) -> None:
 def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
     if completion.lock(session, job):
         detail = f"The texts' values are stored, but their statistics could not be computed: {why}"
-        job.error = completion.problem("no-statistics", "The statistics cannot be computed", detail)
+        job.error = NoStatistics(detail).problem.to_dict()
         completion.finish(session, job)
 
 
 def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
     """Fail the unfinished jobs of a model that cannot be loaded. Committed results are kept."""
-    problem = completion.problem("model-unavailable", "The model cannot be loaded", detail, status=503)
     with sessions.begin() as session:
-        completion.mark_failed(session, Job.model == model, problem)
+        completion.mark_failed(session, Job.model == model, ModelUnavailable(detail))
     finalize_jobs(sessions, model)
 
 
-def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
+def _nothing_succeeded(session: Session, job: Job) -> NoTextSucceeded:
     first = (
         select(StoredProfile.error)
         .where(StoredProfile.job_id == job.id)
@@ -133,7 +133,7 @@ def _nothing_succeeded(session: Session, job: Job) -> dict[str, Any]:
     detail = (
         f"None of the {job.texts} texts could be profiled. The error of the first: {session.scalar(first)}"
     )
-    return completion.problem("no-text-succeeded", "No text succeeded", detail)
+    return NoTextSucceeded(detail)
 
 
 def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:

@@ -1,6 +1,7 @@
 """Jobs: submit, list, read, follow, cancel, delete."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, model_validator
+from structlog.contextvars import bind_contextvars
 
 from app.api.middleware import HEAD
 from app.api.openapi import JOB_REQUEST_BODY, problems
@@ -22,10 +24,13 @@ from app.files import cache
 from app.jobs import deletion, notifications, store
 from app.jobs.shards import ShardSize
 from app.jobs.view import configured, known_models, path_of, present
-from app.schemas import JobOut, JobPage, Status
+from app.schemas import JobOut, JobPage
+from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
 FIRST_LOOK_SECONDS, LATER_LOOK_SECONDS = 0.1, 1.0
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -69,6 +74,8 @@ def create_job(
         job, is_new = store.submit(session, draft, texts, size)
         state = service.present(session, job)
     if is_new:
+        bind_contextvars(job=str(job.id))
+        log.info("job accepted: %d texts for %s", job.texts, job.model)
         notifications.notify(service.redis, draft.model)
     else:
         response.status_code = 200
@@ -93,7 +100,7 @@ class Listing(BaseModel):
         return {name: value for name, value in given.items() if value != ""}
 
     status: Annotated[Status | None, Query()] = None
-    model: Annotated[str | None, Query(max_length=64, pattern=r"^[A-Za-z0-9._-]*$")] = None
+    model: Annotated[str | None, Query(pattern=f"^{NAME_PATTERN}$")] = None
     limit: Annotated[int, Query(ge=1, le=100)] = 20
     cursor: Annotated[UUID | None, Query(description="from `next`")] = None
 

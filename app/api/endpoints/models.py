@@ -7,14 +7,14 @@ from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
 from app.jobs import notifications, store
 from app.jobs.view import describe_model, known_models
-from app.schemas import ConfiguredModel, Models
+from app.schemas import ConfiguredModel, ModelList
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models", responses=problems())
-def list_models(service: ServiceDep) -> Models:
-    """What can be asked for, and who is there to answer."""
+def list_models(service: ServiceDep) -> ModelList:
+    """The configured models, with their workers and queues."""
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
         queued = store.queued_by_model(session)
@@ -28,7 +28,7 @@ def list_models(service: ServiceDep) -> Models:
         )
         for name, facts in known.items()
     ]
-    return Models(data=data)
+    return ModelList(data=data)
 
 
 def _workers_alive(service: Service) -> dict[str, int]:

@@ -1,4 +1,4 @@
-// Posts, refreshes, cancels, deletes. What is shown is always rendered by the server.
+// Submits, refreshes, cancels and deletes jobs. The server renders everything that is shown.
 
 const LOOK_SECONDS = 2;
 
@@ -8,17 +8,21 @@ const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds 
 
 class Refused extends Error {}
 
+// The detail of a problem contains the first of its errors; an error of the whole body has no pointer.
+const isIn = (detail, error) => detail.includes(error.replace(/^: /, ""));
+
 async function call(path, request) {
   let answer;
   try {
     answer = await fetch(path, request);
   } catch {
-    throw new Refused("The service does not answer.");
+    throw new Refused("The service does not respond.");
   }
   if (answer.ok) return answer;
   const problem = await answer.json().catch(() => ({}));
-  const places = (problem.errors ?? []).map((fault) => `${fault.pointer}: ${fault.detail}`);
-  throw new Refused([problem.detail ?? `The service answered ${answer.status}.`, ...places].join("\n"));
+  const detail = problem.detail ?? `The service answered with status ${answer.status}.`;
+  const errors = (problem.errors ?? []).map((error) => `${error.pointer}: ${error.detail}`);
+  throw new Refused([detail, ...errors.filter((error) => !isIn(detail, error))].join("\n"));
 }
 
 async function trying(alert, work) {

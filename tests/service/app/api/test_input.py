@@ -1,4 +1,4 @@
-"""Bad input: what it gets, and that nothing of it is kept."""
+"""Invalid input gets the right answer, and nothing of it is kept."""
 
 import json
 import socket
@@ -70,7 +70,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ("no window", body(options={"window": 0}), ["/options/window"]),
     ("a window beyond the limit", body(options={"max_tokens": 5, "window": 6}), ["/options/window"]),
     (
-        "a pair without a partner",
+        "domains of different sizes",
         body(texts={"a": ["x"], "b": ["x", "y"]}, options={"paired": True}),
         ["/options/paired"],
     ),
@@ -90,7 +90,7 @@ WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a component twice", body(options={"components": ["mlp", "mlp"]}), ["/options/components"]),
     ("an unknown component", body(options={"components": ["mlp", "head"]}), ["/options/components/1"]),
     (
-        "two faults",
+        "several errors",
         body(model="gpt", texts={"a b": ["a"], "cpp": [1]}),
         ["/texts/a b", "/texts/cpp/0", "/model"],
     ),
@@ -102,7 +102,7 @@ NOT_JSON: list[tuple[str, bytes]] = [
     ("a comma too many", b'{"texts": ["a"],}'),
     ("NaN", b'{"texts": ["a"], "options": {"max_tokens": NaN}}'),
     ("infinity", b'{"texts": ["a"], "options": {"max_tokens": -Infinity}}'),
-    ("bytes that are no UTF-8", b'{"texts": ["\xff"]}'),
+    ("bytes that are not UTF-8", b'{"texts": ["\xff"]}'),
     ("UTF-16", '{"texts": ["a"]}'.encode("utf-16")),
     ("a control character in a string", b'{"texts": ["a\nb"]}'),
     ("an array", b"[]"),
@@ -124,33 +124,35 @@ def nothing_is_kept(sessions: sessionmaker[Session]) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("wrong", "pointers"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
-def test_a_wrong_request_is_told_its_places(
+def test_an_invalid_request_is_answered_with_the_invalid_places(
     api: httpx.Client, wrong: dict[str, Any], pointers: list[str]
 ) -> None:
     answer = api.post("/v1/jobs", content=json.dumps(wrong), headers=JSON)
     problem = answer.json()
     assert answer.status_code == 422, problem
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert [fault["pointer"] for fault in problem["errors"]] == pointers
+    assert [error["pointer"] for error in problem["errors"]] == pointers
     assert problem["type"] == "urn:layerscope:problem:invalid-request"
-    assert all(fault["detail"] for fault in problem["errors"])
+    assert all(error["detail"] for error in problem["errors"])
+    assert problem["detail"].startswith(f"{pointers[0]}: {problem['errors'][0]['detail']}.")
 
 
 @pytest.mark.parametrize("options", [None, [], "paired"])
-def test_options_of_another_shape_are_told_in_words_of_json(api: httpx.Client, options: Any) -> None:
-    (fault,) = api.post("/v1/jobs", json=body(options=options)).json()["errors"]
-    assert fault == {"pointer": "/options", "detail": "must be an object"}
+def test_options_of_another_type_are_described_in_terms_of_json(api: httpx.Client, options: Any) -> None:
+    (error,) = api.post("/v1/jobs", json=body(options=options)).json()["errors"]
+    assert error == {"pointer": "/options", "detail": "must be an object"}
 
 
-def test_domains_that_make_no_pairs_are_named(api: httpx.Client) -> None:
+def test_domains_with_different_numbers_of_texts_are_named(api: httpx.Client) -> None:
     texts = {"a": ["x"], "b": ["x"], "c": ["x", "y"], "d": ["x", "y", "z"]}
-    (fault,) = api.post("/v1/jobs", json=body(texts=texts, options={"paired": True})).json()["errors"]
-    assert fault["detail"] == "needs domains of equally many texts: a has 1, c has 2"
+    (error,) = api.post("/v1/jobs", json=body(texts=texts, options={"paired": True})).json()["errors"]
+    expected = "requires the same number of texts in every domain: a has 1, c has 2"
+    assert error["detail"] == expected
 
 
 @pytest.mark.parametrize("content", [case[1] for case in NOT_JSON], ids=[case[0] for case in NOT_JSON])
-def test_what_is_no_json_object_is_refused_soon(api: httpx.Client, content: bytes) -> None:
-    started = time.process_time()  # the service runs in this process: what others do costs it nothing
+def test_a_body_that_is_not_a_json_object_is_refused_quickly(api: httpx.Client, content: bytes) -> None:
+    started = time.process_time()  # the service runs in this process; other processes do not count
     answer = api.post("/v1/jobs", content=content, headers=JSON)
     assert time.process_time() - started < 1
     assert answer.status_code == 422, answer.text
@@ -159,17 +161,17 @@ def test_what_is_no_json_object_is_refused_soon(api: httpx.Client, content: byte
 
 def test_a_repeated_name_is_named(api: httpx.Client) -> None:
     answer = api.post("/v1/jobs", content=b'{"texts": {"a/b": ["x"], "a/b": ["y"]}}', headers=JSON)
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/texts/a~1b"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/texts/a~1b"]
 
 
-def test_twenty_faults_are_listed_and_the_others_counted(api: httpx.Client) -> None:
+def test_twenty_errors_are_listed_and_the_others_are_counted(api: httpx.Client) -> None:
     problem = api.post("/v1/jobs", json=body(texts={"cpp": [1] * 50})).json()
-    assert [fault["pointer"] for fault in problem["errors"]] == [f"/texts/cpp/{i}" for i in range(20)]
-    assert "50 places" in problem["detail"]
+    assert [error["pointer"] for error in problem["errors"]] == [f"/texts/cpp/{i}" for i in range(20)]
+    assert "50 errors" in problem["detail"]
     assert "30 more" in problem["detail"]
 
 
-def test_very_many_unknown_names_are_refused_soon_and_shortly(api: httpx.Client) -> None:
+def test_very_many_unknown_names_are_refused_quickly_with_a_short_answer(api: httpx.Client) -> None:
     names = json.dumps({"n" * 1_000_000: 0} | {f"{i:x}": 0 for i in range(200_000)})
     started = time.process_time()
     answer = api.post("/v1/jobs", content=names, headers=JSON)
@@ -187,7 +189,9 @@ def test_very_many_unknown_names_are_refused_soon_and_shortly(api: httpx.Client)
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )
-def test_another_type_is_told_the_header_to_send(api: httpx.Client, headers: dict[str, str]) -> None:
+def test_a_body_of_another_type_is_answered_with_the_header_to_send(
+    api: httpx.Client, headers: dict[str, str]
+) -> None:
     answer = api.post("/v1/jobs", content=json.dumps(body()), headers=headers)
     assert answer.status_code == 415
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -204,7 +208,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("setting", "limit", "over"), LIMITS, ids=[case[0] for case in LIMITS])
-def test_a_request_over_a_limit_is_told_which(
+def test_a_request_over_a_limit_is_answered_with_the_limit(
     settings: Settings, setting: str, limit: int, over: dict[str, Any]
 ) -> None:
     with serving(settings.model_copy(update={setting: limit})) as url:
@@ -218,10 +222,10 @@ def test_a_request_over_a_limit_is_told_which(
 def test_the_text_over_the_limit_is_pointed_at(settings: Settings) -> None:
     with serving(settings.model_copy(update={"text_limit_bytes": 10})) as url:
         answer = httpx.post(f"{url}/v1/jobs", json=body(texts={"cpp": ["a" * 10, "a" * 11]}))
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/texts/cpp/1"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/texts/cpp/1"]
 
 
-def test_a_body_of_unnamed_length_is_read_no_further_than_its_limit(api: httpx.Client) -> None:
+def test_a_body_of_unknown_length_is_not_read_beyond_the_limit(api: httpx.Client) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(40):
             yield b" " * 2**20
@@ -229,7 +233,9 @@ def test_a_body_of_unnamed_length_is_read_no_further_than_its_limit(api: httpx.C
     assert api.post("/v1/jobs", content=endless(), headers=JSON).status_code == 413
 
 
-def test_a_body_too_large_by_its_own_word_is_not_waited_for(api: httpx.Client, api_url: str) -> None:
+def test_a_body_whose_header_announces_too_much_is_refused_before_it_arrives(
+    api: httpx.Client, api_url: str
+) -> None:
     address = urlsplit(api_url)
     head = f"{HEAD}Content-Length: 4000000000\r\n\r\n"
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
@@ -237,7 +243,7 @@ def test_a_body_too_large_by_its_own_word_is_not_waited_for(api: httpx.Client, a
         assert connection.recv(12) == b"HTTP/1.1 413"
 
 
-def test_a_body_that_breaks_off_is_no_failure_of_ours(
+def test_an_interrupted_body_is_not_logged_as_a_failure_of_the_service(
     api: httpx.Client, api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = urlsplit(api_url)
@@ -251,7 +257,7 @@ def test_a_body_that_breaks_off_is_no_failure_of_ours(
     assert not caplog.records
 
 
-def test_types_are_looked_at_before_sizes(api: httpx.Client) -> None:
+def test_the_type_is_checked_before_the_size(api: httpx.Client) -> None:
     answer = api.post("/v1/jobs", content=b" " * (33 * 2**20), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
     assert answer.headers["Content-Type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""Texts as a stream: the same job as from JSON, errors with their line, nothing kept of what breaks off."""
+"""Texts as a stream: the same job as from JSON, errors with their line, nothing kept after an error."""
 
 import gzip
 import json
@@ -39,7 +39,7 @@ def post(
 
 
 def pointers(response: httpx.Response) -> list[str]:
-    return [fault["pointer"] for fault in response.json()["errors"]]
+    return [error["pointer"] for error in response.json()["errors"]]
 
 
 def jobs_kept(sessions: Sessions) -> int:
@@ -81,25 +81,25 @@ def test_one_key_is_one_job_whether_json_or_ndjson(api: httpx.Client) -> None:
 
 WRONG = [
     ("not JSON", b"{", ["/2"]),
-    ("no object", b"[]", ["/2"]),
+    ("not an object", b"[]", ["/2"]),
     ("an unknown field", b'{"domain": "a", "text": "b", "id": 1}', ["/2/id"]),
     ("no text", b'{"domain": "a"}', ["/2/text"]),
     ("a blank text", b'{"domain": "a", "text": " "}', ["/2/text"]),
     ("a reserved domain", b'{"domain": "*", "text": "b"}', ["/2/domain"]),
-    ("a domain that is none", b'{"domain": 1, "text": "b"}', ["/2/domain"]),
+    ("a domain of another type", b'{"domain": 1, "text": "b"}', ["/2/domain"]),
     ("half a surrogate pair", b'{"domain": "a", "text": "\\ud800"}', ["/2/text"]),
-    ("a pair that is none", b'{"domain": "a", "text": "b", "pair": 1}', ["/2/pair"]),
-    ("no pair", b'{"domain": "a", "text": "b", "pair": null}', ["/2/pair"]),
+    ("a pair of another type", b'{"domain": "a", "text": "b", "pair": 1}', ["/2/pair"]),
+    ("null as pair", b'{"domain": "a", "text": "b", "pair": null}', ["/2/pair"]),
     ("an empty pair", b'{"domain": "a", "text": "b", "pair": ""}', ["/2/pair"]),
     ("a long pair", b'{"domain": "a", "text": "b", "pair": "%s"}' % (65 * b"p"), ["/2/pair"]),
     ("a pair with a NUL", b'{"domain": "a", "text": "b", "pair": "\\u0000"}', ["/2/pair"]),
     ("all three", b'{"domain": "*", "text": "", "pair": " "}', ["/2/domain", "/2/text", "/2/pair"]),
-    ("no UTF-8", b'{"domain": "a", "text": "\xff"}', ["/2"]),
+    ("not UTF-8", b'{"domain": "a", "text": "\xff"}', ["/2"]),
 ]
 
 
 @pytest.mark.parametrize(("line", "where"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
-def test_a_fault_names_its_line_and_nothing_is_kept(
+def test_an_error_names_its_line_and_nothing_is_kept(
     api: httpx.Client, sessions: Sessions, line: bytes, where: list[str]
 ) -> None:
     answer = post(api, lines(TEXTS[:1]) + line + b"\n" + lines(TEXTS))
@@ -108,17 +108,17 @@ def test_a_fault_names_its_line_and_nothing_is_kept(
     assert jobs_kept(sessions) == 0
 
 
-def test_a_domain_that_is_no_string_is_told_so(api: httpx.Client) -> None:
-    (fault,) = post(api, b'{"domain": 1, "text": "b"}').json()["errors"]
-    assert fault["detail"] == "line 1: must be a string"
+def test_a_domain_must_be_a_string(api: httpx.Client) -> None:
+    (error,) = post(api, b'{"domain": 1, "text": "b"}').json()["errors"]
+    assert error["detail"] == "line 1: must be a string"
 
 
-def test_the_first_twenty_faults_are_named(api: httpx.Client) -> None:
+def test_the_first_twenty_errors_are_listed(api: httpx.Client) -> None:
     answer = post(api, b"{}\n" * 50)
     assert pointers(answer) == [f"/{n}/text" for n in range(1, 21)]
 
 
-def test_a_fault_on_the_last_line_costs_everything(api: httpx.Client, sessions: Sessions) -> None:
+def test_after_an_error_on_the_last_line_nothing_is_kept(api: httpx.Client, sessions: Sessions) -> None:
     answer = post(api, lines(TEXTS * 1000) + b"oops")
     assert pointers(answer) == ["/4001"]
     assert jobs_kept(sessions) == 0
@@ -137,7 +137,7 @@ def test_bad_parameters_are_named(api: httpx.Client) -> None:
     assert pointers(post(api, lines(TEXTS), "?model=demo&name=" + 101 * "a")) == ["?name"]
 
 
-def test_what_is_no_gzip_is_refused(api: httpx.Client, sessions: Sessions) -> None:
+def test_a_body_that_is_not_gzip_is_refused(api: httpx.Client, sessions: Sessions) -> None:
     packed = gzip.compress(lines(TEXTS))
     for body in (lines(TEXTS), packed[:-9], b""):
         assert post(api, body, **{"Content-Encoding": "gzip"}).status_code == 422
@@ -145,22 +145,20 @@ def test_what_is_no_gzip_is_refused(api: httpx.Client, sessions: Sessions) -> No
     assert jobs_kept(sessions) == 0
 
 
-def test_a_request_that_breaks_off_leaves_nothing(
-    api: httpx.Client, sessions: Sessions, api_url: str
-) -> None:
+def test_an_interrupted_request_leaves_nothing(api: httpx.Client, sessions: Sessions, api_url: str) -> None:
     address = urlsplit(api_url)
     head = "POST /v1/jobs?model=demo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
     before = answered(api, 400)
     with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + lines(TEXTS))
-        time.sleep(0.3)  # it is in the middle of them
+        time.sleep(0.3)  # the service is reading the texts
     wait_for(lambda: answered(api, 400) == before + 1)
     assert jobs_kept(sessions) == 0
     assert post(api, lines(TEXTS)).status_code == 202
 
 
-def test_a_stream_may_come_slowly_also_when_it_is_sent_again(database_url: str) -> None:
-    engine = make_engine(database_url, idle_in_transaction_seconds=1)  # a collection of garbage takes 0.4 s
+def test_a_stream_may_arrive_slowly_also_when_it_is_repeated(database_url: str) -> None:
+    engine = make_engine(database_url, idle_in_transaction_seconds=1)  # a garbage collection takes 0.4 s
 
     def slowly() -> Iterator[tuple[str, str]]:
         yield from TEXTS[:2]
@@ -195,7 +193,7 @@ def test_limits_are_named(api_settings: Settings, sessions: Sessions, redis_url:
     assert jobs_kept(sessions) == 0
 
 
-def test_a_gzip_bomb_is_refused_at_little_memory(api: httpx.Client, sessions: Sessions) -> None:
+def test_a_gzip_bomb_is_refused_with_little_memory(api: httpx.Client, sessions: Sessions) -> None:
     bomb = gzip.compress(b"\n" * 300_000_000)
     before = psutil.Process().memory_info().rss
     answer = post(api, bomb, **{"Content-Encoding": "gzip"})

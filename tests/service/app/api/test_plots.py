@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import completion
+from app.errors import NoStatistics
 from app.plots import PICTURES
 from app.tables import Job, layer_profile
 from tests.support.finished_job import finished_job
@@ -161,7 +161,7 @@ def test_a_job_whose_rows_are_missing_has_no_picture(
 def test_a_job_without_statistics_says_that_it_has_none(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
-    job_id, error = finished_job(sessions).id, completion.problem("no-statistics", "None", "Not computed.")
+    job_id, error = finished_job(sessions).id, NoStatistics("Not computed.").problem.to_dict()
     with sessions.begin() as session:
         session.execute(update(Job).where(Job.id == job_id).values(error=error, outcome="failed"))
     assert api.get(path(job_id, "effect.png")).json()["detail"] == "Not computed."

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -19,15 +20,43 @@ from tests.support.serving import serving
 UNREACHABLE = "redis://127.0.0.1:1/0"
 
 
-def test_a_submitted_job_is_stored_rung_for_and_described(
+def queued_state(job_id: str) -> dict[str, Any]:
+    """The state of the job of BODY before any worker has loaded its model, without `created_at`."""
+    path = f"/v1/jobs/{job_id}"
+    unknown = {"revision": None, "layers": None, "hidden_size": None, "dtype": None}
+    counts = {"texts": 3, "done": 0, "failed": 0, "tokens": 0}
+    files = ("results.csv", "results.json", "texts.csv", "transitions.csv")
+    return {
+        "id": job_id,
+        "name": "first",
+        "status": "queued",
+        "model": {"name": "demo", "source": "demo/model", **unknown},
+        "options": {
+            **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
+            **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
+        },
+        "started_at": None,
+        "finished_at": None,
+        "progress": {**counts, "texts_per_second": None, "eta_seconds": None},
+        "domains": {
+            "python": {"texts": 2, "done": 0, "failed": 0},
+            "cpp": {"texts": 1, "done": 0, "failed": 0},
+        },
+        "error": None,
+        "links": {
+            **{"self": path, "events": f"{path}/events", "page": f"/jobs/{job_id}"},
+            **{name.replace(".", "_"): f"{path}/{name}" for name in files},
+        },
+    }
+
+
+def test_a_submitted_job_is_stored_announced_and_described(
     api: httpx.Client, sessions: sessionmaker[Session], redis: Redis
 ) -> None:
     answer = api.post("/v1/jobs", json=BODY)
     state = answer.json()
-    path = f"/v1/jobs/{state['id']}"
-
     assert answer.status_code == 202
-    assert answer.headers["Location"] == path
+    assert answer.headers["Location"] == f"/v1/jobs/{state['id']}"
     assert int(answer.headers["Retry-After"]) > 0
     assert queue_of(redis, "demo").count == 1
     with sessions.begin() as session:
@@ -37,42 +66,8 @@ def test_a_submitted_job_is_stored_rung_for_and_described(
         (1, "python", "print(2)"),
         (2, "cpp", "int main() {}"),
     ]
-    nothing = {"revision": None, "layers": None, "hidden_size": None, "dtype": None}
     assert state.pop("created_at").endswith("Z")
-    assert state == {
-        "id": state["id"],
-        "name": "first",
-        "status": "queued",
-        "model": {"name": "demo", "source": "demo/model", **nothing},
-        "options": {
-            **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
-            **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
-        },
-        "started_at": None,
-        "finished_at": None,
-        "progress": {
-            "texts": 3,
-            "done": 0,
-            "failed": 0,
-            "tokens": 0,
-            "texts_per_second": None,
-            "eta_seconds": None,
-        },
-        "domains": {
-            "python": {"texts": 2, "done": 0, "failed": 0},
-            "cpp": {"texts": 1, "done": 0, "failed": 0},
-        },
-        "error": None,
-        "links": {
-            "self": path,
-            "events": f"{path}/events",
-            "results_csv": f"{path}/results.csv",
-            "results_json": f"{path}/results.json",
-            "texts_csv": f"{path}/texts.csv",
-            "transitions_csv": f"{path}/transitions.csv",
-            "page": f"/jobs/{state['id']}",
-        },
-    }
+    assert state == queued_state(state["id"])
 
 
 def test_a_bare_list_is_the_default_domain(api: httpx.Client) -> None:
@@ -88,7 +83,7 @@ def test_options_are_stored_whole_and_in_canonical_order(api: httpx.Client) -> N
     assert submit(api, options=options)["options"] == stored
 
 
-def test_a_model_s_own_limit_is_the_most_tokens_that_can_be_asked_for(
+def test_max_tokens_must_not_exceed_what_the_model_can_read(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     with sessions.begin() as session:
@@ -96,24 +91,23 @@ def test_a_model_s_own_limit_is_the_most_tokens_that_can_be_asked_for(
     submit(api, options={"max_tokens": 2048})
     answer = api.post("/v1/jobs", json=BODY | {"options": {"max_tokens": 2049}})
     assert answer.status_code == 422
-    assert answer.json()["errors"] == [
-        {"pointer": "/options/max_tokens", "detail": "the model reads at most 2048 tokens"}
-    ]
+    detail = "must be at most 2048, the number of tokens that the model can read"
+    assert answer.json()["errors"] == [{"pointer": "/options/max_tokens", "detail": detail}]
 
 
-def test_domains_stand_in_the_order_received(api: httpx.Client) -> None:
+def test_domains_keep_the_order_received(api: httpx.Client) -> None:
     texts = {"zeta": ["a"], "alpha": ["b"], "mid": ["c"]}
     job = api.post("/v1/jobs", json={"model": "demo", "texts": texts}).json()
     assert list(job["domains"]) == list(texts)
 
 
-def test_a_json_submission_has_no_parameters_in_its_address(api: httpx.Client) -> None:
+def test_a_json_submission_has_no_query_parameters(api: httpx.Client) -> None:
     answer = api.post("/v1/jobs?model=demo&name=a", json={"model": "demo", "texts": ["a"]})
     assert answer.status_code == 422
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["?model", "?name"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["?model", "?name"]
 
 
-def test_without_redis_a_job_is_accepted_soon(settings: Settings) -> None:
+def test_without_redis_a_job_is_accepted_quickly(settings: Settings) -> None:
     with serving(settings.model_copy(update={"redis_url": UNREACHABLE})) as url:
         started = time.monotonic()
         answer = httpx.post(f"{url}/v1/jobs", json=BODY)
@@ -146,7 +140,7 @@ def test_a_bad_key_is_refused(api: httpx.Client, key: str) -> None:
     assert answer.json()["errors"][0]["pointer"] == "Idempotency-Key"
 
 
-def test_of_parallel_requests_with_one_key_one_is_new(
+def test_parallel_requests_with_one_key_create_one_job(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     with ThreadPoolExecutor(30) as pool:

@@ -1,4 +1,4 @@
-"""What holds for every answer, and the service's own state."""
+"""Properties of every answer, and the state of the service itself."""
 
 import re
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
         ("GET", "/v1/jobs?limit=none", 422, "invalid-request"),
     ],
 )
-def test_the_framework_s_errors_are_problems_too(
+def test_errors_of_the_framework_are_problems_too(
     api: httpx.Client, method: str, path: str, status: int, code: str
 ) -> None:
     answer = api.request(method, path)
@@ -58,12 +58,32 @@ def test_the_framework_s_errors_are_problems_too(
         assert_problem(answer, status, code)
 
 
-def test_a_405_allows_all_that_the_path_understands(api: httpx.Client) -> None:
-    assert api.put("/v1/jobs").headers["Allow"] == "GET, HEAD, POST"
+def test_a_405_lists_all_methods_of_the_path(api: httpx.Client) -> None:
+    answer = api.put("/v1/jobs")
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert answer.json()["detail"] == "/v1/jobs supports GET, HEAD and POST."
     assert api.put(f"/v1/jobs/{JOB}").headers["Allow"] == "DELETE, GET, HEAD"
 
 
-def test_a_failure_of_ours_is_a_problem_without_its_reasons(
+@pytest.mark.parametrize(
+    ("job_id", "shown"), [("abc", "'abc'"), ("x" * 1000, f"'{'x' * 80}…'")], ids=["short", "long"]
+)
+def test_a_path_without_a_valid_job_id_is_not_found(api: httpx.Client, job_id: str, shown: str) -> None:
+    answer = api.get(f"/v1/jobs/{job_id}/results.csv")
+    assert_problem(answer, 404, "job-not-found")
+    assert answer.json()["detail"] == f"{shown} is not a valid job id."
+
+
+def test_invalid_parameters_are_named_in_the_detail(api: httpx.Client) -> None:
+    problem = api.get("/v1/jobs?limit=0&cursor=x&statuss=queued").json()
+    errors = {error["pointer"]: error["detail"] for error in problem["errors"]}
+    assert errors.keys() == {"?limit", "?cursor", "?statuss"}
+    assert errors["?statuss"] == "is not a known parameter"
+    first = problem["errors"][0]
+    assert problem["detail"] == f"{first['pointer']}: {first['detail']}. 3 errors were found."
+
+
+def test_an_unexpected_error_is_a_problem_without_its_reason(
     api: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -76,7 +96,9 @@ def test_a_failure_of_ours_is_a_problem_without_its_reasons(
     assert "canary" not in answer.text
 
 
-def test_a_wrong_statement_is_a_failure_of_ours(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_statement_is_an_unexpected_error(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise ProgrammingError("select", {}, psycopg.errors.SyntaxError())
 
@@ -91,7 +113,7 @@ def test_a_request_keeps_its_id(api: httpx.Client, given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129, "a b", "caf\u00e9"])
-def test_a_request_with_a_strange_id_or_none_gets_one(api: httpx.Client, given: str) -> None:
+def test_a_request_with_an_invalid_id_or_none_gets_one(api: httpx.Client, given: str) -> None:
     ids = {
         api.get("/v1/jobs", headers={b"X-Request-Id": given.encode("latin-1")}).headers["X-Request-Id"]
         for _ in "ab"
@@ -100,7 +122,9 @@ def test_a_request_with_a_strange_id_or_none_gets_one(api: httpx.Client, given: 
     assert all(re.fullmatch(r"[0-9a-f-]{36}", each) for each in ids)
 
 
-def test_head_works_wherever_get_does(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_head_works_for_every_path_that_supports_get(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
     job_id = str(finished_job(sessions).id)
     for path, operations in api.get("/openapi.json").json()["paths"].items():
         address = path.replace("{job_id}", job_id)
@@ -111,10 +135,10 @@ def test_head_works_wherever_get_does(api: httpx.Client, sessions: sessionmaker[
         assert head.headers["Content-Type"] == get.headers["Content-Type"]
 
 
-def test_head_of_a_running_job_s_events_ends(api: httpx.Client) -> None:
+def test_head_of_the_events_of_a_running_job_ends(api: httpx.Client) -> None:
     job_id = api.post("/v1/jobs", json=BODY).json()["id"]
     assert api.head(f"/v1/jobs/{job_id}/events").status_code == 200
-    assert api.get("/health/live").status_code == 200  # on the same connection: it is free again
+    assert api.get("/health/live").status_code == 200  # on the same connection
 
 
 def test_health(api: httpx.Client) -> None:
@@ -209,7 +233,7 @@ def test_metrics_count_work_and_requests_by_route(api: httpx.Client, sessions: s
     assert not any(JOB in line for line in lines)
 
 
-def test_the_description_names_every_answer(api: httpx.Client) -> None:
+def test_the_description_contains_every_response(api: httpx.Client) -> None:
     spec = api.get("/openapi.json").json()
     assert {"JobRequest", "JobOut", "Problem"} <= spec["components"]["schemas"].keys()
     for path, operations in spec["paths"].items():
@@ -251,7 +275,7 @@ def test_a_service_without_an_address_does_not_start(settings: Settings, missing
         create_app(settings.model_copy(update={missing: None}))
 
 
-def test_broken_off_requests_leave_no_connection(api: httpx.Client, api_url: str, engine: Engine) -> None:
+def test_interrupted_requests_leave_no_connection(api: httpx.Client, api_url: str, engine: Engine) -> None:
     job_id = api.post("/v1/jobs", json=BODY).json()["id"]
     for _ in range(20):
         with pytest.raises(httpx.ReadTimeout):
@@ -267,7 +291,7 @@ def open_transactions(engine: Engine) -> int:
         return int(connection.exec_driver_sql(query).scalar_one())
 
 
-def test_a_stranger_cannot_fill_the_metrics(api: httpx.Client) -> None:
+def test_unknown_methods_share_one_label_of_the_metrics(api: httpx.Client) -> None:
     api.request("FOO1", "/v1/jobs")
     metrics = api.get("/metrics").text
     assert "FOO1" not in metrics

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.errors import ShardFailed
 from app.jobs import completion, deletion, shards, store
 from app.jobs.shards import Fenced
 from app.tables import Job, StoredProfile, comparison, layer_profile
@@ -23,7 +24,7 @@ from worker.runtime.shutdown import ShutdownDeadline
 
 Sessions = sessionmaker[Session]
 TEXTS = [(("cpp", "python")[i % 2], "a") for i in range(8)]
-WHY = completion.problem("shard-failed", "A part of the job can't be measured", "it would not")
+FAILURE = ShardFailed("it would not")
 
 
 def measured_job(sessions: Sessions) -> UUID:
@@ -217,7 +218,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
     commit(sessions, must_claim(sessions))
     held = must_claim(sessions)
     with sessions.begin() as session:
-        completion.mark_failed(session, Job.id == job_id, WHY)
+        completion.mark_failed(session, Job.id == job_id, FAILURE)
     assert claim(sessions) is None
     with pytest.raises(Fenced), sessions.begin() as session:
         shards.renew(session, held, LEASE_SECONDS)
@@ -227,7 +228,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
         assert shards.models_with_work(session) == [MODEL]
     finalize_jobs(sessions, MODEL)
     job = job_of(sessions, job_id)
-    assert (job.outcome, job.error) == ("failed", WHY)
+    assert (job.outcome, job.error) == ("failed", FAILURE.problem.to_dict())
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
 
 
@@ -235,7 +236,7 @@ def test_a_finished_job_is_not_doomed(sessions: Sessions) -> None:
     job_id = measured_job(sessions)
     finalize_jobs(sessions, MODEL)
     with sessions.begin() as session:
-        completion.mark_failed(session, Job.model == MODEL, WHY)
+        completion.mark_failed(session, Job.model == MODEL, FAILURE)
     assert job_of(sessions, job_id).error is None
 
 

@@ -1,4 +1,4 @@
-"""A submission is read as it was sent, or refused at its places."""
+"""A JSON document is read as it was sent, or refused at its places."""
 
 import json
 from contextlib import suppress
@@ -13,22 +13,19 @@ from app.jobs.store import Draft, PostedText
 from app.schemas import Options
 from app.settings import Settings
 from app.submission.json_document import read_submission
-from app.submission.strict_json import parse, pointer_to
-from layerscope.names import COMPONENTS
+from tests.support.submissions import JSON, NAMES, TEXTS
 
-SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50)
-NAMES = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(
-    str.strip
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
-)
+SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50, domains_per_job_limit=16)
 
 
 def read(request: Any, models: dict[str, int | None] | None = None) -> tuple[Draft, list[PostedText]]:
     return read_submission(json.dumps(request).encode(), None, models or {"demo": None}, SETTINGS)
+
+
+def pointers(request: Any) -> list[str]:
+    with pytest.raises(InvalidRequest) as refused:
+        read(request)
+    return [error.pointer for error in refused.value.errors]
 
 
 @given(st.dictionaries(NAMES, st.lists(TEXTS, min_size=1, max_size=3), min_size=1, max_size=16))
@@ -57,55 +54,51 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
         read_submission(body, None, {"demo": None}, SETTINGS)
 
 
-@given(JSON)
-def test_what_is_valid_is_parsed_as_the_standard_library_does(value: Any) -> None:
-    assert parse(json.dumps(value).encode(), depth_limit=10_000) == value
+def test_the_only_model_need_not_be_named() -> None:
+    assert read({"texts": ["a"]})[0].model == "demo"
 
 
-@pytest.mark.parametrize(("depth", "is_read"), [(16, True), (17, False)])
-def test_nesting_ends_at_the_limit(depth: int, is_read: bool) -> None:
-    body = b"[" * depth + b"]" * depth
-    if is_read:
-        parse(body, depth_limit=16)
-    else:
-        with pytest.raises(InvalidRequest, match="nests too deep") as refused:
-            parse(body, depth_limit=16)
-        assert refused.value.errors[0].pointer == "/0" * 16
-
-
-@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
-def test_constants_of_other_languages_are_no_json(constant: bytes) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        parse(b'{"a": ' + constant + b"}", depth_limit=16)
-    assert refused.value.errors[0].detail == f"{constant.decode()} is no JSON value"
-
-
-def test_an_endless_number_is_refused_in_our_words() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        parse(b'{"a": ' + b"9" * 5000 + b"}", depth_limit=16)
-    assert "5000 digits" in refused.value.errors[0].detail
-
-
-def test_a_byte_order_mark_is_passed_over() -> None:
-    assert parse(b'\xef\xbb\xbf{"a": 1}', depth_limit=16) == {"a": 1}
+def test_the_draft_is_the_request_without_its_texts() -> None:
+    request = {"model": "demo", "name": "n", "texts": ["a"], "options": {"components": ["mlp", "block"]}}
+    draft, _ = read_submission(json.dumps(request).encode(), "key", {"demo": None}, SETTINGS)
+    options = Options.model_validate({"components": ["block", "mlp"]}).model_dump(mode="json")
+    assert draft == Draft("demo", "n", options, "key")
 
 
 @pytest.mark.parametrize(
-    ("path", "pointer"),
-    [((), ""), (("texts", "cpp", 17), "/texts/cpp/17"), (("a/b", "~"), "/a~1b/~0"), (("",), "/")],
+    ("texts", "where"),
+    [
+        (None, ["/texts"]),
+        ("abc", ["/texts"]),
+        ({}, ["/texts"]),
+        ([], ["/texts"]),
+        ({"cpp": [], "python": ["a"]}, ["/texts/cpp"]),
+        ({"cpp": "abc"}, ["/texts/cpp"]),
+        ({"a b": ["a", 1]}, ["/texts/a b", "/texts/a b/1"]),
+    ],
 )
-def test_pointers_follow_rfc_6901(path: tuple[str | int, ...], pointer: str) -> None:
-    assert pointer_to(*path) == pointer
+def test_invalid_texts_are_refused_at_their_places(texts: Any, where: list[str]) -> None:
+    assert pointers({"texts": texts}) == where
 
 
-@given(st.lists(st.sampled_from(COMPONENTS), min_size=1, unique=True))
-def test_components_are_stored_in_one_order(components: list[str]) -> None:
-    stored = Options.model_validate({"components": components}).components
-    assert stored == [component for component in COMPONENTS if component in components]
+def test_errors_of_fields_texts_model_and_options_are_reported_together_in_this_order() -> None:
+    options = {"paired": True, "analyses": ["ablation"], "components": ["mlp"]}
+    request = {"model": "gpt", "field": 0, "texts": {"cpp": [""]}, "options": options}
+    assert pointers(request) == ["/field", "/texts/cpp/0", "/model", "/options/analyses", "/options/paired"]
 
 
-def test_the_one_model_need_not_be_named() -> None:
-    assert read({"texts": ["a"]})[0].model == "demo"
+@pytest.mark.parametrize("body", [b"[]", b'"texts"', b"null"])
+def test_other_json_than_an_object_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body must be a JSON object\.$"):
+        read_submission(body, None, {"demo": None}, SETTINGS)
+
+
+def test_what_is_not_strict_json_is_refused_at_its_place() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_submission(b'{"texts": {"a": ["x"], "a": ["y"]}}', None, {"demo": None}, SETTINGS)
+    assert refused.value.detail == "/texts/a: occurs more than once in its object."
+    with pytest.raises(InvalidRequest, match=r"^The body is not JSON in UTF-8: Expecting value"):
+        read_submission(b"", None, {"demo": None}, SETTINGS)
 
 
 @pytest.mark.parametrize("text", ["a" * 101, "é" * 51, "\U0001f300" * 26])
@@ -113,3 +106,15 @@ def test_texts_are_limited_in_bytes(text: str) -> None:
     with pytest.raises(LimitExceeded, match="LAYERSCOPE_TEXT_LIMIT_BYTES"):
         read({"texts": [text]})
     assert read({"texts": [text[:-1]]})
+
+
+@pytest.mark.parametrize(
+    ("texts", "setting"),
+    [
+        (["a"] * 51, "LAYERSCOPE_TEXTS_PER_JOB_LIMIT"),
+        ({f"d{i}": ["a"] for i in range(17)}, "LAYERSCOPE_DOMAINS_PER_JOB_LIMIT"),
+    ],
+)
+def test_numbers_of_texts_and_domains_are_limited(texts: Any, setting: str) -> None:
+    with pytest.raises(LimitExceeded, match=setting):
+        read({"texts": texts})

@@ -1,0 +1,55 @@
+"""Collects the errors of an input, each with its place."""
+
+from app.errors import InputError, InvalidRequest
+
+REPORTED_ERRORS = 20
+LONGEST_MEMBER = 80  # characters of a name in a pointer
+
+
+class InputErrors:
+    """The first REPORTED_ERRORS errors of an input, and how many there are in all.
+
+    `root` starts every pointer: "" for places in the body, "?" for query parameters.
+    """
+
+    def __init__(self, root: str = "") -> None:
+        self._root = root
+        self._first: list[InputError] = []
+        self.count = 0
+
+    def add(self, detail: str, *path: str | int) -> None:
+        self.add_at(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail)
+
+    def add_at(self, pointer: str, detail: str) -> None:
+        self.count += 1
+        if len(self._first) < REPORTED_ERRORS:
+            self._first.append(InputError(pointer, detail))
+
+    def check(self) -> None:
+        """Raises: InvalidRequest if there are errors."""
+        if self.count:
+            raise self.to_exception()
+
+    def to_exception(self) -> InvalidRequest:
+        """The detail is the first error and the number of errors. There must be at least one."""
+        return InvalidRequest(f"{in_words(self._first[0])}.{self._count_in_words()}", self._first)
+
+    def _count_in_words(self) -> str:
+        if self.count == 1:
+            return ""
+        unlisted = self.count - len(self._first)
+        rest = f": the first {REPORTED_ERRORS} are listed, {unlisted} more are not" if unlisted else ""
+        return f" {self.count} errors were found{rest}."
+
+
+def in_words(error: InputError) -> str:
+    return f"{error.pointer}: {error.detail}" if error.pointer else f"The body {error.detail}"
+
+
+def pointer_to(*path: str | int) -> str:
+    """The JSON pointer (RFC 6901) to a place. Very long names are shortened."""
+    return "".join("/" + shortened(str(member)).replace("~", "~0").replace("/", "~1") for member in path)
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_MEMBER else name[:LONGEST_MEMBER] + "…"

@@ -1,0 +1,147 @@
+"""What a valid submission is. The JSON document and the NDJSON stream are checked by the same rules.
+
+A rule for one value returns what is wrong with it, without a subject ("must be a string"), or None. Rules for
+a whole request add to `InputErrors`. Limits raise LimitExceeded at once.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from app.errors import InputError, LimitExceeded
+from app.schemas import INTEGER_LIMIT, Input, JobRequest, Options
+from app.settings import Settings
+from app.submission.input_errors import InputErrors, pointer_to
+from layerscope.names import NAME, NAME_RULE, Component
+
+LONGEST_PAIR = 64  # characters
+
+ModelLimits = Mapping[str, int | None]  # the largest number of tokens that each configured model can read
+
+
+def text_error(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return "must be a string"
+    if not text or text.isspace():
+        return "is empty or contains only white space"
+    if "\0" in text:
+        return "contains a NUL character, which cannot be stored"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "contains half of a surrogate pair, which is not a character"
+    return None
+
+
+def domain_error(name: Any) -> str | None:
+    if not isinstance(name, str):
+        return "must be a string"
+    return None if NAME.fullmatch(name) else f"is not a valid domain name: use {NAME_RULE}"
+
+
+def pair_error(pair: Any) -> str | None:
+    wrong = text_error(pair)
+    if wrong is None and len(pair) > LONGEST_PAIR:
+        wrong = f"is longer than {LONGEST_PAIR} characters"
+    return wrong
+
+
+def check_text_size(text: str, settings: Settings, *path: str | int) -> None:
+    """Raises: LimitExceeded."""
+    limit = settings.text_limit_bytes
+    if len(text) * 4 > limit and len(text.encode()) > limit:  # a character has at most 4 bytes
+        what = f"The text at {pointer_to(*path)}"
+        raise over_limit(what, f"{limit} bytes of UTF-8", "text_limit_bytes", *path)
+
+
+def check_counts(texts: int, domains: int, settings: Settings) -> None:
+    """Raises: LimitExceeded."""
+    if domains > settings.domains_per_job_limit:
+        raise over_limit(
+            "The number of domains", f"{settings.domains_per_job_limit}", "domains_per_job_limit"
+        )
+    if texts > settings.texts_per_job_limit:
+        raise over_limit("The number of texts", f"{settings.texts_per_job_limit}", "texts_per_job_limit")
+
+
+def over_limit(what: str, limit: str, setting: str, *path: str | int) -> LimitExceeded:
+    detail = f"{what} exceeds the limit of {limit} (setting LAYERSCOPE_{setting.upper()})."
+    return LimitExceeded(detail, [InputError(pointer_to(*path), f"exceeds {limit}")] if path else [])
+
+
+def check_paired(texts_of_domains: Mapping[str, int], errors: InputErrors) -> None:
+    """For the option `paired`, by which the k-th texts of all domains belong together."""
+    counts = list(texts_of_domains.items())
+    if len(counts) == 1:
+        errors.add("requires at least two domains", "options", "paired")
+    for name, texts in counts[1:]:
+        first, expected = counts[0]
+        if texts != expected:
+            found = f"{first} has {expected}, {name} has {texts}"
+            errors.add(f"requires the same number of texts in every domain: {found}", "options", "paired")
+            return
+
+
+def read_request(members: Mapping[str, Any], errors: InputErrors) -> JobRequest | None:
+    """All fields except `texts`, whose value is not checked here; None if there are errors."""
+    known = _known_fields(members, JobRequest, errors)
+    if isinstance(known.get("options"), dict):
+        known["options"] = _known_fields(known["options"], Options, errors, "options")
+    try:
+        return JobRequest.model_validate(known)
+    except ValidationError as invalid:
+        for error in invalid.errors(include_url=False, include_context=False, include_input=False):
+            errors.add(message(error), *error["loc"])
+        return None
+
+
+def _known_fields(
+    members: Mapping[str, Any], model: type[Input], errors: InputErrors, *path: str
+) -> dict[str, Any]:
+    """Reports unknown fields. Pydantic would build a long message for each of a million."""
+    for name in members:
+        if name not in model.model_fields:
+            errors.add(f"is not a known field; the fields are {', '.join(model.model_fields)}", *path, name)
+    return {name: member for name, member in members.items() if name in model.model_fields}
+
+
+def message(error: ErrorDetails) -> str:
+    """Pydantic's message in the terms of JSON."""
+    if error["type"] == "model_type":
+        return "must be an object"
+    if error["type"] == "extra_forbidden":
+        return "is not a known parameter"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def choose_model(request: JobRequest, models: ModelLimits, errors: InputErrors) -> str | None:
+    """The model of the request, whose options must not exceed what it can read; None if there is none."""
+    names = ", ".join(models)
+    name = next(iter(models)) if request.model is None and len(models) == 1 else request.model
+    if name is None:
+        errors.add(f"is required because several models are configured: {names}", "model")
+    elif name not in models:
+        errors.add(f"is not a configured model; the configured models are {names}", "model")
+    else:
+        _check_tokens(request.options, models[name] or INTEGER_LIMIT, errors)
+    return name
+
+
+def _check_tokens(options: Options, readable: int, errors: InputErrors) -> None:
+    limit = options.max_tokens or readable
+    if limit > readable:
+        errors.add(
+            f"must be at most {readable}, the number of tokens that the model can read",
+            "options",
+            "max_tokens",
+        )
+    counted = min(limit, readable)
+    if (options.window or 0) > counted:
+        errors.add(f"must be at most {counted}, the largest number of tokens of a text", "options", "window")
+
+
+def check_analyses(options: Options, errors: InputErrors) -> None:
+    if options.analyses and Component.BLOCK not in options.components:
+        errors.add("requires the component `block`", "options", "analyses")

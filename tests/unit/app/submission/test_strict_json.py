@@ -1,0 +1,73 @@
+"""JSON is read as the standard library reads it, or refused at its place."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from app.submission.strict_json import InvalidJson, parse
+from tests.support.submissions import JSON
+
+DEPTH_LIMIT = 16
+
+
+def refused(body: bytes) -> InvalidJson:
+    with pytest.raises(InvalidJson) as raised:
+        parse(body, DEPTH_LIMIT)
+    return raised.value
+
+
+@given(JSON)
+def test_valid_json_is_parsed_as_the_standard_library_does(value: Any) -> None:
+    assert parse(json.dumps(value).encode(), depth_limit=10_000) == value
+
+
+@pytest.mark.parametrize(("depth", "is_read"), [(16, True), (17, False)])
+def test_nesting_ends_at_the_limit(depth: int, is_read: bool) -> None:
+    body = b"[" * depth + b"]" * depth
+    if is_read:
+        parse(body, DEPTH_LIMIT)
+    else:
+        error = refused(body)
+        assert error.detail == "is nested more than 16 levels deep"
+        assert error.path == (0,) * 16
+
+
+def test_nesting_beyond_the_recursion_limit_is_refused() -> None:
+    assert refused(b"[" * 100_000 + b"]" * 100_000).detail == "is nested more than 16 levels deep"
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_constants_that_json_does_not_have_are_refused(constant: bytes) -> None:
+    assert refused(b'{"a": ' + constant + b"}").detail == (
+        f"is not JSON in UTF-8: {constant.decode()} is not a JSON value"
+    )
+
+
+def test_a_very_long_number_is_refused_with_its_length() -> None:
+    assert "5000 digits" in refused(b'{"a": ' + b"9" * 5000 + b"}").detail
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert parse(b'\xef\xbb\xbf{"a": 1}', DEPTH_LIMIT) == {"a": 1}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1,}', b'"\xff"', '"a"'.encode("utf-16"), b'"a\nb"'])
+def test_other_bytes_are_not_json_in_utf_8(body: bytes) -> None:
+    error = refused(body)
+    assert error.detail.startswith("is not JSON in UTF-8: ")
+    assert error.path == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b'{"a": 1, "a": 1}', ("a",)),
+        (b'{"texts": {"a/b": ["x"], "c": [], "a/b": ["y"]}}', ("texts", "a/b")),
+        (b'[0, [{"x": 0, "y": 1, "y": 1}]]', (1, 0, "y")),
+    ],
+)
+def test_a_repeated_name_is_refused_at_its_place(body: bytes, path: tuple[str | int, ...]) -> None:
+    error = refused(body)
+    assert (error.detail, error.path) == ("occurs more than once in its object", path)
