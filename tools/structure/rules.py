@@ -12,14 +12,16 @@ LAYERS = {
     "layerscope": (
         ("core", "stats"),
         ("values",),
-        ("names", "errors"),
+        ("arrays", "errors", "names"),
     ),
     "layerscope.core": (
-        ("analysis",),
-        ("profile",),
+        ("analysis", "profile"),
+        ("pipeline",),
         ("loading",),
+        ("compiled_sums",),
         ("attention", "batching", "contribution", "hooks"),
-        ("transfer", "types"),
+        ("model", "transfer"),
+        ("types",),
     ),
     "app": (
         ("cli",),
