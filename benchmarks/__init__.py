@@ -1,5 +1,5 @@
-"""What the engine costs, and what it saves: `make bench`, or `python -m benchmarks --help`.
+"""Benchmarks of the measurement code and of the service: `make bench`, or `python -m benchmarks --help`.
 
-Nothing here is part of the service, and nothing here is timed by the tests. Everything that is compared runs
-interleaved, on the same texts, and is reported as medians with quartiles; entries go to LOG.md, good or bad.
+No part of the service uses this package, and the tests time nothing. Implementations that are compared run in
+turns on the same texts; results are medians with quartiles. All entries go to LOG.md, favourable or not.
 """

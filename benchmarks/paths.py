@@ -1,4 +1,4 @@
-"""Where the benchmarks keep what they build; nothing of it is in the repository but the log."""
+"""The folders and files of the benchmarks. Only the log is in the repository."""
 
 from pathlib import Path
 

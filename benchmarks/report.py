@@ -1,15 +1,16 @@
-"""What was measured, as Markdown: printed as it comes, and appended to LOG.md at the end."""
+"""The results as Markdown: printed immediately, and appended to LOG.md at the end."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_HEAD = """# TextResult
+LOG_HEAD = """# Measurements
 
-Entries are appended by `make bench` (`python -m benchmarks --help`), newest last, and none is taken away
-because it is bad. Seconds are medians with [quartiles]; ratios are taken round by round, so whatever else the
-machine did slowed both sides; "at best" is the ratio of the fastest runs, which is what a quiet machine would
-show. Weights are random: speed does not depend on what they say.
+`make bench` (`python -m benchmarks --help`) appends an entry for each run; the newest entry is the last. No
+entry is removed because its result is unfavourable. A result such as 2.04 [1.60–2.42] is a median with its
+quartiles. Ratios are computed round by round, because other programs on the machine then slow down both
+sides. "At best" is the ratio of the shortest times, which estimates the result on an idle machine. The
+weights of the models are random: speed does not depend on their values.
 """
 
 
@@ -33,13 +34,13 @@ class Report:
 
     def append_to(self, log: Path) -> None:
         if not log.exists():
-            log.write_text(_HEAD, encoding="utf-8")
+            log.write_text(LOG_HEAD, encoding="utf-8")
         with log.open("a", encoding="utf-8") as file:
             file.write("\n" + "\n\n".join([f"## {self.title}", *self.parts]) + "\n")
 
 
 def mib(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.0f}"
+    return "unknown" if value is None else f"{value:.0f}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,1 +1,1 @@
-"""The implementations that are compared, each in a process of its own."""
+"""The implementations that are compared. Each runs in a process of its own."""

@@ -1,30 +1,27 @@
-"""The other end of `contestant.py`: starts processes, and lets them run in turns."""
+"""Starts the process of a contestant (`child_program.py`) and sends it commands."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.contestants.transformers_loops import Statistics
-from benchmarks.measuring.interference import RepeatBudget, Run
+from benchmarks.contestants.transition_statistics import Statistics
+from benchmarks.measuring.interference import Run
 from benchmarks.paths import ROOT
-
-REST_SECONDS = 0.3  # threads of the run before spin for a while before they sleep
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Who runs, on what."""
+    """A contestant, its model, and the Python interpreter that runs it."""
 
     name: str
     folder: Path
@@ -37,12 +34,16 @@ class Entry:
         return f"{self.name}, {self.dtype}"
 
 
-class Failed(Exception):
-    """A contestant could not load or run; the message is its own."""
+class ContestantFailed(Exception):
+    """A contestant could not load or run. The message is its own."""
 
 
 class ContestantProcess:
-    """One contestant's process; loaded when entered, ended when left."""
+    """The process of one contestant. Entering the context starts and loads it; leaving ends it.
+
+    Raises:
+        ContestantFailed: on entry and by all methods.
+    """
 
     def __init__(self, entry: Entry, texts: Sequence[str]) -> None:
         self.entry = entry
@@ -53,35 +54,10 @@ class ContestantProcess:
         folder = Path(self._exits.enter_context(tempfile.TemporaryDirectory()))
         (folder / "texts.json").write_text(json.dumps(self._texts), encoding="utf-8")
         self._values = folder / "values.npy"
-        log = self._exits.enter_context((folder / "log").open("w+"))
-        entry = self.entry
-        self._process = subprocess.Popen(
-            (
-                *(
-                    entry.python,
-                    "-P",
-                    "-m",
-                    "benchmarks.contestants.child_program",
-                    entry.name,
-                    str(entry.folder),
-                ),
-                *(entry.dtype, entry.device, str(folder / "texts.json"), "--values", str(self._values)),
-            ),
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "HF_HUB_OFFLINE": "1",
-                "TOKENIZERS_PARALLELISM": "false",
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        self._log = log
+        self._log = self._exits.enter_context((folder / "log").open("w+"))
+        self._process = _start(self.entry, folder / "texts.json", self._values, self._log)
         try:
-            self._hear()
+            self._receive()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -98,40 +74,52 @@ class ContestantProcess:
         self._exits.close()
 
     def check(self) -> tuple[Statistics, float | None]:
-        """A first run: the statistics of every text, (texts, layers − 1, 2), and the peak memory in MiB above
-        the loaded model."""
-        answer = self._ask("check")
+        """A first run: the statistics of every text, (texts, layers − 1, 2), and the peak memory.
+
+        The peak memory is in MiB above the loaded model; None if it is unknown.
+        """
+        answer = self._execute("check")
         return np.load(self._values), answer["peak_mib"]
 
     def run(self) -> tuple[Run, float | None]:
-        """How long it took, and the peak memory in MiB above the loaded model."""
-        answer = self._ask("run")
+        """The times of a run, and the peak memory in MiB above the loaded model."""
+        answer = self._execute("run")
         return Run(answer["wall"], answer["processor"]), answer["peak_mib"]
 
-    def _ask(self, what: str) -> dict[str, Any]:
+    def _execute(self, command: str) -> dict[str, Any]:
         if self._process.stdin:
-            print(what, file=self._process.stdin, flush=True)
-        return self._hear()
+            print(command, file=self._process.stdin, flush=True)
+        return self._receive()
 
-    def _hear(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout else ""
-        answer: dict[str, Any] = json.loads(line) if line else {"error": self._last_words()}
+        answer: dict[str, Any] = json.loads(line) if line else {"error": self._exit_message()}
         if "error" in answer:
-            raise Failed(answer["error"])
+            raise ContestantFailed(answer["error"])
         return answer
 
-    def _last_words(self) -> str:
+    def _exit_message(self) -> str:
         self._log.seek(0)
         lines = self._log.read().strip().splitlines()
-        return f"ended with exit code {self._process.wait()}: {lines[-1] if lines else 'no word'}"
+        return f"exit code {self._process.wait()}: {lines[-1] if lines else 'no output'}"
 
 
-def interleave(sides: Sequence[Callable[[], Run]], rounds: int, budget: RepeatBudget) -> list[list[Run]]:
-    """The runs of each side, one a round; every round begins with another side."""
-    runs: list[list[Run]] = [[] for _ in sides]
-    for number in range(rounds):
-        for turn in range(len(sides)):
-            index = (number + turn) % len(sides)
-            time.sleep(REST_SECONDS)
-            runs[index].append(budget.measure(sides[index]))
-    return runs
+def _start(entry: Entry, texts: Path, values: Path, log: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (
+            *(entry.python, "-P", "-m", "benchmarks.contestants.child_program"),
+            *(entry.name, str(entry.folder), entry.dtype, entry.device),
+            *(str(texts), "--values", str(values)),
+        ),
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+        },
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )

@@ -1,5 +1,7 @@
-"""TransformerLens and nnsight, each as its own documentation says. They run in an environment of their own,
-so this file imports nothing of Layerscope, and them only where they are used.
+"""TransformerLens and nnsight, each used as its own documentation describes.
+
+They run in an environment of their own. Therefore this module imports nothing from Layerscope, and it imports
+the two libraries only in the functions that use them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,12 +11,15 @@ from typing import Any
 import torch
 from transformers import AutoModel, AutoTokenizer
 
-from benchmarks.contestants.transformers_loops import Contestant, Statistics, statistics
+from benchmarks.contestants.transition_statistics import Contestant, Statistics, transition_statistics
 
 
 def transformer_lens(folder: Path, dtype: str, device: str) -> Contestant:
-    """`run_with_cache` of a booted bridge; `names_filter` "to cache only a subset (saves memory)", no
-    logits asked for, gradients off. TransformerLens 4 has no HookedTransformer any more."""
+    """`run_with_cache` of a `TransformerBridge` (TransformerLens 4 has no `HookedTransformer`).
+
+    `names_filter` limits the cache "to cache only a subset (saves memory)". No logits are requested, and
+    gradients are disabled.
+    """
     from transformer_lens.model_bridge import TransformerBridge
 
     torch.set_grad_enabled(False)
@@ -26,13 +31,13 @@ def transformer_lens(folder: Path, dtype: str, device: str) -> Contestant:
         for text in texts:
             tokens = tokenizer(text, return_tensors="pt").input_ids.to(device)
             _, cache = bridge.run_with_cache(tokens, names_filter=names, return_type=None)
-            yield statistics([cache[name] for name in names])
+            yield transition_statistics([cache[name] for name in names])
 
     return run
 
 
 def nnsight_causal(folder: Path, dtype: str, device: str) -> Contestant:
-    """One trace a text with all layers' outputs saved ("Loop inside one trace"), on the causal model."""
+    """One trace per text saves the outputs of all layers ("Loop inside one trace"). Uses the causal model."""
     from nnsight import TransformersModel
 
     model: Any = TransformersModel(
@@ -46,7 +51,7 @@ def nnsight_causal(folder: Path, dtype: str, device: str) -> Contestant:
 
 
 def nnsight_base(folder: Path, dtype: str, device: str) -> Contestant:
-    """The same on the base model, without the LM head: the fairest comparison."""
+    """The same on the base model. It has no LM head, so this is the fairest comparison."""
     from nnsight import NNsight
 
     module: Any = AutoModel.from_pretrained(folder, dtype=getattr(torch, dtype)).to(device).eval()
@@ -62,6 +67,6 @@ def _traced(model: Any, layers: Any, tokenizer: Any, device: str) -> Contestant:
             tokens = tokenizer(text, return_tensors="pt").input_ids.to(device)
             with torch.no_grad(), model.trace(tokens):
                 outputs = nnsight.save([layer.output for layer in layers])
-            yield statistics(outputs)
+            yield transition_statistics(outputs)
 
     return run

@@ -1,4 +1,4 @@
-"""The environment that TransformerLens and nnsight have for themselves."""
+"""The virtual environment of TransformerLens and nnsight."""
 
 import subprocess
 import sys
@@ -10,31 +10,32 @@ PINS = ("torch==2.13.0", "transformers==5.23.0", "transformer-lens==4.3.0", "nns
 _FOLDER = BUILT / "venv-peers"
 
 
-class NotInstalled(Exception):
-    """The peers are not here; the message says why."""
+class PeersNotInstalled(Exception):
+    """The environment could not be installed. The message gives the reason."""
 
 
 def ensure_peers() -> str:
-    """The peers' Python; installed now if it isn't there.
+    """The Python interpreter of the environment. It is installed if it does not exist or has other versions.
 
-    Raises: NotInstalled.
+    Raises:
+        PeersNotInstalled: a command failed, for example without network access.
     """
     python, done = _FOLDER / "bin" / "python", _FOLDER / "installed"
-    wanted = "\n".join(PINS)
-    if done.is_file() and done.read_text() == wanted:
+    pins = "\n".join(PINS)
+    if done.is_file() and done.read_text() == pins:
         return str(python)
-    print(f"installing {', '.join(PINS)} into their own environment …", flush=True)
+    print(f"installing {', '.join(PINS)} into a separate environment …", flush=True)
     _run(sys.executable, "-m", "venv", str(_FOLDER))
     pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1")
     _run(*pip, *PINS)
-    done.write_text(wanted)
+    done.write_text(pins)
     return str(python)
 
 
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise NotInstalled(
-            f"`{Path(command[0]).name} {' '.join(command[1:4])}` failed: {' '.join(said[-1:])}"
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise PeersNotInstalled(
+            f"`{Path(command[0]).name} {' '.join(command[1:4])}` failed: {' '.join(errors[-1:])}"
         )

@@ -1,26 +1,22 @@
-"""What people do without Layerscope, with transformers alone: the original study's loop, and
-`output_hidden_states`.
+"""The two usual methods without Layerscope: the loop of the original study, and `output_hidden_states`.
 
-Each takes one text at a time through the whole causal model, LM head included, as `model(**inputs)` does.
+Both pass one text at a time through the whole causal model, including the LM head, as `model(**inputs)` does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-# A text's two statistics by transition: (layers − 1, 2), the mean and the absolute mean of δ.
-Statistics = NDArray[np.float64]
-Contestant = Callable[[Sequence[str]], Iterator[Statistics]]
+from benchmarks.contestants.transition_statistics import Contestant, Statistics, transition_statistics
 
 
 def study_loop(folder: Path, dtype: str, device: str) -> Contestant:
-    """Hooks that copy each layer's output to the CPU; the differences are taken there."""
+    """Hooks copy the output of each layer to the CPU, and the differences are computed there."""
     model, tokenizer = _load(folder, dtype, device)
 
     def run(texts: Sequence[str]) -> Iterator[Statistics]:
@@ -35,7 +31,7 @@ def study_loop(folder: Path, dtype: str, device: str) -> Contestant:
             inputs = tokenizer(text, return_tensors="pt").to(device)
             with torch.no_grad():
                 model(**inputs)
-            yield statistics(outputs)
+            yield transition_statistics(outputs)
         for hook in hooks:
             hook.remove()
 
@@ -43,7 +39,10 @@ def study_loop(folder: Path, dtype: str, device: str) -> Contestant:
 
 
 def hidden_states(folder: Path, dtype: str, device: str) -> Contestant:
-    """`output_hidden_states=True`. Its last state is after the final norm, so the last transition is lost."""
+    """`output_hidden_states=True`.
+
+    Its last state is the state after the final norm, so the last transition is nan.
+    """
     model, tokenizer = _load(folder, dtype, device)
 
     def run(texts: Sequence[str]) -> Iterator[Statistics]:
@@ -51,20 +50,11 @@ def hidden_states(folder: Path, dtype: str, device: str) -> Contestant:
             inputs = tokenizer(text, return_tensors="pt").to(device)
             with torch.no_grad():
                 states = model(**inputs, output_hidden_states=True).hidden_states
-            found = statistics(states[1:])
+            found = transition_statistics(states[1:])
             found[-1] = np.nan
             yield found
 
     return run
-
-
-def statistics(outputs: Sequence[Tensor]) -> Statistics:
-    """`.mean()` and `.abs().mean()` of the consecutive differences of the layers' outputs, (1, T, D) each."""
-    found = np.empty((len(outputs) - 1, 2))
-    for i in range(len(outputs) - 1):
-        delta = outputs[i + 1] - outputs[i]
-        found[i] = delta.mean().item(), delta.abs().mean().item()
-    return found
 
 
 def _load(folder: Path, dtype: str, device: str) -> tuple[Any, Any]:

@@ -1,1 +1,1 @@
-"""Benchmarks of the measurement code (`layerscope.core`)."""
+"""Benchmarks of the measurement code (`layerscope/core`)."""

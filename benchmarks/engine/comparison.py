@@ -1,93 +1,98 @@
-"""The engine against everybody else, on the same texts, in turns."""
+"""Compares Layerscope with other implementations, on the same texts and in turns."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from benchmarks.contestants.child_program import CONTESTANTS
-from benchmarks.contestants.contestant_process import ContestantProcess, Entry, Failed, interleave
-from benchmarks.contestants.transformers_loops import Statistics
+from benchmarks.contestants.contestant_process import ContestantFailed, ContestantProcess, Entry
+from benchmarks.contestants.transition_statistics import Statistics
 from benchmarks.inputs.texts import tokens_of
-from benchmarks.measuring.interference import RepeatBudget, neighbours
+from benchmarks.measuring.interference import RepeatBudget, Run, interference_note
+from benchmarks.measuring.interleaving import interleave
 from benchmarks.measuring.timing import ratios, spread
 from benchmarks.report import Report, mib
 
-PEERS = ("TransformerLens", "nnsight, causal model", "nnsight, base model")
-OURS = tuple(name for name in CONTESTANTS if name not in PEERS)
-# Largest difference that still counts as the same number. In half precision the others subtract residuals
-# that were rounded to 8 bits, and Layerscope does not.
+# The largest difference that counts as agreement. In half precision the other implementations subtract
+# residuals that are rounded to 8 bits (bfloat16); Layerscope does not.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 1e-1, "float16": 2e-2}
+HEAD = (
+    *("", "seconds", "tokens/s", "times the first", "at best", "by processor time"),
+    *("peak MiB above the model", "differs by"),
+)
 
 
 @dataclass(frozen=True)
-class Checked:
-    """Of one process: how far its numbers are from the first process's, and the memory that they took."""
+class CheckedProcess:
+    """A loaded contestant whose statistics agree with those of the first contestant."""
 
+    process: ContestantProcess
     difference: float
-    peak_mib: float | None
+    peak_mib: float | None  # of the first run
+
+    def run(self) -> Run:
+        return self.process.run()[0]
 
 
-def race(
+def compare(
     report: Report, entries: Sequence[Entry], texts: Sequence[str], rounds: int, budget: RepeatBudget
 ) -> None:
-    """Checks that all agree, then times them; the first entry is what the others are measured by.
+    """Checks that all contestants agree, then measures their times. The first entry is the reference.
 
-    Raises: RuntimeError where numbers differ.
+    Raises:
+        RuntimeError: statistics differ by more than the tolerance.
     """
     with ExitStack() as stack:
-        processes, checks = _loaded(report, stack, entries, texts)
-        runs = interleave([lambda process=process: process.run()[0] for process in processes], rounds, budget)  # type: ignore[misc]
-    rows = []
-    walls = [[run.wall for run in side] for side in runs]
-    processors = [[run.processor for run in side] for side in runs]
-    for process, check, wall, processor in zip(processes, checks, walls, processors, strict=True):
-        faster = ratios(walls[0], wall)
-        rows.append(
-            (
-                process.entry.title,
-                f"{spread(wall):.2f}",
-                f"{tokens_of(texts) / spread(wall).median:,.0f}",
-                f"{faster:.2f}",
-                f"{faster.least:.2f}",
-                f"{ratios(processors[0], processor).median:.2f}",
-                mib(check.peak_mib),
-                f"{check.difference:.1e}",
-            )
-        )
-    head = (
-        *("", "seconds", "tokens/s", "times the first", "at best", "by processor time"),
-        *("peak MiB above the model", "differs by"),
-    )
-    report.table(head, rows)
-    report.say(neighbours([run for side in runs for run in side]))
+        contestants = _checked(report, stack, entries, texts)
+        runs = interleave([contestant.run for contestant in contestants], rounds, budget)
+    row = partial(_row, runs[0], tokens_of(texts))
+    report.table(HEAD, map(row, contestants, runs))
+    report.say(interference_note([run for side in runs for run in side]))
+
+
+def _row(reference: Sequence[Run], tokens: int, contestant: CheckedProcess, runs: Sequence[Run]) -> list[str]:
+    wall = [run.wall for run in runs]
+    speedup = ratios([run.wall for run in reference], wall)
+    by_processor = ratios([run.processor for run in reference], [run.processor for run in runs])
+    return [
+        contestant.process.entry.title,
+        f"{spread(wall):.2f}",
+        f"{tokens / spread(wall).median:,.0f}",
+        f"{speedup:.2f}",
+        f"{speedup.least:.2f}",
+        f"{by_processor.median:.2f}",
+        mib(contestant.peak_mib),
+        f"{contestant.difference:.1e}",
+    ]
 
 
 def difference(found: Statistics, reference: Statistics) -> float:
-    """The largest difference of two (texts, layers − 1, 2) arrays, relative to the reference's mean of |δ|:
-    the mean of δ nearly cancels, so relative to itself it has no digits to compare. nan: not measured."""
+    """The largest difference of two (texts, layers − 1, 2) arrays, relative to the reference's mean |δ|.
+
+    It is not relative to the mean of δ, because the terms of that mean almost cancel. nan values (statistics
+    that a contestant does not compute) are ignored.
+    """
     return float(np.nanmax(np.abs(found - reference) / reference[..., 1:]))
 
 
-def _loaded(
+def _checked(
     report: Report, stack: ExitStack, entries: Sequence[Entry], texts: Sequence[str]
-) -> tuple[list[ContestantProcess], list[Checked]]:
-    """The processes that can run, their numbers checked; those that cannot are said to."""
-    processes: list[ContestantProcess] = []
-    checks: list[Checked] = []
+) -> list[CheckedProcess]:
+    """The contestants that can run. The report names the others with the reason."""
+    contestants: list[CheckedProcess] = []
     reference: Statistics | None = None
     for entry in entries:
         try:
             process = stack.enter_context(ContestantProcess(entry, texts))
-            found, peak = process.check()
-        except Failed as failed:
-            report.say(f"{entry.title}: could not run here: {failed}")
+            found, peak_mib = process.check()
+        except ContestantFailed as failure:
+            report.say(f"{entry.title} could not run here: {failure}")
             continue
         reference = found if reference is None else reference
-        apart = difference(found, reference)
-        if not apart <= TOLERANCE[entry.dtype]:
-            raise RuntimeError(f"{entry.title} measures something else: numbers differ by {apart:.1e}")
-        processes.append(process)
-        checks.append(Checked(apart, peak))
-    return processes, checks
+        distance = difference(found, reference)
+        if not distance <= TOLERANCE[entry.dtype]:
+            raise RuntimeError(f"the statistics of {entry.title} differ from the reference by {distance:.1e}")
+        contestants.append(CheckedProcess(process, distance, peak_mib))
+    return contestants

@@ -1,4 +1,4 @@
-"""Where the engine's time goes, by PyTorch's profiler."""
+"""The operations that take most of the time of a profile, measured by PyTorch's profiler."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,23 @@ from layerscope.names import COMPONENTS
 ROWS = 14
 
 
-def where(report: Report, model: Model, texts: Sequence[str]) -> None:
-    """The operations that take most of a warm run with all components, by their own time."""
+def report_operations(report: Report, model: Model, texts: Sequence[str]) -> None:
+    """The operations of a warm run with all components, sorted by the time of the operation itself."""
     cuda = model.device.startswith("cuda")
     list(profile_texts(model, texts, components=COMPONENTS))
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
-    with profiler(activities=activities) as taken:
+    with profiler(activities=activities) as profiled:
         list(profile_texts(model, texts, components=COMPONENTS))
     own = {
         event.key: (event.self_device_time_total if cuda else event.self_cpu_time_total, event.count)
-        for event in taken.key_averages()
+        for event in profiled.key_averages()
     }
     total = sum(microseconds for microseconds, _ in own.values())
     rows = [
         (f"`{name}`", f"{microseconds / 1e3:.1f}", f"{microseconds / total:.1%}", f"{count:,}")
         for name, (microseconds, count) in sorted(own.items(), key=lambda item: -item[1][0])[:ROWS]
     ]
-    report.say(f"Layerscope, all components, {model.dtype}: where the time goes (profiled, so slower).")
+    report.say(
+        f"Layerscope, all components, {model.dtype}: time by operation (the profiler slows the run down)."
+    )
     report.table(("operation", "ms of its own", "share", "calls"), rows)

@@ -1,61 +1,65 @@
-"""What measuring costs over the forward pass alone: the limit that no method can beat.
+"""The cost of measuring over the forward pass alone, which is the lower limit for every method.
 
-The bare pass is the engine's own: the same packed rows, the same attention, no hook on any layer. Two hooks
-on the whole model look at the clock.
+The bare forward pass is Layerscope's own: the same packed batches and the same attention, but no hook on any
+layer. Two hooks on the whole model read the clock.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
-from unittest import mock
 
 import torch
+from torch import Tensor
 
-from benchmarks.contestants.contestant_process import interleave
 from benchmarks.inputs.shapes import Shape
 from benchmarks.inputs.texts import tokens_of
-from benchmarks.measuring.interference import RepeatBudget, Run, neighbours
+from benchmarks.measuring.interference import RepeatBudget, Run, interference_note
+from benchmarks.measuring.interleaving import interleave
 from benchmarks.measuring.product_rate import product_rate
 from benchmarks.measuring.timing import Spread, ratios, spread
 from benchmarks.report import Report
-from layerscope.core import Model, profile, profile_texts
+from layerscope.core import Model, profile_texts
+from layerscope.core.batching import Encoded
+from layerscope.core.pipeline import default_budget, encode_all, forward, in_batches
 from layerscope.names import COMPONENTS
 
+HEAD = ("", "seconds", "cost over bare, %", "at best, %", "by processor time, %", "of the product rate")
 
-def limit(
+
+def report_overhead(
     report: Report, shape: Shape, model: Model, texts: Sequence[str], rounds: int, budget: RepeatBudget
 ) -> None:
-    """The engine's whole time (tokenising, packing, hooks, metrics) against its forward passes bare."""
-    runs: dict[str, Callable[[], Run]] = {
-        "bare forward": lambda: bare(model, texts),
-        "block": lambda: whole(model, texts, ("block",)),
-        "all components": lambda: whole(model, texts, COMPONENTS),
+    """Compares complete runs (tokenising, packing, hooks, metrics) with the bare forward passes."""
+    sides: dict[str, Callable[[], Run]] = {
+        "bare forward": lambda: bare_forward(model, texts),
+        "block": lambda: full_profile(model, texts, ("block",)),
+        "all components": lambda: full_profile(model, texts, COMPONENTS),
     }
-    for run in runs.values():
-        run()  # warm
-    taken = dict(zip(runs, interleave(list(runs.values()), rounds, budget), strict=True))
+    for run in sides.values():
+        run()  # warm-up
+    runs = dict(zip(sides, interleave(list(sides.values()), rounds, budget), strict=True))
     rate = product_rate(model.device, model.dtype)
-    work = tokens_of(texts) * shape.flops_a_token
+    ideal = tokens_of(texts) * shape.flops_per_token / rate
     rows = [
-        (f"{name}, {model.dtype}", *_cells(took, taken["bare forward"], work / rate))
-        for name, took in taken.items()
+        (f"{name}, {model.dtype}", *_cells(of_side, runs["bare forward"], ideal))
+        for name, of_side in runs.items()
     ]
-    head = ("", "seconds", "cost over bare, %", "at best, %", "by processor time, %", "of the product rate")
-    report.table(head, rows)
+    report.table(HEAD, rows)
     report.say(
         f"{len(texts)} texts, {tokens_of(texts):,} tokens, {rounds} rounds. Product rate: {rate / 1e12:.3g} "
-        f"TFLOP/s, the fastest `torch.mm` measured here in {model.dtype}; counted are 2 × the layers' "
-        "parameters a token, without the LM head. "
-        + neighbours([run for side in taken.values() for run in side])
+        f"TFLOP/s, the fastest `torch.mm` measured here in {model.dtype}. The work per token is 2 × the "
+        "parameters of the layers, without the LM head. "
+        + interference_note([run for side in runs.values() for run in side])
     )
 
 
-def _cells(took: Sequence[Run], bare: Sequence[Run], ideal: float) -> tuple[str, ...]:
-    """`ideal`: seconds at the product rate."""
-    wall = [run.wall for run in took]
+def _cells(runs: Sequence[Run], bare: Sequence[Run], ideal: float) -> tuple[str, ...]:
+    """`ideal`: the seconds that the work takes at the product rate."""
+    wall = [run.wall for run in runs]
     cost = ratios(wall, [run.wall for run in bare])
-    by_processor = ratios([run.processor for run in took], [run.processor for run in bare])
+    by_processor = ratios([run.processor for run in runs], [run.processor for run in bare])
     return (
         f"{spread(wall):.3f}",
         _percent(cost),
@@ -70,8 +74,8 @@ def _percent(ratio: Spread) -> str:
     return f"{median:+.1f} [{low:+.1f}–{high:+.1f}]"
 
 
-def whole(model: Model, texts: Sequence[str], components: Sequence[str]) -> Run:
-    """The engine as anybody calls it, texts in and numbers out."""
+def full_profile(model: Model, texts: Sequence[str], components: Sequence[str]) -> Run:
+    """`profile_texts` as users call it, from texts to numbers."""
     wall, processor = time.perf_counter(), time.process_time()
     for text in profile_texts(model, texts, components=components):
         if text.error:
@@ -79,31 +83,34 @@ def whole(model: Model, texts: Sequence[str], components: Sequence[str]) -> Run:
     return Run(time.perf_counter() - wall, time.process_time() - processor)
 
 
-def bare(model: Model, texts: Sequence[str]) -> Run:
-    """The same forward passes with no hook on any layer, and nothing but them.
-
-    The engine runs with its hooks left out; what it then makes of the sums that nobody wrote is thrown away.
-    """
-    without = mock.patch.object(profile, "contributions", return_value=nullcontext())
-    with without, _clock(model) as passes:
-        for _ in profile_texts(model, texts):
+def bare_forward(model: Model, texts: Sequence[str]) -> Run:
+    """The forward passes of `profile_texts` without hooks on the layers. Only the passes are timed."""
+    encoded, measure = encode_all(model, texts), partial(_forward_only, model)
+    with _clock(model) as passes:
+        for _ in in_batches(model, encoded, default_budget(model), measure, lambda text, numbers: None):
             pass
-    return Run(sum(took.wall for took in passes), sum(took.processor for took in passes))
+    return Run(sum(run.wall for run in passes), sum(run.processor for run in passes))
+
+
+def _forward_only(model: Model, batch: Sequence[Encoded]) -> Tensor:
+    """Runs the model and measures nothing: (B, 1) float64, zeros."""
+    forward(model, batch)
+    return torch.zeros(len(batch), 1, dtype=torch.float64, device=model.device)
 
 
 @contextmanager
 def _clock(model: Model) -> Iterator[list[Run]]:
-    """What every forward pass of the whole model takes."""
+    """Collects the times of every forward pass of the whole model."""
     passes: list[Run] = []
     started = Run(0, 0)
 
     def start(*_: Any) -> None:
         nonlocal started
-        _settle(model)
+        _synchronize(model)
         started = Run(time.perf_counter(), time.process_time())
 
     def stop(*_: Any) -> None:
-        _settle(model)
+        _synchronize(model)
         passes.append(Run(time.perf_counter() - started.wall, time.process_time() - started.processor))
 
     hooks = [model.module.register_forward_pre_hook(start), model.module.register_forward_hook(stop)]
@@ -114,6 +121,6 @@ def _clock(model: Model) -> Iterator[list[Run]]:
             hook.remove()
 
 
-def _settle(model: Model) -> None:
+def _synchronize(model: Model) -> None:
     if model.device.startswith("cuda"):
         torch.cuda.synchronize()

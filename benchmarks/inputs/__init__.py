@@ -1,1 +1,1 @@
-"""The models and texts that all benchmarks measure."""
+"""The models and the texts of the benchmarks."""

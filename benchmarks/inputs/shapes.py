@@ -1,7 +1,7 @@
-"""The models that are measured: Llamas of known shapes with random weights, built at run time.
+"""Llama models of known shapes with random weights, built when they are needed.
 
-Speed does not depend on what the weights say, so no weights are downloaded. The tokenizer is byte-level: a
-text of n characters has n + 1 tokens, so lengths are exact.
+Speed does not depend on the values of the weights, so nothing is downloaded. The tokenizer is byte-level: a
+text of n ASCII characters has n + 1 tokens (including BOS), so every length is exact.
 """
 
 import os
@@ -15,7 +15,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from layerscope.core.loading.transformers_logging import quiet
+from layerscope.core.loading.transformers_logging import silenced_transformers
 
 _SEED = 0
 _BOS = "<s>"
@@ -23,7 +23,7 @@ _BOS = "<s>"
 
 @dataclass(frozen=True)
 class Shape:
-    """A Llama's dimensions."""
+    """The dimensions of a Llama model."""
 
     name: str
     hidden: int
@@ -36,9 +36,11 @@ class Shape:
     positions: int = 16_384
 
     @property
-    def flops_a_token(self) -> int:
-        """2 × the parameters of the layers' matrices: no embedding, no LM head, no norms, no attention
-        scores."""
+    def flops_per_token(self) -> int:
+        """2 × the parameters of the matrices in the layers.
+
+        The embedding, the LM head, the norms and the attention scores are not counted.
+        """
         head = self.hidden // self.heads
         attention = 2 * self.hidden * self.hidden + 2 * self.hidden * self.kv_heads * head
         return 2 * self.layers * (attention + 3 * self.hidden * self.intermediate)
@@ -57,19 +59,21 @@ SHAPES = {
 
 
 def ensure_model(shape: Shape, folder: Path) -> Path:
-    """The folder of a model of this shape, inside `folder`; built now if it isn't there, whole or not at
-    all."""
-    place = folder / shape.name
-    if (place / "config.json").is_file():
-        return place
+    """The model of this shape in a subfolder of `folder`.
+
+    A missing model is built in a temporary folder, so an interrupted build leaves no incomplete model.
+    """
+    target = folder / shape.name
+    if (target / "config.json").is_file():
+        return target
     folder.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{shape.name}-", dir=folder))
     try:
         _build(shape, building)
-        os.rename(building, place)
+        os.rename(building, target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return place
+    return target
 
 
 def _build(shape: Shape, folder: Path) -> None:
@@ -87,13 +91,13 @@ def _build(shape: Shape, folder: Path) -> None:
     torch.manual_seed(_SEED)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
         model: Any = LlamaForCausalLM(config)
-    with quiet():
+    with silenced_transformers():
         model.to(getattr(torch, shape.saved_as)).save_pretrained(folder)
     _byte_tokenizer().save_pretrained(folder)
 
 
 def _byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A token a byte, and a BOS in front of every text."""
+    """One token per byte, and a BOS token at the beginning of every text."""
     symbols = [_BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -1,1 +1,1 @@
-"""Clocks, memory, hardware and interference by other programs."""
+"""Timing, memory, hardware, and the interference of other programs."""

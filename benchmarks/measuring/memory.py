@@ -1,4 +1,4 @@
-"""How much memory this process has, and has had at most."""
+"""The memory that this process uses now and at its peak."""
 
 import gc
 import re
@@ -11,38 +11,42 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 MIB = 2**20
 
 
-class Peak:
-    """The most memory in use since `start()`, above what was in use at `base()`: of the CUDA device where the
-    work is done there, else of the process (Linux only)."""
+class PeakMemory:
+    """The highest memory use since `start()`, above the memory in use when this object was created.
+
+    On a CUDA device it is the memory that PyTorch has allocated there; on a CPU it is the resident memory of
+    the process (Linux only).
+    """
 
     def __init__(self, device: str) -> None:
         self._cuda = device.startswith("cuda")
-        self._base = self._now()
+        self._base = torch.cuda.memory_allocated() if self._cuda else _resident("VmRSS")
 
     def start(self) -> None:
         if self._cuda:
             torch.cuda.reset_peak_memory_stats()
         elif _RESET.exists():
-            _RESET.write_text("5")  # sets the high water mark back to what is resident now
+            _RESET.write_text("5")  # resets the peak (VmHWM) to the memory that is resident now
 
     def above_base(self) -> float | None:
-        """MiB, or None where the system does not say."""
-        most = torch.cuda.max_memory_allocated() if self._cuda else _resident("VmHWM")
-        return None if most is None or self._base is None else (most - self._base) / MIB
-
-    def _now(self) -> int | None:
-        return torch.cuda.memory_allocated() if self._cuda else _resident("VmRSS")
+        """MiB; None if the system does not provide the figure."""
+        peak = torch.cuda.max_memory_allocated() if self._cuda else _resident("VmHWM")
+        return None if peak is None or self._base is None else (peak - self._base) / MIB
 
 
 def touch_weights() -> None:
-    """Reads every weight once: a file that is mapped into memory counts from the first reading on, so without
-    this the weights would count among what the first text needs."""
+    """Reads every weight of every model in this process once.
+
+    The pages of a memory-mapped file count as resident from the first access. Without this, the weights would
+    count as memory that the first text needs.
+    """
     for found in gc.get_objects():
         if type(found) is nn.Parameter and found.layout == torch.strided:
             found.detach().sum()
 
 
 def _resident(field: str) -> int | None:
+    """Bytes, from /proc; None without /proc."""
     if not _STATUS.exists():
         return None
     found = re.search(rf"^{field}:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)

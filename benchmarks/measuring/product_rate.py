@@ -1,4 +1,4 @@
-"""How fast this machine multiplies matrices: the roof over every figure."""
+"""The fastest matrix product of this machine: an upper limit for every benchmark."""
 
 import time
 
@@ -9,7 +9,7 @@ _REPEATS = 8
 
 
 def product_rate(device: str, dtype: str) -> float:
-    """FLOP/s of the fastest of a few square products by `torch.mm`, in that dtype."""
+    """FLOP/s of the fastest of a few square products with `torch.mm` in this dtype."""
     cuda = device.startswith("cuda")
     side = _CUDA_SIDE if cuda else _CPU_SIDE
     left = torch.randn(side, side, device=device, dtype=getattr(torch, dtype))

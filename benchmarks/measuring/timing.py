@@ -1,4 +1,4 @@
-"""Seconds to figures: medians with quartiles, and ratios taken round by round."""
+"""Summaries of run times: medians with quartiles, and ratios computed round by round."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """Of several runs of the same: the middle one, the quartiles around it, and the least."""
+    """Median, quartiles and minimum of repeated measurements."""
 
     median: float
     low: float
@@ -19,7 +19,7 @@ class Spread:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of one value the quartiles are the value itself."""
+    """With a single value, all four figures are this value."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0], values[0])
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -27,9 +27,10 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> Spread:
-    """over / under of each round: whatever else the machine did then slowed both.
+    """over / under in each round. Interference from other programs affects both sides of a round.
 
-    `least` is not the least ratio but that of the least times, which is what a quiet machine would show.
+    `least` is not the smallest ratio. It is the ratio of the two shortest times, which estimates the result
+    on an idle machine.
     """
     paired = spread([a / b for a, b in zip(over, under, strict=True)])
     return Spread(paired.median, paired.low, paired.high, min(over) / min(under))

@@ -1,27 +1,30 @@
-"""Jobs written straight into the tables, as many as no machine could measure for a benchmark."""
+"""Inserts jobs directly into the tables: far more than a benchmark could measure."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID
 
+import numpy as np
 import psycopg
 from psycopg.types.json import Jsonb
 
 from layerscope.names import COMPONENTS, METRICS, SCOPES
+from layerscope.values import encode
 
 MODEL = "demo"
-SHARD_TEXTS = 328  # of 200 characters, by the default size of a shard
+SHARD_TEXTS = 328  # the texts of 200 characters in a shard of the default size
 MEASURED_WITH = {"source": "demo", "revision": "r1", "layers": 28, "hidden_size": 3072, "dtype": "float32"}
 OPTIONS = {"max_tokens": None, "overflow": "truncate", "components": list(COMPONENTS)}
 CONFIGURED = {"source": "demo", "revision": None, "max_tokens": None}
+FIRST_VALUE = 0x3FB9_9999_9999_0001  # a float64 near 0.1 that needs 17 decimal digits, as do its successors
 
-JOBS: LiteralString = """
+INSERT_JOBS: LiteralString = """
     insert into job (model, options, texts, request_sha256, configured, started_at, measured_with,
                      outcome, finished_at)
     select %(model)s, %(options)s, %(texts)s, '', %(configured)s, now(), %(measured_with)s,
            case when %(finished)s then 'succeeded' end, case when %(finished)s then now() end
     from generate_series(1, %(jobs)s) returning id"""
-OF_JOBS: tuple[LiteralString, ...] = (
+INSERT_PARTS: tuple[LiteralString, ...] = (
     """insert into text (job_id, ordinal, domain, text)
     select id, ordinal, 'cpp', rpad(ordinal::text, %(characters)s, ' int x;')
     from unnest(%(ids)s::uuid[]) id, generate_series(0, %(texts)s - 1) ordinal""",
@@ -33,23 +36,24 @@ OF_JOBS: tuple[LiteralString, ...] = (
     select job_id, number, 'cpp', first_ordinal, n, case when done_at is null then 0 else n end, 50 * n
     from shard, lateral (select end_ordinal - first_ordinal) size (n) where job_id = any(%(ids)s)""",
 )
-PROFILES: LiteralString = """
+INSERT_PROFILES: LiteralString = """
     insert into text_profile (job_id, ordinal, tokens, truncated, error, values)
-    select id, ordinal, 50, false, case when %(values)s::bytea is null then 'left out' end, %(values)s
+    select id, ordinal, 50, false, case when %(values)s::bytea is null then 'not measured' end, %(values)s
     from unnest(%(ids)s::uuid[]) id, generate_series(0, %(texts)s - 1) ordinal
     where ordinal < %(done)s * %(shard)s::integer"""
-FINISHED: LiteralString = "update job set outcome = 'succeeded', finished_at = now() where id = any(%(ids)s)"
+FINISH: LiteralString = "update job set outcome = 'succeeded', finished_at = now() where id = any(%(ids)s)"
 
 Connection = psycopg.Connection[Any]
 
 
-def values_of(layers: int) -> bytes:
-    """A text's values in a model of so many layers: numbers that take a double's 17 digits."""
-    count = len(COMPONENTS) * len(SCOPES) * layers * len(METRICS)
-    return b"".join((0x3FB9_9999_9999_0001 + i).to_bytes(8, "little") for i in range(count))
+def stored_values(layers: int) -> bytes:
+    """The stored values of a text in a model with `layers` layers. Every number needs 17 decimal digits."""
+    shape = len(COMPONENTS), len(SCOPES), layers, len(METRICS)
+    bits = np.arange(np.prod(shape), dtype=np.int64) + FIRST_VALUE
+    return encode(bits.view(np.float64).reshape(shape))
 
 
-def fill(
+def insert_jobs(
     connection: Connection,
     jobs: int,
     texts: int,
@@ -59,9 +63,11 @@ def fill(
     shard_texts: int = SHARD_TEXTS,
     finished: bool = True,
 ) -> list[UUID]:
-    """Jobs with so many texts each; of those that are not finished half the shards are done.
+    """Inserts `jobs` jobs with `texts` texts each. Of unfinished jobs, half of the shards are done.
 
-    Without `values` every text has failed.
+    Args:
+        values: of every text; None: every text has failed.
+        characters: per text.
     """
     shards = -(-texts // shard_texts)
     parameters = {
@@ -69,33 +75,35 @@ def fill(
         **{"finished": finished, "done": shards if finished else shards // 2, "values": values},
         **{"options": Jsonb(OPTIONS), "configured": Jsonb(CONFIGURED), "measured_with": Jsonb(MEASURED_WITH)},
     }
-    ids = [id for (id,) in connection.execute(JOBS, parameters)]
-    for statement in (*OF_JOBS, PROFILES):
-        _unchecked(connection, statement, {**parameters, "ids": ids})
+    ids = [id for (id,) in connection.execute(INSERT_JOBS, parameters)]
+    for statement in (*INSERT_PARTS, INSERT_PROFILES):
+        _without_foreign_keys(connection, statement, {**parameters, "ids": ids})
     return ids
 
 
-def profile(connection: Connection, job_id: UUID, texts: int, values: bytes) -> None:
-    """Finish a job that was submitted, every text with the same values."""
+def finish_job(connection: Connection, job_id: UUID, texts: int, values: bytes) -> None:
+    """Stores the same values for every text of a submitted job, and finishes it."""
     parameters = {"ids": [job_id], "texts": texts, "shard": 1, "done": texts, "values": values}
-    _unchecked(connection, PROFILES, parameters)
-    connection.execute(FINISHED, parameters)
+    _without_foreign_keys(connection, INSERT_PROFILES, parameters)
+    connection.execute(FINISH, parameters)
 
 
-def _unchecked(connection: Connection, statement: LiteralString, parameters: dict[str, Any]) -> None:
-    """Without a look at the foreign keys, which takes several times longer than the insert."""
+def _without_foreign_keys(
+    connection: Connection, statement: LiteralString, parameters: dict[str, Any]
+) -> None:
+    """Executes without checking foreign keys; the checks take several times longer than the insertion."""
     with connection.transaction():
         connection.execute("set local session_replication_role = replica")
         connection.execute(statement, parameters)
 
 
-def settle(connection: Connection) -> None:
-    """As autovacuum leaves the tables: statistics taken, pages known to be visible."""
+def vacuum(connection: Connection) -> None:
+    """Updates the planner statistics and the visibility map, as autovacuum does."""
     connection.execute("vacuum analyze")
 
 
 def bytes_on_disk(connection: Connection, tables: Sequence[str]) -> dict[str, int]:
-    """With indexes and what is kept out of line."""
+    """The size of each table with its indexes and its out-of-line storage (TOAST)."""
     rows = connection.execute(
         "select name, pg_total_relation_size(name::regclass) from unnest(%s::text[]) name", (list(tables),)
     )
