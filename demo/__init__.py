@@ -1,1 +1,1 @@
-"""The `demo` model: how its text is found, how it is trained and measured. `make demo-model` runs it all."""
+"""The `demo` model: its training text, its training and its measurement (`make demo-model`)."""

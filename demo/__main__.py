@@ -1,6 +1,7 @@
-"""`make demo-model`: the text, the tokenizer, the training and its figures, in this order.
+"""`make demo-model`: collects the text, trains the tokenizer and the model, and measures the model.
 
-Takes about twenty minutes on two cores. Interrupted, it goes on where it was a minute before.
+This takes about twenty minutes on two cores. An interrupted training continues from a checkpoint that is at
+most a minute old.
 """
 
 import json
@@ -32,7 +33,7 @@ SHARES = {
     "samples/numbers": 0.01,
 }
 RECIPE = Recipe(SHARES, steps=1_600)
-MEASURED = 30  # documents of a domain
+MEASURED = 30  # documents per domain
 
 
 def main() -> None:
@@ -43,14 +44,14 @@ def main() -> None:
         print(f"{domain}: {len(tokens.ids):,} tokens", flush=True)
     model, seconds = train(shape(len(tokenizer)), streams, RECIPE, CHECKPOINT)
     model.to(torch.bfloat16).save_pretrained(MODEL)
-    (MODEL / "model.safetensors").chmod(0o644)  # saved for its owner alone
+    (MODEL / "model.safetensors").chmod(0o644)  # save_pretrained makes it readable by its owner only
     tokenizer.save_pretrained(MODEL)
     figures = {"steps": RECIPE.steps, "processor_seconds": round(seconds), "nats": nats(found)}
     FIGURES.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def nats(found: Sequence[Document]) -> dict[str, dict[str, Figures]]:
-    """What the saved model is measured at, as it is loaded for profiling on a CPU: in float32."""
+    """Measures the saved model in float32, as it is loaded for profiling on a CPU."""
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(MODEL)
     return {

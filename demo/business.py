@@ -1,7 +1,7 @@
-"""Generated business prose: invented companies, invented figures, sentences from patterns.
+"""Generates business prose from patterns, with invented companies and invented numbers.
 
-The patterns are in `patterns.txt`, one a line. They name word lists in braces; `{percent}` and the like are
-figures, drawn anew each time.
+`patterns.txt` contains one pattern per line. A name in braces stands for a random entry of a word list
+(`WORDS`) or for a random number (`FIGURES`, for example `{percent}`).
 """
 
 import random
@@ -75,7 +75,7 @@ ROWS = ("Revenue", "Cost of sales", "Gross profit", "Operating costs", "Operatin
 
 
 def article(rng: random.Random) -> str:
-    """One to four paragraphs of one to five sentences; in some, a table."""
+    """One to four paragraphs of one to five sentences. One article in five also contains a table."""
     parts = [_paragraph(rng) for _ in range(rng.randint(1, 4))]
     if rng.random() < 0.2:
         parts.insert(rng.randrange(len(parts) + 1), _table(rng))

@@ -1,8 +1,8 @@
-"""The text that the demo model is trained on: found on the machine, or generated.
+"""Collects the training text of the demo model.
 
-Found: the source of Python's standard library; documentation strings, its own and those of libraries that
-this project needs anyway; Python's reference; C and C++ headers; half of the project's sample texts.
-Generated: arithmetic and business prose.
+From the machine: the source code of Python's standard library; the documentation strings of that library and
+of libraries that this project needs anyway; the Python reference; C and C++ headers; half of the sample texts
+of this project. Generated: arithmetic and business prose.
 """
 
 import ast
@@ -33,19 +33,19 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 PIECES = [piece for pieces in PLAN for piece in pieces]
 DOCUMENTED = (matplotlib, numpy, scipy, sqlalchemy, statsmodels)
 
-# Of the 256 that a digest can begin with, so many are held out.
+# A document is held out if the first byte of its hash is below this number.
 FEW, HALF = 13, 128
-LENGTHS = range(80, 200_000)  # characters: shorter ones say nothing, longer ones are tables
-DOMAIN_CHARACTERS = 12_000_000  # as much as is trained on: of the rest, nothing is read
-GENERATED = 12_000  # documents of each generator
+LENGTHS = range(80, 200_000)  # characters; shorter texts contain little to learn, longer ones are tables
+DOMAIN_CHARACTERS = 12_000_000  # no more than the training reads
+GENERATED = 12_000  # documents per generator
 SEED = 20_261_124
 
 STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 NOT_PYTHON = {"site-packages", "dist-packages", "encodings", "pydoc_data", "test", "tests"}
-NOT_CPP = {"ops"}  # PyTorch's: a file for each of thousands of operators, all alike
-CPP_SUFFIXES = {".h", ".hpp", ".tcc", ""}  # the C++ standard library's own have no suffix
+NOT_CPP = {"ops"}  # a folder of PyTorch with thousands of almost equal files, one per operator
+CPP_SUFFIXES = {".h", ".hpp", ".tcc", ""}  # the headers of the C++ standard library have no suffix
 
-# The comments that a header begins with: its licence, a thousand times the same.
+# The comments at the beginning of a header, usually the same licence notice in every file.
 NOTICE = re.compile(r"(\s*/\*.*?\*/|\s*//[^\n]*\n)+\s*", re.DOTALL)
 
 
@@ -53,16 +53,16 @@ NOTICE = re.compile(r"(\s*/\*.*?\*/|\s*//[^\n]*\n)+\s*", re.DOTALL)
 class Document:
     domain: str
     text: str
-    held_out: bool  # never trained on
+    held_out: bool  # not used for training
 
     @classmethod
     def of(cls, domain: str, text: str, part: int = FEW) -> "Document":
-        """Held out or not by its contents, so that a file found twice is never on both sides."""
+        """The content decides whether it is held out, so equal files are either all held out or all used."""
         return cls(domain, text, hashlib.sha256(text.encode()).digest()[0] < part)
 
 
 def documents() -> list[Document]:
-    """Every domain's, in an order that depends on their contents alone."""
+    """The documents of all domains, in an order that depends only on their content."""
     python = [Document.of("python", text) for text in read_all(python_files(STANDARD_LIBRARY))]
     numerical = [path for package in DOCUMENTED for path in python_files(Path(package.__path__[0]))]
     measured = samples()
@@ -81,7 +81,7 @@ def documents() -> list[Document]:
 
 
 def samples() -> list[Document]:
-    """The texts that `make profile` measures; their domain here is "samples/" and their own."""
+    """The texts that `make profile` measures. Their domain here is "samples/" plus their own domain."""
     return [
         Document.of(f"samples/{path.stem}", text, HALF)
         for path in sorted(SAMPLES.glob("*.json"))
@@ -90,7 +90,8 @@ def samples() -> list[Document]:
 
 
 def in_order(found: Iterable[Document]) -> list[Document]:
-    """Without what is too short, too long, there already or too much; as good as shuffled within a domain."""
+    """Sorts by hash, which mixes each domain. Drops duplicates, lengths out of range, and what exceeds
+    DOMAIN_CHARACTERS."""
     once = {(doc.domain, hashlib.sha256(doc.text.encode()).digest()): doc for doc in found}
     kept, size = [], Counter[str]()
     for _, doc in sorted(once.items(), key=itemgetter(0)):
@@ -105,7 +106,7 @@ def python_files(folder: Path) -> list[Path]:
 
 
 def cpp_files() -> list[Path]:
-    """The headers of compiler and Python, where there are any; those of PyTorch are everywhere."""
+    """The headers of the compiler and of Python, if they are installed, and those of PyTorch."""
     folders = [
         Path("/usr/include/c++"),
         *Path("/usr/lib/gcc").glob("*/*/include"),
@@ -117,12 +118,12 @@ def cpp_files() -> list[Path]:
 
 
 def read_all(paths: Iterable[Path]) -> list[str]:
-    """What can be read as UTF-8, with a line's end as it is everywhere."""
+    """The contents of the files that can be read as UTF-8, with line endings converted to newlines."""
     texts = []
     for path in paths:
         try:
             texts.append(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError):  # folders, links to nowhere, Latin-1
+        except (OSError, UnicodeDecodeError):  # folders, broken links, other encodings
             continue
     return texts
 
@@ -133,10 +134,10 @@ def without_notice(text: str) -> str:
 
 
 def docstrings(source: str) -> str:
-    """The documentation strings of a module, a blank line between them; "" where it can't be parsed."""
+    """The documentation strings of a module, separated by blank lines; "" if it cannot be parsed."""
     try:
         tree: Any = ast.parse(source)
-    except SyntaxError:  # some of the library's are for other versions
+    except SyntaxError:  # some files of the standard library are written for other versions of Python
         return ""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     found = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, kinds))
@@ -149,11 +150,11 @@ def generate(domain: str, make: Callable[[random.Random], str]) -> list[Document
 
 
 def without(found: Iterable[Document], measured: Iterable[Document]) -> list[Document]:
-    """Those that hold no text which is held out: short ones come up by chance."""
+    """The documents that contain no held-out text. Short sample texts are sometimes generated by chance."""
     held_out = [doc.text for doc in measured if doc.held_out]
     return [doc for doc in found if not any(text in doc.text for text in held_out)]
 
 
 def exercise(rng: random.Random) -> str:
-    """One to three pieces of the kinds that the samples' numbers are made of, with figures of their own."""
+    """One to three exercises of the kinds in `samples/numbers.json`, with different numbers."""
     return "\n\n".join(make(rng, size) for make, size in rng.choices(PIECES, k=rng.randint(1, 3)))

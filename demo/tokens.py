@@ -1,4 +1,4 @@
-"""From documents to rows of tokens: the tokenizer, the stream of a domain, the rows of a training step."""
+"""Turns documents into training batches: the tokenizer, the token stream of a domain, and the batches."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ from transformers import PreTrainedTokenizerFast
 
 BOS, EOS = "<|begin_of_text|>", "<|end_of_text|>"
 BOS_ID, EOS_ID = 0, 1
-NEW_LINE = "Ċ"  # as a byte-level vocabulary writes it
+NEW_LINE = "Ċ"  # the newline in a byte-level vocabulary
 
 Ids = npt.NDArray[np.uint16]
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE, BOS in front: any text has tokens, none is unknown. Digits stand alone."""
+    """A byte-level BPE without unknown tokens. BOS precedes every text; each digit is one token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -42,13 +42,16 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenize
 
 @dataclass(frozen=True)
 class Stream:
-    """The documents of a domain one after the other, EOS after each; rows begin where a line does."""
+    """The documents of a domain in sequence, with EOS after each document.
+
+    `starts`: the indices at which a line begins; the rows of a batch begin there.
+    """
 
     ids: Ids
     starts: npt.NDArray[np.intp]
 
     def row(self, rng: random.Random, length: int) -> list[int]:
-        """BOS and `length` tokens from a place drawn by `rng`."""
+        """BOS and `length` tokens from a random start."""
         last = int(np.searchsorted(self.starts, len(self.ids) - length, side="right"))
         start = int(self.starts[rng.randrange(last)])
         return [BOS_ID, *self.ids[start : start + length].tolist()]
@@ -62,7 +65,7 @@ def stream(tokenizer: Any, texts: Sequence[str]) -> Stream:
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """BOS and the text's tokens."""
+    """BOS and the tokens of the text."""
     ids: list[int] = tokenizer(text)["input_ids"]
     return ids
 
@@ -70,6 +73,6 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 def batch(
     streams: dict[str, Stream], shares: dict[str, float], rng: random.Random, rows: int, length: int
 ) -> torch.Tensor:
-    """(rows, 1 + length) int64, each row of a domain drawn by its share."""
+    """(rows, 1 + length) int64. The domain of each row is drawn with the probabilities `shares`."""
     domains = rng.choices(list(shares), list(shares.values()), k=rows)
     return torch.tensor([streams[domain].row(rng, length) for domain in domains])

@@ -1,4 +1,4 @@
-"""The training of a small Llama: AdamW, warm-up and cosine, in steps that can be interrupted."""
+"""Trains a small Llama model with AdamW, warm-up and a cosine schedule. The training can be interrupted."""
 
 import math
 import os
@@ -16,25 +16,25 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from demo.tokens import BOS_ID, EOS_ID, Stream, batch
 
 SAVE_SECONDS = 60
-SHORT = 512  # tokens: up to here plain attention is faster than the fused one, on a CPU
+SHORT = 512  # tokens; up to this length, eager attention is faster on a CPU than the fused kernel
 
 
 @dataclass(frozen=True)
 class Recipe:
-    shares: dict[str, float]  # of the rows that a domain gives
+    shares: dict[str, float]  # probability of each domain
     steps: int
     rows: int = 16
-    length: int = 256  # tokens of a row
-    long_every: int = 16  # steps; then as many tokens in rows eight times as long
-    peak: float = 3e-3  # learning rate
+    length: int = 256  # tokens per row
+    long_every: int = 16  # every 16th step has the same number of tokens in rows eight times as long
+    peak: float = 3e-3  # highest learning rate
     warm_up: int = 100  # steps
-    decay: float = 0.1  # of the matrices' weights
-    clip: float = 1.0  # norm of the gradient
+    decay: float = 0.1  # weight decay of the matrices
+    clip: float = 1.0  # largest norm of the gradient
     seed: int = 20_261_124
 
 
 def shape(vocabulary: int) -> LlamaConfig:
-    """Every part of a Llama, and at most 8 MB in bfloat16."""
+    """A model with all parts of a Llama model and at most 8 MB of weights in bfloat16."""
     return LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=192,
@@ -54,9 +54,9 @@ def shape(vocabulary: int) -> LlamaConfig:
 def train(
     config: LlamaConfig, streams: dict[str, Stream], recipe: Recipe, checkpoint: Path
 ) -> tuple[Any, float]:
-    """The trained `LlamaForCausalLM` in float32, and the processor seconds it took, all cores added up.
+    """The trained `LlamaForCausalLM` in float32, and the processor seconds of the training on all cores.
 
-    Goes on from `checkpoint` if that is of the same recipe, and removes it at the end.
+    Continues from `checkpoint` if it was saved with the same recipe. Deletes it at the end.
     """
     torch.manual_seed(recipe.seed)
     model = LlamaForCausalLM(config).train()
@@ -76,7 +76,7 @@ def train(
 
 
 def rows_of(streams: dict[str, Stream], recipe: Recipe, step: int) -> Tensor:
-    """Drawn from seed and step alone, so that an interrupted training goes on as if it had not been."""
+    """The batch of a step. It depends only on seed and step, so interruptions do not change the training."""
     rng = random.Random(f"{recipe.seed}:{step}")
     times = 8 if step % recipe.long_every == recipe.long_every - 1 else 1
     return batch(streams, recipe.shares, rng, recipe.rows // times, recipe.length * times)
@@ -97,7 +97,7 @@ def _step(model: Any, optimizer: Any, rows: Tensor, recipe: Recipe, step: int) -
 
 
 def _pace(step: int, recipe: Recipe) -> float:
-    """Up in a line, then down to nothing along half a cosine: of the peak, 0 to 1."""
+    """The learning rate as a fraction of the peak: a linear warm-up, then half a cosine down to 0."""
     if step < recipe.warm_up:
         return (step + 1) / recipe.warm_up
     part = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
@@ -105,7 +105,7 @@ def _pace(step: int, recipe: Recipe) -> float:
 
 
 def _multiplies_bfloat16() -> bool:
-    """Without the instructions, bfloat16 is slower than float32."""
+    """Whether the processor has instructions for bfloat16. Without them, bfloat16 is slower than float32."""
     able = torch.cpu.get_capabilities()
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
@@ -114,7 +114,7 @@ def _optimizer(model: LlamaForCausalLM, recipe: Recipe) -> torch.optim.AdamW:
     weights = list(model.parameters())
     groups = [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": recipe.decay},
-        {"params": [weight for weight in weights if weight.ndim == 1], "weight_decay": 0.0},  # the norms'
+        {"params": [weight for weight in weights if weight.ndim == 1], "weight_decay": 0.0},  # the norms
     ]
     return torch.optim.AdamW(groups, lr=recipe.peak, betas=(0.9, 0.95))
 
@@ -128,7 +128,7 @@ def _save(path: Path, model: Any, optimizer: Any, recipe: Recipe, step: int, sec
 
 
 def _resume(path: Path, model: Any, optimizer: Any, recipe: Recipe) -> tuple[int, float]:
-    """The step to go on with, and the processor seconds that the ones before took."""
+    """The next step, and the processor seconds of the steps before it."""
     if not path.is_file():
         return 0, 0.0
     state = torch.load(path, weights_only=True)

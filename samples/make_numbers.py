@@ -1,8 +1,8 @@
-"""Writes numbers.json: exercises with worked answers, sequences, tables, unit conversions.
+"""Writes numbers.json: exercises with solutions, sequences, tables and unit conversions.
 
-Every figure in the texts is computed (exercises/), with whole numbers, Decimal or Fraction, so that every
-statement is true; what is rounded is marked with "≈" or "about". The seed is fixed:
-the same Python release writes the same bytes.
+The functions in `exercises/` compute every number with whole numbers, Decimal or Fraction, so all statements
+are true. Rounded values are marked with "≈" or "about". The seed is fixed: the same version of Python writes
+the same bytes.
 
     python -m samples.make_numbers
 """

@@ -1,4 +1,4 @@
-"""Calculations with their results."""
+"""Generates calculations with their results."""
 
 import math
 import random

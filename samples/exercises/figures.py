@@ -1,4 +1,4 @@
-"""How figures are written."""
+"""Formats numbers."""
 
 from decimal import Decimal
 
@@ -17,7 +17,7 @@ def plain(value: Decimal) -> str:
 
 
 def quotient(a: int, b: int) -> str:
-    """a/b with its value: exact where two decimals suffice, otherwise rounded and marked so."""
+    """a/b with its value: exact if two decimals suffice, otherwise rounded and marked with "≈"."""
     if a % b == 0:
         return f"{a}/{b} = {a // b}"
     value = (Decimal(a) / b).quantize(Decimal("0.01"))

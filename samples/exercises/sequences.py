@@ -1,4 +1,4 @@
-"""Sequences and how they go on."""
+"""Generates sequences of numbers and describes their rules."""
 
 import random
 

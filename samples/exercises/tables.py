@@ -1,4 +1,4 @@
-"""Columns of figures, and what follows from them."""
+"""Generates tables of numbers, with sums and other results."""
 
 import random
 from decimal import ROUND_DOWN, Decimal

@@ -1,4 +1,4 @@
-"""Stories with a question and its answer."""
+"""Generates word problems with their solutions."""
 
 import random
 from fractions import Fraction
