@@ -117,7 +117,7 @@ def stop_leftover(data: Path) -> None:
         return
     if not _is_server(process, data):
         # The server was killed, and another process has its number now: PostgreSQL would not start. If no
-        # process has the number, the file stays: with it PostgreSQL finds sessions that outlived their server.
+        # process has the number, the file stays: PostgreSQL uses it to find sessions without a server.
         (data / PID_FILE).unlink()
         return
     with suppress(psutil.NoSuchProcess):
