@@ -1,60 +1,61 @@
-"""One house for all faults of a run, what it gives undisturbed, and order after each fault."""
+"""One service for all faults of a run, its results without faults, and the checks after each fault."""
 
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.house import START_SECONDS, House, random_texts, standing_house
-from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD
-from tests.faults.trial import Reference
-from tests.faults.watch import Watch, everything_settled, server_errors
+from tests.faults.support.checks import server_errors, wait_until_nothing_is_left
+from tests.faults.support.disturbed_job import Reference
+from tests.faults.support.monitor import JobMonitor
+from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD
+from tests.faults.support.service import START_SECONDS, RunningService, random_texts, running_service
 from tests.support.tiny import causal_model, save
 
 
 @pytest.fixture(scope="package")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("service")
     model = save(causal_model(num_hidden_layers=2), folder / "model")
     print(f"seed {SEED}, {SCALE.name}")
-    with standing_house(folder, model) as house:
-        yield house
+    with running_service(folder, model) as service:
+        yield service
 
 
 @pytest.fixture(scope="package")
-def reference(house: House) -> Reference:
-    """The undisturbed run."""
-    return undisturbed(house, random_texts(SCALE.texts))
+def reference(service: RunningService) -> Reference:
+    """The results of all texts without faults."""
+    return run_without_faults(service, random_texts(SCALE.texts))
 
 
 @pytest.fixture(scope="package")
-def small(house: House) -> Reference:
-    """Two shards, undisturbed."""
-    return undisturbed(house, random_texts(2 * TEXTS_PER_SHARD))
+def small_reference(service: RunningService) -> Reference:
+    """The results of two shards without faults."""
+    return run_without_faults(service, random_texts(2 * TEXTS_PER_SHARD))
 
 
-def undisturbed(house: House, texts: list[tuple[str, str]]) -> Reference:
+def run_without_faults(service: RunningService, texts: list[tuple[str, str]]) -> Reference:
     begun = time.monotonic()
-    job_id = house.submit(texts)
-    with Watch(house, job_id) as watch:
-        watch.finish(START_SECONDS)
+    job_id = service.submit(texts)
+    with JobMonitor(service, job_id) as monitor:
+        monitor.wait_for_end(START_SECONDS)
     seconds = time.monotonic() - begun
-    return Reference(texts, house.file(job_id, "results.csv"), house.file(job_id, "texts.csv"), seconds)
+    return Reference(texts, service.file(job_id, "results.csv"), service.file(job_id, "texts.csv"), seconds)
 
 
 @pytest.fixture(autouse=True)
-def order(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every worker is back before a fault; after it nothing is left behind, and no wrong answer was given."""
-    if "house" not in request.fixturenames:
+def before_and_after_a_fault(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Before: all workers are ready. After: nothing is left behind, and the API answered no other 5xx."""
+    if "service" not in request.fixturenames:
         yield
         return
-    house: House = request.getfixturevalue("house")
-    house.wait_for_workers()
-    house.outage = False
-    api, errors = house.api.process.pid, server_errors(house)
+    service: RunningService = request.getfixturevalue("service")
+    service.wait_for_workers()
+    service.allows_503 = False
+    api, errors = service.api.process.pid, server_errors(service)
     yield
-    house.injection.disarm()
-    everything_settled(house)
-    if house.api.process.pid != api:
-        errors.clear()  # the new one counts from nothing
-    assert set(server_errors(house) - errors) <= ({"503"} if house.outage else set())
+    service.injection.disarm()
+    wait_until_nothing_is_left(service)
+    if service.api.process.pid != api:
+        errors.clear()  # a new API process counts from 0
+    assert set(server_errors(service) - errors) <= ({"503"} if service.allows_503 else set())

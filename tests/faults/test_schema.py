@@ -1,4 +1,4 @@
-"""InputError 17: the schema goes down and up again under a filled database."""
+"""Fault 17: the schema of a filled database is downgraded and upgraded again."""
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -7,8 +7,8 @@ from sqlalchemy import create_engine, func, make_url, select
 
 from app.db import alembic_config, make_engine, make_sessions, migrate
 from app.tables import Base, Job, StoredProfile, Text
-from tests.faults.trial import report
-from tests.faults.watch import Rows
+from tests.faults.support.checks import TextRows
+from tests.faults.support.disturbed_job import report
 from tests.support.finished_job import finished_job
 
 
@@ -16,7 +16,7 @@ def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: s
     migrate(empty_database_url)
     fill(empty_database_url)
     rows = measured_texts(empty_database_url)
-    step_down(empty_database_url)
+    downgrade(empty_database_url)
     migrate(empty_database_url)
     assert measured_texts(empty_database_url) == rows > 0
     assert differences(empty_database_url) == []
@@ -24,7 +24,7 @@ def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: s
     migrate(empty_database_url)
     assert differences(empty_database_url) == []
     fill(empty_database_url)
-    report(17, "upgrade, downgrade, upgrade on a filled database", 1, Rows())
+    report(17, "upgrade, downgrade, upgrade on a filled database", 1, TextRows())
 
 
 def fill(url: str) -> None:
@@ -44,7 +44,7 @@ def measured_texts(url: str) -> int:
     return rows or 0
 
 
-def step_down(url: str) -> None:
+def downgrade(url: str) -> None:
     config = alembic_config()
     config.attributes["database_url"] = url
     command.downgrade(config, "0001")

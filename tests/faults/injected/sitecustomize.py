@@ -1,8 +1,10 @@
-"""InputErrors from outside: imported by every Python process that has this folder on its PYTHONPATH.
+"""Injects faults into every Python process that has this folder on its PYTHONPATH.
 
-It wraps functions of the worker as they are imported. At a named point the process writes a line to
-`events`, and kills or stops itself, or cuts its connection, if it finds a token for that point in the folder
-of the faults: `kill.committing.1`, `cut.before.2`. A token is used once, whoever finds it first.
+Python imports this module at its start. The module wraps functions of the worker when they are imported. At a
+named point the process writes a line to the file `events`. If it finds a token file for that point in
+FAULTS_FOLDER, such as `kill.committing.1` or `disconnect.before.2`, it deletes the file and performs the
+action: it kills or stops itself, closes its connection, or takes long. The first process that finds a token
+uses it.
 """
 
 import importlib.abc
@@ -19,10 +21,10 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 FOLDER = Path(os.environ["FAULTS_FOLDER"])
-KILLING = "this text kills the process"
-TOO_MUCH, LOSING = "\x07", "\x06"  # characters of texts that do not fit in memory, or lose the device
+KILLS_PROCESS = "this text kills the process"
+OUT_OF_MEMORY, LOSES_DEVICE = "\x07", "\x06"  # characters in texts that cause these faults
 OFFSET = float((FOLDER / "clock").read_text())
-DEEDS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 
 def note(point: str, **facts: Any) -> None:
@@ -35,21 +37,21 @@ def note_claim(point: str, claim: Any) -> None:
     note(point, job=str(claim.job_id), shard=claim.number, epoch=claim.epoch, attempt=claim.attempt)
 
 
-def is_armed(deed: str, point: str) -> bool:
-    """Whether there was a token; it is used up now."""
-    for token in FOLDER.glob(f"{deed}.{point}.*"):
+def take_token(action: str, point: str) -> bool:
+    """Whether there was a token. It is deleted now."""
+    for token in FOLDER.glob(f"{action}.{point}.*"):
         try:
             token.unlink()
         except FileNotFoundError:  # another process was faster
             continue
-        note(deed, where=point)
+        note(action, where=point)
         return True
     return False
 
 
 def reach(point: str) -> None:
-    for deed, number in DEEDS.items():
-        if is_armed(deed, point):
+    for action, number in SIGNALS.items():
+        if take_token(action, point):
             os.kill(os.getpid(), number)
 
 
@@ -69,15 +71,15 @@ def wrap_shards(shards: ModuleType) -> None:
 
 
 def lose_connection(session: Any) -> None:
-    """In a commit: before the server has heard of it, or after it has committed, but before its answer."""
+    """Lose the connection before the server gets the commit, or after the commit and before its answer."""
     import sqlalchemy
 
     def lose(_: Any) -> None:
         raise sqlalchemy.exc.OperationalError("commit", None, ConnectionError("injected"))
 
-    if is_armed("cut", "before"):
+    if take_token("disconnect", "before"):
         session.execute(sqlalchemy.text("select pg_terminate_backend(pg_backend_pid())"))
-    if is_armed("cut", "after"):
+    if take_token("disconnect", "after"):
         sqlalchemy.event.listen(session, "after_commit", lose, once=True)
 
 
@@ -98,7 +100,7 @@ def wrap_tasks(tasks: ModuleType) -> None:
 
     def measured(context: Any, claim: Any, texts: Any, lease: Any) -> Any:
         rows = measure(context, claim, texts, lease)
-        note_claim("held up", claim)
+        note_claim("measuring", claim)
         time.sleep(float((FOLDER / "slow").read_text()))
         note_claim("measured", claim)
         reach("measured")
@@ -118,8 +120,8 @@ def wrap_tasks(tasks: ModuleType) -> None:
     tasks.notifications = SimpleNamespace(notify=notified)  # type: ignore[attr-defined]
 
 
-def take_long(point: str) -> None:
-    if is_armed("long", point):
+def delay(point: str) -> None:
+    if take_token("delay", point):
         time.sleep(1.5 * float(os.environ["LAYERSCOPE_LEASE_SECONDS"]))
 
 
@@ -127,9 +129,9 @@ def wrap_finalization(finalization: ModuleType) -> None:
     original = finalization.finalize
 
     def finalize(session: Any, job: Any) -> None:
-        take_long("computing")
+        delay("computing")
         original(session, job)
-        take_long("finalizing")
+        delay("finalizing")
         note("finalized", job=str(job.id))
         reach("finalizing")
 
@@ -140,8 +142,8 @@ def wrap_measuring(measuring: ModuleType) -> None:
     original = measuring.profile_texts
 
     def profile_texts(model: Any, texts: list[str], **options: Any) -> Any:
-        if any(KILLING in text for text in texts):
-            note("poisoned")
+        if any(KILLS_PROCESS in text for text in texts):
+            note("text kills process")
             os.kill(os.getpid(), signal.SIGKILL)
         return original(model, texts, **options)
 
@@ -151,15 +153,16 @@ def wrap_measuring(measuring: ModuleType) -> None:
 def wrap_profile(profile: ModuleType) -> None:
     original = profile._batch_sums
 
-    def batch_sums(model: Any, row: Any, components: Any) -> Any:
-        too_much, losing = model.tokenizer(TOO_MUCH + LOSING, add_special_tokens=False)["input_ids"]
-        if any(too_much in text.ids for text in row):
-            note("out of memory", texts=len(row))
+    def batch_sums(model: Any, batch: Any, components: Any) -> Any:
+        special = model.tokenizer(OUT_OF_MEMORY + LOSES_DEVICE, add_special_tokens=False)
+        out_of_memory, loses_device = special["input_ids"]
+        if any(out_of_memory in text.ids for text in batch):
+            note("out of memory", texts=len(batch))
             raise profile.torch.OutOfMemoryError("injected")
-        if any(losing in text.ids for text in row):
+        if any(loses_device in text.ids for text in batch):
             note("device lost")
             raise profile.torch.AcceleratorError("injected")
-        return original(model, row, components)
+        return original(model, batch, components)
 
     profile._batch_sums = batch_sums  # type: ignore[attr-defined]
 
@@ -177,15 +180,15 @@ def wrap_rq_worker(rq_worker: ModuleType) -> None:
 def wrap_loading(loading: ModuleType) -> None:
     original = loading.load_model
 
-    def load_model(*given: Any, **named: Any) -> Any:
+    def load_model(*args: Any, **options: Any) -> Any:
         note("loading")
-        return original(*given, **named)
+        return original(*args, **options)
 
     loading.load_model = load_model  # type: ignore[attr-defined]
 
 
 def wrap_rq_utils(utils: ModuleType) -> None:
-    """RQ's clock, by which it stamps heartbeats and messages; our own code reads no wall clock at all."""
+    """RQ reads this clock for heartbeats and messages. The project's own code reads no wall clock."""
     original = utils.now
     utils.now = lambda: original() + timedelta(seconds=OFFSET)  # type: ignore[attr-defined]
 
@@ -202,8 +205,8 @@ WRAPPERS: dict[str, Callable[[ModuleType], None]] = {
 }
 
 
-class Wrapping(importlib.abc.MetaPathFinder):
-    """Finds the modules of WRAPPERS as ever, and wraps them when they have been executed."""
+class WrappingFinder(importlib.abc.MetaPathFinder):
+    """Finds the modules of WRAPPERS like Python does, and wraps them after they were executed."""
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> Any:
         if name not in WRAPPERS:
@@ -221,7 +224,7 @@ class Wrapping(importlib.abc.MetaPathFinder):
         return spec
 
 
-sys.meta_path.insert(0, Wrapping())
+sys.meta_path.insert(0, WrappingFinder())
 if OFFSET:
     true_time = time.time
     time.time = lambda: true_time() + OFFSET

@@ -1,4 +1,4 @@
-"""A whole Layerscope to break: servers of its own, and the stack under the project's own supervisor."""
+"""A complete service for fault injection: its own servers, and the stack under the project's supervisor."""
 
 import os
 import random
@@ -14,13 +14,14 @@ import pytest
 from redis import Redis, RedisError
 
 from app.local import supervisor
-from app.local.embedded import Servers, servers
-from app.local.programs import make_database, ping
+from app.local.postgres import make_database
+from app.local.servers import Servers, running_servers
 from app.local.stack import Stack, running_stack
 from app.local.supervisor import Child
+from app.local.valkey import ping
 from app.settings import Settings
-from tests.faults.injection import INJECTED, Event, Injection
-from tests.faults.scale import SCALE, SEED, TEXTS_PER_SHARD, WORKERS
+from tests.faults.support.injection import INJECTED, Event, Injection
+from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD, WORKERS
 from tests.support.processes import wait_for
 
 MODEL = "tiny"
@@ -37,8 +38,8 @@ def random_texts(count: int) -> list[tuple[str, str]]:
     ]
 
 
-class House:
-    """What the tests do to it, and see of it from outside."""
+class RunningService:
+    """What tests do to the service, and what they observe from outside."""
 
     def __init__(self, running: Servers, servers_home: Path, stack: Stack, injection: Injection) -> None:
         self.base_url = stack.base_url
@@ -47,7 +48,7 @@ class House:
         self.postgres, self.valkey = running.children
         self.api, *self.workers = stack.supervisor.children
         self.injection = injection
-        self.outage = False  # whether the documented 503 may be answered
+        self.allows_503 = False  # whether the API may answer the documented 503
         self.client = httpx.Client(base_url=self.base_url, timeout=30, trust_env=False)
 
     def submit(self, texts: list[tuple[str, str]], key: str | None = None) -> str:
@@ -81,23 +82,24 @@ class House:
         return [child.process.pid for child in (self.api, *self.workers) if child.is_alive()]
 
     def kill_at(self, point: str) -> Event:
-        died = self.injection.inflict("kill", point, seconds=60)
+        died = self.injection.inject("kill", point, seconds=60)
         for child in self.workers:
             if child.process.pid == died.pid:
-                child.process.wait()  # while the supervisor's thread polls it, `is_alive` may still say yes
+                # While the supervisor's thread polls the process, `is_alive` may still return True.
+                child.process.wait()
         return died
 
     def recovery(self, died: Event) -> float | None:
-        """Seconds until somebody went on with what the dead process had in hand; None: not yet."""
+        """Seconds until another process continued the work of the killed one. None: not yet."""
         shard = self.injection.held_by(died.pid, died.at)
         later = self.injection.events("claimed", since=died.at)
         if shard is None:
             later += self.injection.events("finalized", since=died.at)
-        heirs = [e.at for e in later if shard is None or e.shard == shard]
-        return min(heirs) - died.at if heirs else None
+        continued = [e.at for e in later if shard is None or e.shard == shard]
+        return min(continued) - died.at if continued else None
 
     def stop_postgres(self) -> None:
-        """At once, without a word to anybody: "immediate" mode."""
+        """Stop PostgreSQL in immediate mode: no connection is closed properly."""
         self.postgres.process.send_signal(signal.SIGQUIT)
         self.postgres.process.wait()
 
@@ -109,11 +111,11 @@ class House:
         self.valkey.process.kill()
         self.valkey.process.wait()
 
-    def stall_valkey(self) -> None:
-        """It takes connections and answers nobody."""
+    def pause_valkey(self) -> None:
+        """Valkey still accepts connections and answers no command."""
         self.valkey.process.send_signal(signal.SIGSTOP)
 
-    def unstall_valkey(self) -> None:
+    def continue_valkey(self) -> None:
         self.valkey.process.send_signal(signal.SIGCONT)
 
     def start_valkey(self) -> None:
@@ -130,10 +132,11 @@ def answers(call: Callable[[], None]) -> bool:
 
 
 def request_of(texts: list[tuple[str, str]]) -> dict[str, object]:
+    """Only one component, so that a job is finalized quickly."""
     domains: dict[str, list[str]] = {}
     for domain, text in texts:
         domains.setdefault(domain, []).append(text)
-    return {"model": MODEL, "texts": domains, "options": {"components": ["block"]}}  # closed in a moment
+    return {"model": MODEL, "texts": domains, "options": {"components": ["block"]}}
 
 
 def headers_of(key: str | None) -> dict[str, str]:
@@ -141,12 +144,14 @@ def headers_of(key: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def standing_house(folder: Path, model: Path) -> Iterator[House]:
+def running_service(folder: Path, model: Path) -> Iterator[RunningService]:
     models = folder / "models.toml"
     models.write_text(f'[{MODEL}]\nsource = "{model}"\ndevice = "cpu"\n')
     injection = Injection(folder / "faults")
-    with servers(folder / "servers") as running, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(supervisor, "STEADY_SECONDS", 0)  # a matrix of deaths is no crash loop: short pauses
+    with running_servers(folder / "servers") as running, pytest.MonkeyPatch.context() as patch:
+        # The supervisor must not take the many injected deaths for a crash loop: it keeps its pauses short.
+        patch.setattr(supervisor, "STEADY_SECONDS", 0)
+        python_path = [str(INJECTED), *filter(None, [os.environ.get("PYTHONPATH")])]
         variables = {
             "LAYERSCOPE_HOME": folder / "home",
             "LAYERSCOPE_MODELS": models,
@@ -156,23 +161,21 @@ def standing_house(folder: Path, model: Path) -> Iterator[House]:
             "LAYERSCOPE_SHARD_TEXTS": TEXTS_PER_SHARD,
             "LAYERSCOPE_DATABASE_URL": running.database_url,
             "LAYERSCOPE_REDIS_URL": running.redis_url,
-            "PYTHONPATH": os.pathsep.join([str(INJECTED), os.environ.get("PYTHONPATH", "")]).strip(
-                os.pathsep
-            ),
+            "PYTHONPATH": os.pathsep.join(python_path),
             "FAULTS_FOLDER": injection.folder,
         }
         with _stack_in_a_thread(variables) as stack:
             stack.wait_until_ready()
-            house = House(running, folder / "servers", stack, injection)
-            house.wait_for_workers()
-            yield house
-            house.client.close()
+            service = RunningService(running, folder / "servers", stack, injection)
+            service.wait_for_workers()
+            yield service
+            service.client.close()
 
 
 @contextmanager
 def _stack_in_a_thread(variables: dict[str, object]) -> Iterator[Stack]:
-    """The thread that starts the processes also watches and stops them: they are tied to it."""
-    started, leaving = threading.Event(), threading.Event()
+    """The thread that starts the processes also watches and stops them, since they end with that thread."""
+    started, stopping = threading.Event(), threading.Event()
     stacks: list[Stack] = []
 
     def run() -> None:
@@ -185,7 +188,7 @@ def _stack_in_a_thread(variables: dict[str, object]) -> Iterator[Stack]:
                 stacks.append(stack)
             finally:
                 started.set()
-            while not leaving.wait(0.05):
+            while not stopping.wait(0.05):
                 stack.supervisor.check()
 
     thread = threading.Thread(target=run, name="stack")
@@ -195,5 +198,5 @@ def _stack_in_a_thread(variables: dict[str, object]) -> Iterator[Stack]:
         assert stacks, "the stack did not start"
         yield stacks[0]
     finally:
-        leaving.set()
+        stopping.set()
         thread.join()

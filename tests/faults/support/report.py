@@ -1,4 +1,4 @@
-"""What the whole matrix found, a fault a line: written by the tests, copied into docs/operations.md."""
+"""Writes the results of the whole fault matrix as a table, one line per fault, for docs/operations.md."""
 
 import json
 import statistics
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.settings import ROOT
+from app.resources import ROOT
 
 FOLDER = ROOT / "var" / "faults"
 TABLE = ROOT / "var" / "faults.md"
@@ -51,9 +51,9 @@ def write_line(
 
 
 def commit() -> str:
-    """The commit, with a plus where the product differs from it."""
-    asked = ("git", "describe", "--always", "--dirty=+", "--exclude=*")
-    return subprocess.run(asked, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "?"
+    """The current commit, followed by a plus sign if the working tree differs from it."""
+    command = ("git", "describe", "--always", "--dirty=+", "--exclude=*")
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip() or "?"
 
 
 def write_table(folder: Path, table: Path) -> None:

@@ -1,4 +1,4 @@
-"""How much is done: a little in every test run, the numbers of docs/operations.md with FAULTS=whole."""
+"""How many faults are injected: few in `make test`, the numbers of docs/operations.md with FAULTS=whole."""
 
 import os
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ import pytest
 class Scale:
     name: str
     texts: int
-    lease_seconds: float  # a slice of a worker's time is as long, as by default
+    lease_seconds: float  # also the longest time that a worker spends on one message, as by default
     sweep_seconds: float
-    stalled_seconds: float  # of fault 6
-    hammered_seconds: float  # of fault 8
-    numbers: dict[int, int]
+    unreachable_seconds: float  # of fault 6
+    disconnecting_seconds: float  # of fault 8
+    numbers: dict[int, int]  # fault -> number of injections
 
     @property
     def recovery_seconds(self) -> float:
-        """Within so long the work of a killed worker goes on: lease, sweep, and what a busy machine takes."""
+        """The longest recovery after a worker was killed: lease, sweep, and 5 s for a busy machine."""
         return self.lease_seconds + self.sweep_seconds + 5
 
 
@@ -27,24 +27,11 @@ SHORT = Scale(
     texts=320,
     lease_seconds=2,
     sweep_seconds=0.5,
-    stalled_seconds=2,
-    hammered_seconds=2,
+    unreachable_seconds=2,
+    disconnecting_seconds=2,
     numbers={
-        1: 2,
-        2: 1,
-        3: 2,
-        4: 2,
-        5: 2,
-        6: 2,
-        7: 1,
-        8: 1,
-        9: 2,
-        10: 1,
-        12: 1,
-        13: 2,
-        14: 20,
-        15: 6,
-        16: 20,
+        **{1: 2, 2: 1, 3: 2, 4: 2, 5: 2, 6: 2, 7: 1, 8: 1, 9: 2, 10: 1},
+        **{12: 1, 13: 2, 14: 20, 15: 6, 16: 20},
     },
 )
 WHOLE = Scale(
@@ -52,8 +39,8 @@ WHOLE = Scale(
     texts=2_000,
     lease_seconds=4,
     sweep_seconds=1,
-    stalled_seconds=20,
-    hammered_seconds=20,
+    unreachable_seconds=20,
+    disconnecting_seconds=20,
     numbers={
         **{1: 50, 2: 5, 3: 10, 4: 20, 5: 10, 6: 3, 7: 5, 8: 5, 9: 20, 10: 5},
         **{12: 2, 13: 50, 14: 100, 15: 50, 16: 200},

@@ -1,4 +1,4 @@
-"""Stops that come when nobody is free to hear them: no attempt is wasted, and the exit code is 0."""
+"""Workers that are asked to stop while they cannot react at once: they end with 0 and use no attempt."""
 
 import os
 import re
@@ -14,15 +14,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
 from app.tables import Job, Shard
-from tests.faults.injection import INJECTED, Injection
-from tests.faults.scale import ONLY_WHOLE
+from tests.faults.support.injection import INJECTED, Injection
+from tests.faults.support.scale import ONLY_WHOLE
 from tests.support.jobs_by_hand import submit
 from tests.support.processes import wait_for
 from tests.support.tiny import causal_model, save
 
 MODEL = "tiny"
 STOP_SECONDS = 0.5
-LEASE_SECONDS = 40  # a closing that is made long takes longer
+LEASE_SECONDS = 40  # a delayed finalization takes longer than this
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def worker(settings: Settings, injection: Injection, tmp_path: Path) -> Iterator
     process.wait()
 
 
-def test_a_worker_in_a_long_forward_pass_leaves_and_wastes_no_attempt(
+def test_a_stop_during_a_long_forward_pass_uses_no_attempt(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
-    injection.slow(60)
+    injection.slow_down(60)
     submit(sessions, [("cpp", "int x;")], model=MODEL)
-    wait_for(lambda: injection.events("held up"), 60)
+    wait_for(lambda: injection.events("measuring"), 60)
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
     assert_untouched(sessions)
@@ -70,10 +70,10 @@ def assert_untouched(sessions: sessionmaker[Session]) -> None:
     assert (shard.attempt, shard.lease_until, shard.done_at) == (0, None, None)
 
 
-def test_a_worker_in_a_long_closing_leaves_and_wastes_no_attempt(
+def test_a_stop_during_a_long_finalization_uses_no_attempt(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
-    finalize_slowly(sessions, injection, worker, "computing")
+    stop_during_finalization(sessions, injection, worker, "computing")
     with sessions() as session:
         job, shard = session.scalars(select(Job)).one(), session.scalars(select(Shard)).one()
     assert (shard.attempt, shard.done_at is None) == (1, False)
@@ -81,45 +81,46 @@ def test_a_worker_in_a_long_closing_leaves_and_wastes_no_attempt(
 
 
 @ONLY_WHOLE
-def test_a_worker_that_writes_statistics_for_long_leaves_too(
+def test_a_worker_stops_while_it_writes_statistics_for_a_long_time(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
-    """It holds the job's row, so that what it gives back can't be noted there."""
-    finalize_slowly(sessions, injection, worker, "finalizing")
+    """The worker has locked the row of the job, so that it cannot give back the attempt there."""
+    stop_during_finalization(sessions, injection, worker, "finalizing")
     with sessions() as session:
         assert session.scalars(select(Job.outcome)).one() is None
 
 
-def finalize_slowly(
+def stop_during_finalization(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes], point: str
 ) -> None:
-    injection.arm("long", point)
+    injection.arm("delay", point)
     submit(sessions, [("cpp", "int x;")], model=MODEL)
-    wait_for(lambda: injection.events("long"), 60)
+    wait_for(lambda: injection.events("delay"), 60)
     with sessions() as session:
         assert session.scalars(select(Job.finalization_attempts)).one() == 1
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(20) == 0
 
 
-def hears(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
-    """Whether it does something of its own about a signal."""
+def handles(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Whether the process has installed a handler for a signal."""
     caught = re.search(r"SigCgt:\s*(\w+)", Path(f"/proc/{process.pid}/status").read_text())
     return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_has_just_started_leaves(
+def test_a_worker_that_has_just_started_stops(
     sessions: sessionmaker[Session], worker: subprocess.Popen[bytes], number: signal.Signals
 ) -> None:
     submit(sessions, [("cpp", "int x;")], model=MODEL)
-    wait_for(lambda: hears(worker, signal.SIGTERM))  # it sees to it last; to SIGINT Python itself does
+    # The worker installs the handler of SIGTERM last; Python itself installs one for SIGINT.
+    wait_for(lambda: handles(worker, signal.SIGTERM))
     worker.send_signal(number)
     assert worker.wait(20) == 0
     assert_untouched(sessions)
 
 
-def test_a_worker_that_loads_its_model_leaves(
+def test_a_worker_that_loads_its_model_stops(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
     submit(sessions, [("cpp", "int x;")], model=MODEL)
