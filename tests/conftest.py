@@ -1,8 +1,9 @@
-"""What every test may lean on: real servers, a migrated database, a clean start for each test.
+"""Fixtures for all tests: real servers, a migrated database, and empty tables for each test.
 
-One PostgreSQL and one Valkey serve the whole session. `database_url`, `engine`, `sessions`, `redis`
-and `settings` show a test empty tables and an empty Redis; `empty_database_url` is a database of the
-test's own, without tables. `stack` is the whole product, started once by its own command.
+One PostgreSQL and one Valkey serve all tests of a process. (`make test` runs several processes. Each has its
+own servers and its own temporary folder.) `database_url`, `engine`, `sessions`, `redis` and `settings` give a
+test empty tables and an empty Redis; `empty_database_url` gives it a database of its own without tables.
+`stack` is the complete product, started once by its own command.
 """
 
 import gc
@@ -17,6 +18,7 @@ from uuid import uuid4
 
 import httpx
 import hypothesis
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -29,50 +31,61 @@ from app.local.servers import Servers, running_servers
 from app.resources import ROOT
 from app.settings import Settings
 from app.tables import Base
+from tests.support.parallel import (  # noqa: F401  # hooks of pytest and pytest-xdist
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 from tests.support.processes import RunningStack
 from tests.support.serving import serving
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin fight a busy machine
+# Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 START_SECONDS = 90
 STOP_SECONDS = 60
 SESSION_MARK = "TEST_SESSION"
 
-# Both say how busy the machine is: an example that other processes hold up is no fault.
+# An example that other processes delay is not a failure, so there are no time limits for examples.
 hypothesis.settings.register_profile(
-    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "without time limits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("patient")
+hypothesis.settings.load_profile("without time limits")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_process_outlives_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fails if a process that the tests started is still running 10 s after the last test."""
     os.environ[SESSION_MARK] = mark = uuid4().hex
     yield
     give_up = time.monotonic() + 10
     while left := _processes_of(mark, tmp_path_factory.getbasetemp()):
-        assert time.monotonic() < give_up, f"still there: {left}"
+        assert time.monotonic() < give_up, f"still running: {left}"
         time.sleep(0.1)
 
 
 def _processes_of(mark: str, folder: Path) -> list[str]:
-    """Those that inherited the mark, or live in the folder: servers overwrite their environment."""
+    """The processes whose environment has the mark, or whose working directory is in the folder.
+
+    Servers overwrite their environment, so they are found by their working directory. Each process of
+    pytest-xdist has its own mark and its own folder, so that the processes of the others do not count.
+    """
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in psutil.process_iter():
         try:
-            marked = mark.encode() in (process / "environ").read_bytes()
-            if process.name != str(os.getpid()) and (
-                marked or folder in (process / "cwd").readlink().parents
-            ):
-                found.append(f"{process.name} {(process / 'cmdline').read_text()}")
-        except OSError:  # ended meanwhile, or someone else's
+            is_marked = process.environ().get(SESSION_MARK) == mark
+            if process.pid != os.getpid() and (is_marked or folder in Path(process.cwd()).parents):
+                found.append(f"{process.pid} {process.cmdline()}")
+        except psutil.Error:  # the process has ended meanwhile, or it belongs to another user
             continue
     return found
 
 
 @pytest.fixture(scope="module")
-def nothing_to_collect() -> Iterator[None]:
-    """For statsmodels' `multipletests`, which collects garbage at each call: 0.4 s among PyTorch's."""
+def no_garbage() -> Iterator[None]:
+    """For statsmodels' `multipletests`, which collects garbage at each call.
+
+    With the objects of PyTorch that takes 0.4 s.
+    """
     gc.freeze()
     yield
     gc.unfreeze()
@@ -92,19 +105,19 @@ def migrated_database_url(embedded_servers: Servers) -> str:
 
 @pytest.fixture
 def database_url(migrated_database_url: str) -> str:
-    """The session's database, with all tables empty."""
+    """The database of all tests, with empty tables."""
     with psycopg.connect(migrated_database_url, autocommit=True) as connection:
         _empty_tables(connection)
     return migrated_database_url
 
 
 def _empty_tables(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    # A session that an earlier test left inside a transaction would hold the locks for ever.
+    # A connection that an earlier test left inside a transaction would hold its locks forever.
     connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and state like 'idle in transaction%'"
     )
-    # Five times faster than TRUNCATE, which makes new files for every table and index.
+    # Five times faster than TRUNCATE, which creates new files for every table and index.
     with connection.transaction():
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table.name)))
@@ -112,7 +125,7 @@ def _empty_tables(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 @pytest.fixture
 def empty_database_url(embedded_servers: Servers) -> Iterator[str]:
-    """A database of the test's own, not migrated."""
+    """A database for this test only, not migrated."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(embedded_servers.database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
@@ -135,7 +148,7 @@ def sessions(engine: Engine) -> sessionmaker[Session]:
 
 @pytest.fixture
 def redis_url(embedded_servers: Servers) -> str:
-    """The session's Valkey, with nothing in it."""
+    """The Valkey server of all tests, without keys."""
     with Redis.from_url(embedded_servers.redis_url) as client:
         client.flushall()
     return embedded_servers.redis_url
@@ -149,7 +162,7 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
-    """As the product gets them, with leases and sweeps that end within a test."""
+    """The settings of the product, with a short lease and sweep interval."""
     return Settings(
         home=tmp_path / "home",
         database_url=database_url,
@@ -162,7 +175,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """`layerscope up` on a free port with a home of its own: for tests from end to end."""
+    """`layerscope up` on a free port with its own home folder, for end-to-end tests."""
     folder = tmp_path_factory.mktemp("stack")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LAYERSCOPE_")}
     environment |= {

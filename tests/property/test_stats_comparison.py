@@ -142,7 +142,7 @@ def assert_is_fit(found: tuple[Array, ...], column: int, fit: sm.regression.line
     np.testing.assert_allclose([part[column] for part in found], expected, rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.usefixtures("nothing_to_collect")
+@pytest.mark.usefixtures("no_garbage")
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=40))
 def test_corrections_are_those_of_the_definition(p_values: list[float]) -> None:
     p = np.array(p_values)

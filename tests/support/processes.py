@@ -1,13 +1,14 @@
-"""Waiting for processes and for what they do."""
+"""Waits for processes and for what they do."""
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-GIVE_UP_SECONDS = 30.0  # no promise of ours: where one is tested, the test names its seconds
+import psutil
+
+GIVE_UP_SECONDS = 30.0  # not a limit of the product: a test of such a limit names its seconds
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,17 @@ class RunningStack:
 
 
 def is_running(pid: int) -> bool:
-    """Not so once it has ended, even if nobody has asked for its exit code yet."""
+    """False as soon as the process has ended, even if its parent has not read its exit code yet."""
     try:
-        os.kill(pid, 0)
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (ProcessLookupError, FileNotFoundError):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 
 def wait_for(condition: Callable[[], object], seconds: float = GIVE_UP_SECONDS) -> None:
     give_up = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < give_up, "did not come about"
+        assert time.monotonic() < give_up, "the condition did not become true in time"
         time.sleep(0.02)
 
 

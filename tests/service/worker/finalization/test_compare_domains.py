@@ -64,7 +64,7 @@ def test_every_difference_is_scipys_welch_test(api: httpx.Client, sessions: Sess
         assert float(row["adjusted_ci_low"]) < float(row["adjusted_ci_high"])
 
 
-@pytest.mark.usefixtures("nothing_to_collect")
+@pytest.mark.usefixtures("no_garbage")
 def test_p_values_are_corrected_over_layers_and_pairs(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 5, "b": 5, "c": 5})
     rows = compared(api, job_id)
