@@ -1,0 +1,46 @@
+"""The retired terms, where they are searched, and the exceptions with their reasons."""
+
+from tools.structure.terms import Term
+
+PLACES = (
+    *("layerscope", "app", "worker", "tests", "benchmarks", "demo", "migrations", "docs"),
+    *("README.md", "CONTRIBUTING.md", "Makefile", "models.toml", "pyproject.toml"),
+)
+
+CLOSE_A_JOB = r"clos(e|es|ed|ing) (a|the|its|this|that) jobs?|closing\.py|ending\.py"
+CLOSINGS = "closings|(a|the|its|whose) closing"
+ERASED = "erase[sdr]?|erasers?|erasing"
+
+TERMS = (
+    Term("stations?", "worker context"),
+    Term("patience", "shutdown deadline"),
+    Term(r"stay\(", "run"),
+    Term("doom(s|ed|ing)?", "mark failed"),
+    Term("put[_ ]down|puts? (it|them|(a|the|its) (shard|job|work)) down", "abandon"),
+    Term(CLOSE_A_JOB, "finalize"),
+    Term(CLOSINGS, "finalization"),
+    Term("tidy|tidies|tidied|tidying", "delete, purge"),
+    Term(ERASED, "delete, purge"),
+    Term("bells?", "notification"),
+    Term("rings?|ringing|rang|rung", "notify"),
+    Term("Pool", "accumulator", ignores_case=False),
+    Term("peaks", "top activations"),
+    Term(r"lanes?|(asked|quiet)\.py|import (asked|quiet)|(asked|quiet) import", "a standard term"),
+    Term(r"class Faults?|Faults?(?=\()", "InputError", ignores_case=False),
+    Term("house|strangers?|bury|buries|buried", "a plain technical word"),
+    Term("hears?|heard|hearing", "receive, notice"),
+)
+
+_PLANTED = "the tests add an activation in one layer and erase it in a later one"
+_HISTORY = "a migration keeps the names of its time"
+
+# Patterns that a file, or every file below a folder, may contain, with the reason.
+ALLOWED: dict[str, dict[str, str]] = {
+    "benchmarks/LOG.md": {"patience": "a log entry quotes the command that was run"},
+    "layerscope/core/contribution.py": {ERASED: "a layer erases what an earlier layer has written"},
+    "migrations/versions/": {ERASED: _HISTORY, CLOSINGS: _HISTORY, CLOSE_A_JOB: _HISTORY},
+    "tests/support/tiny.py": {ERASED: _PLANTED},
+    "tests/unit/layerscope/core/": {ERASED: _PLANTED},
+    "tests/service/worker/measurement/test_analysis_sample.py": {ERASED: _PLANTED},
+    "tests/unit/tools/": {term.pattern: "the test of this list" for term in TERMS},
+}
