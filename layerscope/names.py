@@ -1,6 +1,6 @@
 """The names of the measurement and the service, each defined once, and the columns derived from them.
 
-The order of an enum's members is the order of files and arrays.
+The order of the members of an enum is the order in files and arrays.
 """
 
 import re
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Component(StrEnum):
-    """What adds to the residual stream."""
+    """The part of a layer whose addition to the residual stream is measured."""
 
     BLOCK = "block"
     ATTENTION = "attention"
@@ -17,7 +17,7 @@ class Component(StrEnum):
 
 
 class Scope(StrEnum):
-    """Which tokens of a text count."""
+    """The tokens over which a metric is averaged."""
 
     ALL = "all"
     REST = "rest"
@@ -25,7 +25,7 @@ class Scope(StrEnum):
 
 
 class Metric(StrEnum):
-    """What is measured for each text, layer, component and scope; formulas: docs/metrics.md."""
+    """The numbers that are measured for each text, layer, component and scope; formulas: docs/metrics.md."""
 
     DELTA_MEAN = "delta_mean"
     DELTA_ABS_MEAN = "delta_abs_mean"
@@ -37,7 +37,7 @@ class Metric(StrEnum):
 
 
 class Analysis(StrEnum):
-    """What a sample of a job's texts is analysed for."""
+    """An additional measurement on a sample of the texts of a job."""
 
     ABLATION = "ablation"
     LOGIT_LENS = "logit_lens"
@@ -45,7 +45,7 @@ class Analysis(StrEnum):
 
 
 class AnalysisMetric(StrEnum):
-    """What the analyses add for each analysed text and layer."""
+    """The numbers that the analyses measure for each analysed text and layer."""
 
     ABLATION_NLL = "ablation_nll"
     ABLATION_KL = "ablation_kl"
@@ -55,7 +55,7 @@ class AnalysisMetric(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a job has ended."""
+    """The final status of a job."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -63,7 +63,7 @@ class Outcome(StrEnum):
 
 
 class Status(StrEnum):
-    """The state of a job; the last three are its outcomes."""
+    """The state of a job; the last three are the outcomes."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -73,7 +73,7 @@ class Status(StrEnum):
 
 
 class TextOutcome(StrEnum):
-    """What has become of a text."""
+    """The state of a text in its job."""
 
     DONE = "done"
     FAILED = "failed"
@@ -115,11 +115,11 @@ OUTCOMES = _values(Outcome)
 STATUSES = _values(Status)
 TEXT_OUTCOMES = _values(TextOutcome)
 
-# Suffixes of a metric's statistics over texts: mean, sample variance, its root, interval of the mean.
+# Suffixes of the statistics of a metric over texts: mean, sample variance, its root, interval of the mean.
 STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")
 STATISTIC_COLUMNS = tuple(metric + suffix for metric in METRICS for suffix in STATISTICS)
 
-RANKED_METRICS = _values((Metric.DELTA_ABS_MEAN, Metric.RELATIVE_NORM))  # absolute and relative size
+RANKED_METRICS = _values((Metric.DELTA_ABS_MEAN, Metric.RELATIVE_NORM))  # the absolute and the relative size
 RANKS = ("_rank", "_rank_ci_low", "_rank_ci_high")
 RANK_COLUMNS = tuple(metric + suffix for metric in RANKED_METRICS for suffix in RANKS)
 
@@ -128,13 +128,13 @@ METRICS_OF_ANALYSIS: dict[str, tuple[str, ...]] = {
     Analysis.LOGIT_LENS: _values(
         (AnalysisMetric.LENS_ENTROPY, AnalysisMetric.LENS_KL, AnalysisMetric.LENS_AGREEMENT)
     ),
-    Analysis.ACTIVATIONS: (),  # every analysis finds the largest activations; this one adds nothing else
+    Analysis.ACTIVATIONS: (),  # every analysis finds the largest activations; this one measures nothing else
 }
-# These read the model's next-token predictions, so they need its language model head.
+# These use the next-token predictions of the model, so they need its language model head.
 PREDICTION_ANALYSES = _values((Analysis.ABLATION, Analysis.LOGIT_LENS))
 ANALYSIS_STATISTIC_COLUMNS = tuple(metric + suffix for metric in ANALYSIS_METRICS for suffix in STATISTICS)
 
-TOP_ACTIVATIONS = 4  # largest activations that are kept for each layer
+TOP_ACTIVATIONS = 4  # the number of largest activations that are stored for each layer
 TOP_ACTIVATION_FIELDS = ("unit", "value", "token", "ratio", "texts", "first_texts")
 TOP_ACTIVATION_COLUMNS = tuple(
     f"{name}_{place}" for place in range(1, TOP_ACTIVATIONS + 1) for name in TOP_ACTIVATION_FIELDS

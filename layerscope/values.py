@@ -1,10 +1,10 @@
-"""The codec of what is stored of a text: nothing else knows the layout of these bytes.
+"""The codec of the stored values of a text: no other module knows the layout of these bytes.
 
-`values`: little-endian float64 in the order (component, scope, layer, metric), the components being those
-of the job's options; NaN stands for "no value".
-`analysis`: little-endian float64 in the order (layer, number), for each layer the ANALYSIS_METRICS and then,
-for the TOP_ACTIVATIONS largest activations that leave it, units, values, tokens, and the ratio of the largest
-to the median.
+`values`: little-endian float64 in the order (component, scope, layer, metric). The components are those of
+the options of the job. NaN means "no value".
+`analysis`: little-endian float64 in the order (layer, number). For each layer the ANALYSIS_METRICS; then, for
+the TOP_ACTIVATIONS largest activations that leave the layer, their units, values and tokens; then the ratio
+of the largest activation to the median.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,16 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.arrays import Array
 from layerscope.names import ANALYSIS_METRICS, METRICS, SCOPES, TOP_ACTIVATIONS, metrics_of
 
-Array = NDArray[np.float64]
-
 STORED = np.dtype("<f8")
-ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # of a layer
+ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # per layer
 
 
 class ByteRange(NamedTuple):
-    """A part of the stored bytes: `first` counts from 0."""
+    """A part of the stored bytes; `first` is counted from 0."""
 
     first: int
     length: int
@@ -40,23 +39,23 @@ class AnalysisParts(NamedTuple):
 
 
 def encode(values: Array) -> bytes:
-    """A text's values, (C, S, L, M) float64."""
+    """The values of a text, (C, S, L, M) float64, as bytes."""
     return values.astype(STORED).tobytes()
 
 
 def decode(stored: bytes, components: int) -> Array:
-    """(C, S, L, M) float64, read-only; `components` is C."""
+    """The values of a text, (C, S, L, M) float64, read-only; `components` is C."""
     return np.frombuffer(stored, STORED).reshape(components, len(SCOPES), -1, len(METRICS))
 
 
 def slice_of(component: int, scope: int, layers: int) -> ByteRange:
-    """Where the values of one component and scope, (L, M), are in the stored bytes: in one piece."""
+    """The range of the stored bytes with the values of one component and scope, (L, M)."""
     length = STORED.itemsize * layers * len(METRICS)
     return ByteRange((component * len(SCOPES) + scope) * length, length)
 
 
 def decode_slice(stored: bytes) -> Array:
-    """(L, M) float64, from the bytes of a `slice_of`."""
+    """The values of one component and scope, (L, M) float64, from the bytes in the range of `slice_of`."""
     return np.frombuffer(stored, STORED).reshape(-1, len(METRICS))
 
 
@@ -66,36 +65,36 @@ def row_keys(components: Sequence[str], layers: int) -> list[tuple[str, str, int
 
 
 def rows(values: Array, analysis: bytes | None, analyses: Iterable[str]) -> Array:
-    """(S · C · L, M + A) float64: a text's rows in the order of `row_keys`; NaN = no value.
+    """The rows of a text in the order of `row_keys`: (S · C · L, M + A) float64; NaN = no value.
 
-    The A metrics of the analyses have values in component `block` and scope `all` alone: the first L rows.
+    The A metrics of the analyses have values only in component `block` and scope `all`, the first L rows.
     """
     measured = values.swapaxes(0, 1).reshape(-1, len(METRICS))
     measured = np.where(np.isfinite(measured), measured, np.nan)
-    asked = metrics_of(analyses)
-    added = np.full((len(measured), len(asked)), np.nan)
+    metrics = metrics_of(analyses)
+    added = np.full((len(measured), len(metrics)), np.nan)
     if analysis is not None:
-        of_layers = select_metrics(decode_analysis(analysis), asked)
+        of_layers = select_metrics(decode_analysis(analysis), metrics)
         added[: len(of_layers)] = of_layers
     return np.hstack([measured, added])
 
 
 def encode_analysis(*parts: NDArray[Any]) -> bytes:
-    """The analysis of one text: the fields of AnalysisParts, each (L, K)."""
+    """The analysis of one text as bytes, from the fields of AnalysisParts, each (L, K)."""
     return np.concatenate(parts, axis=-1).astype(STORED).tobytes()
 
 
 def decode_analysis(stored: bytes) -> Array:
-    """(L, ANALYSIS_NUMBERS) float64, read-only."""
+    """The analysis of one text, (L, ANALYSIS_NUMBERS) float64, read-only."""
     return np.frombuffer(stored, STORED).reshape(-1, ANALYSIS_NUMBERS)
 
 
 def split_analysis(numbers: Array) -> AnalysisParts:
-    """From (..., L, ANALYSIS_NUMBERS)."""
+    """The parts of (..., L, ANALYSIS_NUMBERS)."""
     ends = len(ANALYSIS_METRICS) + TOP_ACTIVATIONS * np.arange(4)
     return AnalysisParts(*np.split(numbers, ends, axis=-1))
 
 
 def select_metrics(numbers: Array, metrics: Sequence[str]) -> Array:
-    """(..., L, len(metrics)) from (..., L, ANALYSIS_NUMBERS)."""
+    """(..., L, ANALYSIS_NUMBERS) → (..., L, len(metrics)), in the order of `metrics`."""
     return numbers[..., [ANALYSIS_METRICS.index(metric) for metric in metrics]]

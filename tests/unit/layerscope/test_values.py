@@ -1,0 +1,142 @@
+"""The codec of stored values: every reader finds the numbers that were written."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from layerscope import values
+from layerscope.arrays import Array
+from layerscope.names import ANALYSES, ANALYSIS_METRICS, COMPONENTS, METRICS, SCOPES, TOP_ACTIVATIONS
+
+LAYERS = 5
+
+
+def a_text(components: int = len(COMPONENTS)) -> Array:
+    """(C, S, L, M) float64, all values different, some of them missing."""
+    shape = components, len(SCOPES), LAYERS, len(METRICS)
+    numbers = np.random.default_rng(3).normal(size=shape)
+    numbers[:, 1, 2] = np.nan
+    return numbers
+
+
+def an_analysis() -> values.AnalysisParts:
+    """The parts of one text, each (L, K)."""
+    numbers = np.random.default_rng(4).normal(size=(LAYERS, values.ANALYSIS_NUMBERS))
+    ends = np.cumsum([len(ANALYSIS_METRICS), *[TOP_ACTIVATIONS] * 3])
+    return values.AnalysisParts(*np.split(numbers, ends, axis=1))
+
+
+@pytest.mark.parametrize("components", [1, 2, 3])
+def test_decoding_returns_what_was_encoded(components: int) -> None:
+    text = a_text(components)
+    decoded = values.decode(values.encode(text), components)
+    np.testing.assert_array_equal(decoded, text)
+    assert decoded.dtype == np.float64
+
+
+def test_the_bytes_are_little_endian_float64_in_the_order_of_the_array() -> None:
+    text = a_text()
+    assert values.encode(text) == struct.pack(f"<{text.size}d", *text.flat)
+    assert values.encode(text.astype(">f8")) == values.encode(text)
+    assert values.encode(np.asfortranarray(text)) == values.encode(text)
+
+
+def test_decoded_values_are_read_only() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        values.decode(values.encode(a_text()), len(COMPONENTS))[0] = 0.0
+
+
+@pytest.mark.parametrize("component", range(len(COMPONENTS)))
+@pytest.mark.parametrize("scope", range(len(SCOPES)))
+def test_a_slice_contains_the_values_of_one_component_and_scope(component: int, scope: int) -> None:
+    stored = values.encode(a_text())
+    first, length = values.slice_of(component, scope, LAYERS)
+    found = values.decode_slice(stored[first : first + length])
+    np.testing.assert_array_equal(found, values.decode(stored, len(COMPONENTS))[component, scope])
+
+
+def test_the_slices_cover_all_bytes_once() -> None:
+    ranges = [values.slice_of(c, s, LAYERS) for c in range(len(COMPONENTS)) for s in range(len(SCOPES))]
+    places = [place for first, length in ranges for place in range(first, first + length)]
+    assert places == list(range(len(values.encode(a_text()))))
+
+
+@pytest.mark.parametrize("chosen", [COMPONENTS, ("attention",), ("block", "mlp")])
+def test_rows_are_in_the_order_scope_component_layer(chosen: tuple[str, ...]) -> None:
+    text = a_text(len(chosen))
+    rows, keys = values.rows(text, None, ()), values.row_keys(chosen, LAYERS)
+    np.testing.assert_array_equal(rows, text.transpose(1, 0, 2, 3).reshape(-1, len(METRICS)))
+    assert len(keys) == len(rows) == len(set(keys))
+    for (scope, component, layer), row in zip(keys, rows, strict=True):
+        np.testing.assert_array_equal(row, text[chosen.index(component), SCOPES.index(scope), layer])
+
+
+def test_rows_have_no_infinite_values() -> None:
+    text = a_text()
+    text[0, 0, 0, :2] = np.inf, -np.inf
+    assert np.isnan(values.rows(text, None, ())[0, :2]).all()
+    assert not np.isinf(values.rows(text, None, ())).any()
+
+
+@pytest.mark.parametrize(
+    ("analyses", "metrics"),
+    [
+        (ANALYSES, ANALYSIS_METRICS),
+        (("logit_lens",), ("lens_entropy", "lens_kl", "lens_agreement")),
+        (("activations",), ()),
+    ],
+)
+def test_the_first_rows_have_the_metrics_of_the_analyses(
+    analyses: tuple[str, ...], metrics: tuple[str, ...]
+) -> None:
+    """They belong to scope `all` and component `block`, which come first."""
+    parts = an_analysis()
+    rows = values.rows(a_text(), values.encode_analysis(*parts), analyses)
+    assert values.row_keys(COMPONENTS, LAYERS)[:LAYERS] == [
+        ("all", "block", layer) for layer in range(LAYERS)
+    ]
+    added = rows[:, len(METRICS) :]
+    assert added.shape[1] == len(metrics)
+    expected = parts.metrics[:, [ANALYSIS_METRICS.index(metric) for metric in metrics]]
+    np.testing.assert_array_equal(added[:LAYERS], expected)
+    assert np.isnan(added[LAYERS:]).all()
+
+
+def test_rows_of_a_text_without_analysis_have_no_values_there() -> None:
+    rows = values.rows(a_text(), None, ANALYSES)
+    assert np.isnan(rows[:, len(METRICS) :]).all()
+    assert rows.shape[1] == len(METRICS) + len(ANALYSIS_METRICS)
+
+
+def test_an_analysis_is_split_into_the_parts_that_were_encoded() -> None:
+    parts = an_analysis()
+    decoded = values.decode_analysis(values.encode_analysis(*parts))
+    assert decoded.shape == (LAYERS, values.ANALYSIS_NUMBERS)
+    assert [part.shape[1] for part in parts] == [len(ANALYSIS_METRICS), *[TOP_ACTIVATIONS] * 3, 1]
+    for found, expected in zip(values.split_analysis(decoded), parts, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_many_texts_are_split_at_once() -> None:
+    parts = an_analysis()
+    decoded = values.decode_analysis(values.encode_analysis(*parts))
+    for found, expected in zip(values.split_analysis(np.stack([decoded] * 3)), parts, strict=True):
+        np.testing.assert_array_equal(found, np.stack([expected] * 3))
+
+
+def test_metrics_are_selected_by_name_in_the_given_order() -> None:
+    parts = an_analysis()
+    decoded = values.decode_analysis(values.encode_analysis(*parts))
+    np.testing.assert_array_equal(
+        values.select_metrics(decoded, ("lens_kl", "ablation_nll")), parts.metrics[:, [3, 0]]
+    )
+
+
+def test_the_analysis_of_integers_is_stored_as_float64() -> None:
+    metrics, units, of_units, tokens, ratio = an_analysis()
+    stored = values.encode_analysis(metrics, (units * 100).astype(int), of_units, tokens.astype(int), ratio)
+    assert len(stored) == 8 * LAYERS * values.ANALYSIS_NUMBERS
+    np.testing.assert_array_equal(
+        values.split_analysis(values.decode_analysis(stored)).units, (units * 100).astype(int)
+    )
