@@ -1,29 +1,43 @@
 """The models that can be requested, as the model list describes them."""
 
-import re
 import tomllib
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from app.errors import ConfigurationError
+from layerscope.names import NAME, NAME_RULE, DType
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-DTYPES = ("auto", "float32", "bfloat16", "float16")
-KEYS = {"source": str, "revision": str, "dtype": str, "device": str, "max_tokens": int}
+DTYPES = ("auto", *(dtype.value for dtype in DType))
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """One table of a file. A relative folder in `source` is relative to `folder`, the folder of the file."""
+class ModelTable(BaseModel):
+    """The keys of a table in `models.toml`."""
 
-    source: str
-    revision: str | None = None
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    source: str = Field(min_length=1)
+    revision: str | None = Field(None, min_length=1)
     dtype: str = "auto"
-    device: str = "auto"
-    max_tokens: int | None = None
-    folder: Path = field(default=Path(), compare=False)
+    device: str = Field("auto", min_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    matmul: Literal["default", "onednn"] | None = None
+
+    @field_validator("dtype")
+    @classmethod
+    def _is_known(cls, dtype: str) -> str:
+        if dtype not in DTYPES:
+            raise ValueError(f"must be one of {', '.join(DTYPES)}")
+        return dtype
+
+
+class ModelConfig(ModelTable):
+    """A model of the list. A relative folder in `source` is relative to `folder`, the folder of the file."""
+
+    folder: Path = Path()
 
 
 def read_models(*files: Path) -> dict[str, ModelConfig]:
@@ -35,7 +49,7 @@ def read_models(*files: Path) -> dict[str, ModelConfig]:
     for file in files:
         models |= _read_file(file)
     if not models:
-        raise ConfigurationError(f"{files[-1]}: lists no model")
+        raise ConfigurationError(f"{files[-1]} lists no model")
     return models
 
 
@@ -49,10 +63,10 @@ def require_model(name: str, models: Collection[str], location: Path) -> None:
 
 def _read_file(path: Path) -> dict[str, ModelConfig]:
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"{path} can't be read ({error.strerror}): set LAYERSCOPE_MODELS."
+            f"{path} cannot be read ({error.strerror}). Set LAYERSCOPE_MODELS to another file."
         ) from error
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
@@ -61,25 +75,23 @@ def _read_file(path: Path) -> dict[str, ModelConfig]:
 
 def _read_table(path: Path, name: str, table: Any) -> ModelConfig:
     place = f"{path}: [{name}]"
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"{place} is no table")
     if not NAME.fullmatch(name):
-        raise ConfigurationError(f"{place} is no name for a model: at most 64 of A-Z a-z 0-9 . _ -")
+        raise ConfigurationError(f"{place} is not a valid model name: {NAME_RULE}")
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{place} is not a table")
     if any(isinstance(value, dict) for value in table.values()):
-        raise ConfigurationError(f'{place} holds a table: a name with a dot needs quotes, as in ["a.b"]')
-    if "source" not in table:
-        raise ConfigurationError(f"{place} source is missing")
-    for key, value in table.items():
-        _check(f"{place} {key}", key, value)
-    return ModelConfig(**table, folder=path.parent)
+        raise ConfigurationError(f'{place} contains a table: a name with a dot needs quotes, as in ["a.b"]')
+    try:
+        keys = ModelTable.model_validate(table)
+    except ValidationError as invalid:
+        raise ConfigurationError(f"{place} {_sentence(invalid.errors()[0])}") from invalid
+    return ModelConfig(**keys.model_dump(), folder=path.parent)
 
 
-def _check(place: str, key: str, value: Any) -> None:
-    if key not in KEYS:
-        raise ConfigurationError(f"{place} is unknown; known are {', '.join(KEYS)}")
-    if type(value) is not KEYS[key]:
-        raise ConfigurationError(f"{place} must be of type {KEYS[key].__name__}, not {value!r}")
-    if value in ("", 0) or str(value).startswith("-"):
-        raise ConfigurationError(f"{place} must not be {value!r}")
-    if key == "dtype" and value not in DTYPES:
-        raise ConfigurationError(f"{place} must be one of {', '.join(DTYPES)}, not {value!r}")
+def _sentence(error: ErrorDetails) -> str:
+    key = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{key} is unknown; the keys are {', '.join(ModelTable.model_fields)}"
+    return f"{key}: {error['msg'].removeprefix('Value error, ')}, not {error['input']!r}"

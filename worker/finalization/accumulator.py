@@ -28,7 +28,7 @@ from layerscope.values import ANALYSIS_NUMBERS, select_metrics
 from worker.finalization.top_activations import top_activations_of
 
 Values = NDArray[np.float64]
-Row = dict[str, Any]
+StatisticsRow = dict[str, Any]
 RANKED = [METRICS.index(metric) for metric in RANKED_METRICS]
 ABSOLUTE = METRICS.index(Metric.DELTA_ABS_MEAN)
 ALL, FIRST = SCOPES.index(Scope.ALL), SCOPES.index(Scope.FIRST)
@@ -89,7 +89,7 @@ class Accumulator:
             whole[i] = analysis
         return select_metrics(whole, metrics_of(self._job.analyses))
 
-    def rows(self, domain: str, summary: Summary) -> Iterator[Row]:
+    def rows(self, domain: str, summary: Summary) -> Iterator[StatisticsRow]:
         """A row of `layer_profile` for each component, scope and layer."""
         statistics = self.spread.statistics(summary)
         ranks = _ranks(self.groups.ranks())
@@ -111,7 +111,7 @@ class Accumulator:
                         **(analysed[layer] if there else dict.fromkeys(analysed[layer])),
                     }
 
-    def _analysed_rows(self) -> Iterator[Row]:
+    def _analysed_rows(self) -> Iterator[StatisticsRow]:
         """What the analyses add to the row of each layer."""
         if not (columns := analysis_columns(self._job.analyses)):
             yield from ({} for _ in range(self._layers))
@@ -119,7 +119,7 @@ class Accumulator:
         for statistics in self.analysis_spread.statistics(self.analysis_spread.moments.summary()):
             yield {"analysis_texts": len(self.analyses), **_columns(columns[1:], statistics)}
 
-    def first_token_rows(self, domain: str) -> Iterator[Row]:
+    def first_token_rows(self, domain: str) -> Iterator[StatisticsRow]:
         """A row of `first_token` for each component and layer."""
         share = self.shares.share()
         shares = np.stack([share.mean, share.variance], axis=-1)  # (C, L, 2)
@@ -136,7 +136,7 @@ class Accumulator:
                     **(top[layer] if component == "block" else dict.fromkeys(top[layer])),
                 }
 
-    def _top_activation_rows(self) -> Iterator[Row]:
+    def _top_activation_rows(self) -> Iterator[StatisticsRow]:
         """The largest activations that leave each layer, where an analysis was asked for."""
         asked = {"analysis_texts": len(self.analyses)} if self._job.analyses else {}
         if not self.analyses:

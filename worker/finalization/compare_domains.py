@@ -29,7 +29,7 @@ from layerscope.stats.two_sample import Sample, paired, welch
 from worker.finalization.accumulator import Accumulator
 
 Values = NDArray[np.float64]
-DomainPair = tuple[str, str]
+DomainNames = tuple[str, str]
 
 # Memory for the values of a job's texts. If a domain would take more, evenly spaced texts represent it
 # wherever single values are needed; the moments always include all texts.
@@ -72,7 +72,7 @@ class Comparison:
 
     place: tuple[str, str]
     metrics: Sequence[str]
-    pairs: Sequence[DomainPair]
+    pairs: Sequence[DomainNames]
     statistics: Mapping[str, Values]
 
 
@@ -99,7 +99,7 @@ def compare_domains(
 
 
 def _compare_analysed(
-    job: Job, pairs: Sequence[DomainPair], texts: Mapping[str, DomainTexts], analysed: Mapping[str, Analysed]
+    job: Job, pairs: Sequence[DomainNames], texts: Mapping[str, DomainTexts], analysed: Mapping[str, Analysed]
 ) -> dict[str, Values]:
     """Their values are differences of logarithms, or shares, whose rounding is relative to 1."""
     chosen = {
@@ -114,7 +114,7 @@ def _compare_analysed(
 
 def _compare_all(
     job: Job,
-    pairs: Sequence[DomainPair],
+    pairs: Sequence[DomainNames],
     texts: Mapping[str, DomainTexts],
     values: Mapping[str, Values],
     samples: Mapping[str, Sample],

@@ -18,12 +18,21 @@ def test_the_project_s_own_file_lists_its_models() -> None:
 def test_every_key_is_read(tmp_path: Path) -> None:
     file = tmp_path / "models.toml"
     file.write_text(
-        '[a]\nsource = "s"\nrevision = "r"\ndtype = "float16"\ndevice = "cuda:0"\nmax_tokens = 5\n'
+        '[a]\nsource = "s"\nrevision = "r"\ndtype = "float16"\ndevice = "cuda:0"\n'
+        'max_tokens = 5\nmatmul = "onednn"\n'
         '[b]\nsource = "t"\n'
     )
     assert read_models(file) == {
-        "a": ModelConfig("s", revision="r", dtype="float16", device="cuda:0", max_tokens=5),
-        "b": ModelConfig("t"),
+        "a": ModelConfig(
+            source="s",
+            revision="r",
+            dtype="float16",
+            device="cuda:0",
+            max_tokens=5,
+            matmul="onednn",
+            folder=tmp_path,
+        ),
+        "b": ModelConfig(source="t", folder=tmp_path),
     }
 
 
@@ -32,20 +41,31 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     [
         ("", "lists no model"),
         ("[a", "Expected"),
-        ("a = 1", "[a] is no table"),
+        ("a = 1", "[a] is not a table"),
         ("[a]", "[a] source is missing"),
-        ('[llama-3.2]\nsource = "s"', "[llama-3] holds a table"),
-        ('["a b"]\nsource = "s"', "[a b] is no name"),
-        ('[a]\nsource = ""', "[a] source must not be"),
-        ("[a]\nsource = 1", "[a] source must be of type str"),
-        ('[a]\nsource = "s"\nmax_tokens = 0', "[a] max_tokens must not be"),
-        ('[a]\nsource = "s"\nmax_tokens = -1', "[a] max_tokens must not be"),
-        ('[a]\nsource = "s"\nmax_tokens = true', "[a] max_tokens must be of type int"),
-        ('[a]\nsource = "s"\ndtype = "int8"', "[a] dtype must be one of"),
-        ('[a]\nsource = "s"\nmaxtokens = 1', "[a] maxtokens is unknown"),
+        ('[llama-3.2]\nsource = "s"', "[llama-3] contains a table"),
+        ('["a b"]\nsource = "s"', "[a b] is not a valid model name"),
+        ('[a]\nsource = ""', "[a] source: String should have at least 1 character, not ''"),
+        ("[a]\nsource = 1", "[a] source: Input should be a valid string, not 1"),
+        (
+            '[a]\nsource = "s"\nmax_tokens = 0',
+            "[a] max_tokens: Input should be greater than or equal to 1",
+        ),
+        (
+            '[a]\nsource = "s"\nmax_tokens = -1',
+            "[a] max_tokens: Input should be greater than or equal to 1",
+        ),
+        ('[a]\nsource = "s"\nmax_tokens = true', "[a] max_tokens: Input should be a valid integer, not True"),
+        (
+            '[a]\nsource = "s"\ndtype = "int8"',
+            "[a] dtype: must be one of auto, float32, bfloat16, float16",
+        ),
+        ('[a]\nsource = "s"\nmatmul = "mkl"', "[a] matmul: Input should be 'default' or 'onednn'"),
+        ('[a]\nsource = "s"\nfolder = "x"', "[a] folder is unknown"),
+        ('[a]\nsource = "s"\nmaxtokens = 1', "[a] maxtokens is unknown; the keys are source, revision"),
     ],
 )
-def test_a_wrong_file_is_told_its_place(tmp_path: Path, text: str, place: str) -> None:
+def test_an_invalid_file_is_refused_with_the_place(tmp_path: Path, text: str, place: str) -> None:
     file = tmp_path / "models.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationError) as refused:
