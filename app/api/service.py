@@ -1,8 +1,10 @@
-"""What the endpoints work with, made when the service starts."""
+"""What the endpoints work with. It is created when the service starts."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
@@ -28,6 +30,8 @@ class Service:
     sessions: sessionmaker[Session]
     redis: Redis
     registry: CollectorRegistry
+    # By path. A lock disappears with the last request that holds it or waits for it.
+    file_locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     def present(self, session: Session, job: Job) -> JobOut:
         return present_one(session, job, self.models)

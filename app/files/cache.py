@@ -1,4 +1,4 @@
-"""The files of finished jobs on disk: a cache of bytes that never change, which may be emptied."""
+"""The files of finished jobs on disk. It is a cache: the files never change, and they can be deleted."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-from app.files.export import FORMAT
+FORMAT = 3  # increase it with any change of the bytes: it is part of the names on disk and of the ETags
 
 
 def folder_of(home: Path, job_id: UUID) -> Path:
@@ -20,7 +20,7 @@ def path_of(home: Path, job_id: UUID, name: str) -> Path:
 
 
 def write(path: Path, pieces: Iterable[str | bytes]) -> None:
-    """All or nothing; of several writers at once the last wins, with the same bytes."""
+    """Writes a whole file or nothing. Simultaneous writers of one file write the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
@@ -34,7 +34,7 @@ def write(path: Path, pieces: Iterable[str | bytes]) -> None:
 
 def jobs_with_files(home: Path) -> Iterator[UUID]:
     for folder in (home / "files").glob("*"):
-        with suppress(ValueError):  # it is none of ours
+        with suppress(ValueError):  # not a folder of a job
             yield UUID(folder.name)
 
 

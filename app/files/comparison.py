@@ -1,13 +1,14 @@
-"""The files that set domains against each other and layers in order."""
+"""The files comparison.csv and comparison.json: differences between domains, and the ranks of layers."""
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from sqlalchemy import collate
 from sqlalchemy.orm import Session
 
-from app.files.export import csv_lines, in_order, job_rows, json_objects, layer_rows
+from app.files.cells import Cell, csv_lines, json_objects
+from app.files.results import layer_rows
+from app.files.rows import Row, Source, in_order, read_rows
 from app.schemas import JobOut
 from app.tables import Job, comparison
 from layerscope.names import (
@@ -17,7 +18,21 @@ from layerscope.names import (
     METRICS,
     RANKED_METRICS,
     RANKS,
+    RESULTS_KEY,
     SCOPES,
+)
+
+COMPARISON = Source(
+    comparison,
+    COMPARISON_COLUMNS,
+    (
+        in_order(comparison.c.metric, (*METRICS, *ANALYSIS_METRICS)),
+        in_order(comparison.c.scope, SCOPES),
+        in_order(comparison.c.component, COMPONENTS),
+        comparison.c.layer,
+        collate(comparison.c.domain_a, "C"),
+        collate(comparison.c.domain_b, "C"),
+    ),
 )
 
 
@@ -34,29 +49,20 @@ def comparison_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
     yield "]}\n"
 
 
-def comparison_rows(session: Session, job: Job, **only: str) -> Iterator[dict[str, Any]]:
-    columns = comparison.c
-    order = (
-        in_order(columns.metric, (*METRICS, *ANALYSIS_METRICS)),
-        in_order(columns.scope, SCOPES),
-        in_order(columns.component, COMPONENTS),
-        columns.layer,
-        collate(columns.domain_a, "C"),
-        collate(columns.domain_b, "C"),
-    )
-    return job_rows(session, job, comparison, COMPARISON_COLUMNS, order, **only)
+def comparison_rows(session: Session, job: Job, **only: str) -> Iterator[Row]:
+    return read_rows(session, job, COMPARISON, **only)
 
 
-def _rank_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
-    """The ranked metrics of each layer side by side: mean, coefficient of variation, rank with interval."""
-    names = ("domain", "scope", "component", "layer", "texts")
-    ranked = [f"{metric}{suffix}" for metric in RANKED_METRICS for suffix in ("", "_std", *RANKS)]
-    for row in layer_rows(session, job, (*names, *ranked)):
-        place = {name: row[name] for name in names}
-        yield place | {name: value for metric in RANKED_METRICS for name, value in _ranked(row, metric)}
+def _rank_rows(session: Session, job: Job) -> Iterator[Row]:
+    """For each layer the ranked metrics: mean, coefficient of variation, rank, and its interval."""
+    key = (*RESULTS_KEY, "texts")
+    columns = [f"{metric}{suffix}" for metric in RANKED_METRICS for suffix in ("", "_std", *RANKS)]
+    for row in layer_rows(session, job, (*key, *columns)):
+        ranked = [cell for metric in RANKED_METRICS for cell in _ranked(row, metric)]
+        yield {name: row[name] for name in key} | dict(ranked)
 
 
-def _ranked(row: Mapping[str, Any], metric: str) -> Iterator[tuple[str, Any]]:
+def _ranked(row: Row, metric: str) -> Iterator[tuple[str, Cell]]:
     yield metric, row[metric]
     yield f"{metric}_cv", coefficient_of_variation(row[metric], row[f"{metric}_std"])
     for suffix in RANKS:
@@ -64,4 +70,5 @@ def _ranked(row: Mapping[str, Any], metric: str) -> Iterator[tuple[str, Any]]:
 
 
 def coefficient_of_variation(mean: float | None, deviation: float | None) -> float | None:
+    """The standard deviation divided by the absolute value of the mean; None if the mean is 0."""
     return deviation / abs(mean) if mean and deviation is not None else None

@@ -1,14 +1,14 @@
-"""The first-token report: how much of each layer's numbers one token is, and where the giants stand."""
+"""The first-token report: the share of the first token in each layer, and the largest activations."""
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from sqlalchemy import collate
 from sqlalchemy.orm import Session
 
-from app.files.export import csv_lines, in_order, job_rows, json_objects
+from app.files.cells import csv_lines, json_objects
 from app.files.provenance import provenance
+from app.files.rows import Row, Source, in_order, read_rows
 from app.schemas import JobOut
 from app.tables import Job, first_token
 from layerscope.names import COMPONENTS, SHARES, TOP_ACTIVATION_COLUMNS
@@ -30,13 +30,13 @@ def first_token_json(session: Session, job: Job, state: JobOut) -> Iterator[str]
 
 
 def first_token_columns(job: Job) -> tuple[str, ...]:
-    """Those of the largest activations only where the job asked for an analysis."""
-    analysed = ("analysis_texts", *TOP_ACTIVATION_COLUMNS) if job.options.get("analyses") else ()
+    """The columns of the largest activations exist only if the job requested an analysis."""
+    analysed = ("analysis_texts", *TOP_ACTIVATION_COLUMNS) if job.analyses else ()
     return "domain", "component", "layer", "texts", *SHARES, *analysed
 
 
-def first_token_rows(session: Session, job: Job) -> Iterator[dict[str, Any]]:
-    """A row for each domain (`*` too), component and layer, in that order."""
+def first_token_rows(session: Session, job: Job) -> Iterator[Row]:
+    """A row for each domain (also `*`), component and layer, in this order."""
     columns = first_token.c
     order = collate(columns.domain, "C"), in_order(columns.component, COMPONENTS), columns.layer
-    return job_rows(session, job, first_token, first_token_columns(job), order)
+    return read_rows(session, job, Source(first_token, first_token_columns(job), order))

@@ -1,57 +1,63 @@
-"""The tables of a finished job as Parquet: columns, order and values of the CSV files."""
+"""The Parquet files of a job. They have the columns, the order and the values of the CSV files."""
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy.orm import Session
 
-from app.files.comparison import comparison_rows
-from app.files.export import TextRow, layer_rows, results_columns, text_rows, texts_columns
+from app.files.comparison import COMPARISON
 from app.files.provenance import provenance
+from app.files.results import results_source
+from app.files.rows import Source, read_batches
+from app.files.texts import TextRow, text_batches, texts_columns
 from app.tables import Job
 from layerscope import values
-from layerscope.names import COMPARISON_COLUMNS, COMPARISON_COUNTS, COMPARISON_KEY
+from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY
 
-Row = TypeVar("Row")
-
-ROWS_AT_A_TIME = 10_000
+# A batch is a row group of the file.
+ROWS_PER_BATCH = 10_000
 TEXTS_PER_BATCH = 200
 
-_KINDS = {
+_TYPES = {
     **dict.fromkeys((*COMPARISON_KEY, "domain", "error"), pa.string()),
     **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal", "analysis_texts"), pa.int32()),
     "tokens": pa.int64(),
     "truncated": pa.bool_(),
-}
+}  # all other columns are float64
 
 
 def results_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    columns = results_columns(job)
-    return _parquet(job, columns, _batches(columns, layer_rows(session, job)))
+    return _source_parquet(session, job, results_source(job))
 
 
 def comparison_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    return _parquet(job, COMPARISON_COLUMNS, _batches(COMPARISON_COLUMNS, comparison_rows(session, job)))
+    return _source_parquet(session, job, COMPARISON)
 
 
 def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    parts = _parts(text_rows(session, job), TEXTS_PER_BATCH)
-    return _parquet(job, texts_columns(job), (_texts_batch(texts, job) for texts in parts))
+    schema = _schema(texts_columns(job))
+    batches = text_batches(session, job, TEXTS_PER_BATCH)
+    return _parquet(job, schema, (_texts_batch(texts, job, schema) for texts in batches))
+
+
+def _source_parquet(session: Session, job: Job, source: Source) -> Iterator[bytes]:
+    schema = _schema(source.columns)
+    batches = read_batches(session, job, source, ROWS_PER_BATCH)
+    return _parquet(job, schema, (pa.RecordBatch.from_pylist(rows, schema) for rows in batches))
 
 
 def _schema(columns: Iterable[str]) -> pa.Schema:
-    return pa.schema([(name, _KINDS.get(name, pa.float64())) for name in columns])
+    return pa.schema([(name, _TYPES.get(name, pa.float64())) for name in columns])
 
 
 class _Pipe(io.RawIOBase):
-    """What the writer writes, until it is taken."""
+    """A file that keeps what is written to it until it is taken."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -63,42 +69,29 @@ class _Pipe(io.RawIOBase):
         self._pieces.append(bytes(piece))
         return len(piece)
 
-    def taken(self) -> bytes:
+    def take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
 
-def _parquet(job: Job, columns: Iterable[str], batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
-    """The file, a row group at a time."""
+def _parquet(job: Job, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
+    """The file, one row group at a time."""
     pipe = _Pipe()
-    schema = _schema(columns).with_metadata({"provenance": json.dumps(provenance(job))})
+    schema = schema.with_metadata({"provenance": json.dumps(provenance(job))})
     with pq.ParquetWriter(pipe, schema, compression="zstd") as writer:
         for batch in batches:
             writer.write_batch(batch)
-            yield pipe.taken()
-    yield pipe.taken()
+            yield pipe.take()
+    yield pipe.take()
 
 
-def _parts(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    rows = iter(rows)
-    while part := list(islice(rows, size)):
-        yield part
-
-
-def _batches(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[pa.RecordBatch]:
-    schema = _schema(columns)
-    for part in _parts(rows, ROWS_AT_A_TIME):
-        yield pa.RecordBatch.from_pylist(part, schema)
-
-
-def _texts_batch(texts: Iterable[TextRow], job: Job) -> pa.RecordBatch:
-    """A text's rows one behind the other; of a failed text one, with its error."""
-    schema = _schema(texts_columns(job))
-    of_each = [
-        _failed(text, schema) if text.values is None else _succeeded(text, text.values, job, schema)
+def _texts_batch(texts: Iterable[TextRow], job: Job, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows of each text. A failed text has one row, with its error."""
+    batches = [
+        _failed(text, schema) if text.values is None else _profiled(text, text.values, job, schema)
         for text in texts
     ]
-    return pa.concat_batches(of_each)
+    return pa.concat_batches(batches)
 
 
 def _failed(text: TextRow, schema: pa.Schema) -> pa.RecordBatch:
@@ -106,17 +99,18 @@ def _failed(text: TextRow, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([row], schema)
 
 
-def _succeeded(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.RecordBatch:
+def _profiled(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.RecordBatch:
     components = tuple(job.options["components"])
     measured = values.decode(stored, len(components))
     rows = values.rows(measured, text.analysis, job.analyses)
-    said = (text.ordinal, text.domain, text.tokens, text.truncated, None)
-    same = [
-        pa.repeat(pa.scalar(value, field.type), len(rows)) for value, field in zip(said, schema, strict=False)
+    of_text = (text.ordinal, text.domain, text.tokens, text.truncated, None)
+    repeated = [
+        pa.repeat(pa.scalar(value, field.type), len(rows))
+        for value, field in zip(of_text, schema, strict=False)
     ]
     metrics = [pa.array(column, mask=~np.isfinite(column)) for column in rows.T]
     keys = _key_columns(components, measured.shape[2])
-    return pa.RecordBatch.from_arrays([*same, *keys, *metrics], schema=schema)
+    return pa.RecordBatch.from_arrays([*repeated, *keys, *metrics], schema=schema)
 
 
 @lru_cache(maxsize=8)

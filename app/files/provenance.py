@@ -1,4 +1,4 @@
-"""Where a job's numbers come from: what somebody needs to get them again."""
+"""The provenance of a job's numbers: everything that is needed to compute them again."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from app.tables import Job
 
 
 def provenance(job: Job) -> dict[str, Any]:
-    """The model as it was loaded, with the versions of its libraries; the request; the statistics."""
+    """The request, the model as it was loaded with the versions of its libraries, and the statistics."""
     return {
         "job": str(job.id),
         "request_sha256": job.request_sha256.hex(),

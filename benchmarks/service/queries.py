@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from app.db import make_sessions
-from app.files import export
+from app.files.texts import texts_csv
 from app.jobs import completion, shards, store
 from app.jobs.shards import TextResult
 from app.jobs.view import present
@@ -67,4 +67,4 @@ def _api_queries(session: Session) -> Iterator[tuple[str, Query]]:
     yield "newest 20 jobs", listing()
     yield "newest 20 running jobs", listing(status="running")
     yield "newest 20 failed jobs (none exists)", listing(status="failed")
-    yield "texts.csv of a job", lambda s: sum(1 for _ in export.texts_csv(s, store.get(s, job.id)))
+    yield "texts.csv of a job", lambda s: sum(1 for _ in texts_csv(s, store.get(s, job.id)))

@@ -10,12 +10,12 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app import plots
-from app.api.endpoints.files import JobFile, file_responses, send_file
+from app.api.job_files import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
-from app.files import export
 from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
+from app.files.results import layer_rows
 from app.jobs import store
 from app.plots import Format, JobContents, Row, Table
 from app.plots.effect import EFFECT
@@ -24,7 +24,7 @@ from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
-    "results": export.layer_rows,
+    "results": layer_rows,
     "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
     "first_token": first_token_rows,
 }

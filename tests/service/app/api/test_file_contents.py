@@ -1,6 +1,7 @@
-"""What stands in the files of finished jobs."""
+"""The contents of the files of finished jobs."""
 
 import json
+from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
@@ -8,8 +9,11 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.files import export
+from app.files.results import results_csv
+from app.files.texts import texts_csv
+from app.files.transitions import transitions_csv
 from app.jobs import store
+from app.tables import Job
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS, TEXTS_COLUMNS
 from tests.support.counting import statements
 from tests.support.finished_job import ERROR, finished_job, layer_row
@@ -145,7 +149,7 @@ def test_transitions_need_the_block_component(api: httpx.Client, sessions: sessi
         assert "block" in answer.json()["detail"]
 
 
-def test_a_cancelled_job_has_the_files_of_what_was_measured(
+def test_the_files_of_a_cancelled_job_contain_what_was_measured(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     untouched = submit(sessions, [("cpp", "a")])
@@ -157,9 +161,9 @@ def test_a_cancelled_job_has_the_files_of_what_was_measured(
     assert len(rows_of(api.get(path(job.id, "results.csv")))) == 3 * 3 * 3 * LAYERS
 
 
-@pytest.mark.parametrize("pieces", [export.results_csv, export.texts_csv, export.transitions_csv])
-def test_an_export_takes_one_statement_however_many_texts_there_are(
-    sessions: sessionmaker[Session], engine: Engine, pieces: export.Pieces
+@pytest.mark.parametrize("pieces", [results_csv, texts_csv, transitions_csv])
+def test_a_file_takes_one_statement_for_any_number_of_texts(
+    sessions: sessionmaker[Session], engine: Engine, pieces: Callable[[Session, Job], Iterator[str]]
 ) -> None:
     for texts in (1, 500):
         job_id = finished_job(sessions, [("cpp", "a")] * texts).id

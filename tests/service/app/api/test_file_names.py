@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.api.endpoints.files import content_disposition
+from app.api.job_files import content_disposition
 from app.tables import Job
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit

@@ -1,4 +1,4 @@
-"""The files of finished jobs: how they are served."""
+"""How the files of finished jobs are served."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.types import Message
 
-from app.api.endpoints import files
+from app.api.job_files import JobFile, StableFile, write_file
 from app.api.middleware import HEAD
 from app.errors import JobNotFound
 from app.files import cache
@@ -32,7 +32,9 @@ NAMES = (
 )
 
 
-def test_files_wait_for_the_end(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_files_do_not_exist_before_the_job_is_finished(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
     job_id = submit(sessions, [("cpp", "a")])
     must_claim(sessions)
     for name in NAMES:
@@ -78,19 +80,43 @@ def test_a_file_has_a_length_a_strong_etag_and_ranges(
     assert api.get(address, headers={"Range": "bytes=10-", "If-Range": '"other"'}).content == whole.content
 
 
-def test_a_range_behind_the_end_is_a_problem_and_an_unreadable_one_is_none(
-    api: httpx.Client, sessions: sessionmaker[Session]
+@pytest.mark.parametrize("start", [0, 1000], ids=["at the end", "after the end"])
+def test_a_range_after_the_end_is_a_problem(
+    api: httpx.Client, sessions: sessionmaker[Session], start: int
 ) -> None:
     address = path(finished_job(sessions).id, "results.csv")
     size = len(api.get(address).content)
-    behind = api.get(address, headers={"Range": f"bytes={size}-"})
-    assert (behind.status_code, behind.headers["Content-Range"]) == (416, f"bytes */{size}")
-    assert behind.headers["Content-Type"] == "application/problem+json"
-    for unreadable in ("bytes", "lines=1-2", "bytes=a-b", "bytes=9-1"):
-        assert api.get(address, headers={"Range": unreadable}).status_code == 200, unreadable
+    answer = api.get(address, headers={"Range": f"bytes={size + start}-"})
+    assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{size}")
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "urn:layerscope:problem:range-not-satisfiable"
+    assert problem["detail"] == f"The file has {size} bytes."
 
 
-def test_bytes_and_etags_are_those_of_any_other_machine(
+@pytest.mark.parametrize("header", ["bytes", "lines=1-2", "bytes=a-b", "bytes=9-1", "bytes=,"])
+def test_a_range_that_cannot_be_read_is_ignored(
+    api: httpx.Client, sessions: sessionmaker[Session], header: str
+) -> None:
+    address = path(finished_job(sessions).id, "results.csv")
+    whole = api.get(address)
+    answer = api.get(address, headers={"Range": header})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    same = ("Content-Length", "ETag", "Content-Type", "Content-Disposition")
+    assert [answer.headers[name] for name in same] == [whole.headers[name] for name in same]
+
+
+def test_several_ranges_are_answered_together(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    address = path(finished_job(sessions).id, "results.csv")
+    whole = api.get(address).content
+    answer = api.get(address, headers={"Range": "bytes=0-4,10-14"})
+    assert answer.status_code == 206
+    assert answer.headers["Content-Type"].startswith("multipart/byteranges")
+    assert whole[:5] in answer.content
+    assert whole[10:15] in answer.content
+
+
+def test_every_machine_serves_the_same_bytes_and_etags(
     api: httpx.Client, settings: Settings, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions)
@@ -101,7 +127,7 @@ def test_bytes_and_etags_are_those_of_any_other_machine(
         assert (one.content, one.headers["ETag"]) == (other.content, other.headers["ETag"])
 
 
-def test_a_job_that_no_worker_took_has_the_same_files_for_ever(
+def test_the_files_of_a_job_that_no_worker_started_never_change(
     api: httpx.Client, settings: Settings, sessions: sessionmaker[Session]
 ) -> None:
     job_id = submit(sessions, [("cpp", "a")])
@@ -113,7 +139,7 @@ def test_a_job_that_no_worker_took_has_the_same_files_for_ever(
         assert httpx.get(f"{url}{path(job_id, 'results.json')}").content == before
 
 
-def test_head_reads_no_file(tmp_path: Path) -> None:
+def test_head_does_not_read_the_file(tmp_path: Path) -> None:
     file = tmp_path / "results.csv"
     file.write_text("a")
     sent: list[Message] = []
@@ -125,11 +151,11 @@ def test_head_reads_no_file(tmp_path: Path) -> None:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "headers": [], HEAD: True, "asgi": {"spec_version": "2.4"}}
-    asyncio.run(files.StableFile(file)(scope, nothing, note))
+    asyncio.run(StableFile(file)(scope, nothing, note))
     assert [message.get("body", b"") for message in sent] == [b"", b""]
 
 
-def test_many_first_requests_at_once_get_one_file(
+def test_many_simultaneous_first_requests_write_one_file(
     api: httpx.Client, api_settings: Settings, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions, [("cpp", "a")] * 200)
@@ -140,8 +166,8 @@ def test_many_first_requests_at_once_get_one_file(
     assert len(list((api_settings.home / "files" / str(job.id)).iterdir())) == 1
 
 
-@pytest.mark.parametrize("piece", ["", "a"], ids=["the row alone", "the row and its folder"])
-def test_a_job_deleted_while_its_file_is_written_leaves_none(
+@pytest.mark.parametrize("piece", ["", "a"], ids=["only the row", "the row and its folder"])
+def test_a_job_deleted_while_its_file_is_written_leaves_no_file(
     settings: Settings, sessions: sessionmaker[Session], piece: str
 ) -> None:
     job_id = finished_job(sessions).id
@@ -155,12 +181,12 @@ def test_a_job_deleted_while_its_file_is_written_leaves_none(
         yield piece
 
     with pytest.raises(JobNotFound):
-        files._write(files.JobFile("results.csv", "text/csv", deleting), service, job_id)
+        write_file(JobFile("results.csv", "text/csv", deleting), service, job_id)
     service.engine.dispose()
     assert not cache.folder_of(settings.home, job_id).exists()
 
 
-def test_head_answers_for_the_whole_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_head_describes_the_whole_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job = finished_job(sessions, [("cpp", "a")])
     whole = api.get(path(job.id, "results.csv"))
     head = api.head(path(job.id, "results.csv"), headers={"Range": "bytes=0-9"})

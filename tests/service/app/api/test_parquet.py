@@ -63,7 +63,7 @@ def test_what_needs_many_pieces_is_the_same(
 ) -> None:
     job_id, _ = lognormal_job(sessions, DOMAINS, FAILING)
     whole = {name: table_of(api, job_id, name) for name in TABLES}
-    monkeypatch.setattr(parquet, "ROWS_AT_A_TIME", 7)
+    monkeypatch.setattr(parquet, "ROWS_PER_BATCH", 7)
     monkeypatch.setattr(parquet, "TEXTS_PER_BATCH", 2)
     with sessions.begin() as session:
         job = session.get_one(Job, job_id)

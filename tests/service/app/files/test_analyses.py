@@ -13,8 +13,10 @@ from scipy import stats
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.files import export, parquet
+from app.files import parquet
 from app.files.first_token import first_token_rows
+from app.files.results import layer_rows
+from app.files.texts import texts_csv
 from app.jobs import shards, store
 from app.jobs.shards import ShardSize, TextResult
 from app.jobs.store import Draft
@@ -137,7 +139,7 @@ def test_parquet_has_the_same(api: httpx.Client, sessions: Sessions, name: str) 
 def test_layers_have_the_statistics_of_the_analysed_texts(sessions: Sessions) -> None:
     job_id, found = analysed_job(sessions, {"a": 60, "b": 5}, left_out=(7,))
     with sessions() as session:
-        rows = list(export.layer_rows(session, session.get_one(Job, job_id)))
+        rows = list(layer_rows(session, session.get_one(Job, job_id)))
     for row in rows:
         if (row["scope"], row["component"]) != ("all", "block"):
             assert row["analysis_texts"] is row["ablation_nll"] is row["lens_kl_ci_low"] is None
@@ -221,9 +223,9 @@ def test_no_more_statements_for_more_texts(engine: Engine, sessions: Sessions) -
             job_id, _ = analysed_job(sessions, {"a": texts, "b": texts})
         with sessions() as session, statements(engine) as reading:
             job = session.get_one(Job, job_id)
-            for rows in (export.layer_rows(session, job), first_token_rows(session, job)):
+            for rows in (layer_rows(session, job), first_token_rows(session, job)):
                 assert list(rows)
-            list(export.texts_csv(session, job))
+            list(texts_csv(session, job))
             list(parquet.texts_parquet(session, job))
         counts.append((len(closing), len(reading)))
     assert counts[0] == counts[1]

@@ -39,7 +39,7 @@ def test_json_has_the_same_rows_and_says_what_they_are_of(api: httpx.Client, ses
     job_id, _ = lognormal_job(sessions, {"a": 3, "b": 1})
     found = api.get(f"/v1/jobs/{job_id}/first_token.json").json()
     assert list(found) == ["job", "about", "layers", "provenance"]
-    assert found["about"].startswith("TextResult on this job's texts")
+    assert found["about"].startswith("Measured on this job's texts")
     for ours, theirs in zip(found["layers"], rows_of(api.get(path(job_id, "first_token.csv"))), strict=True):
         assert {name: "" if value is None else str(value) for name, value in ours.items()} == theirs
     alone = [row for row in found["layers"] if row["domain"] == "b"]

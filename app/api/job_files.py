@@ -1,0 +1,146 @@
+"""Serves the files of finished jobs: written once to the cache, then always the same bytes, with ranges."""
+
+import asyncio
+import re
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from starlette.datastructures import Headers
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.middleware import HEAD
+from app.api.openapi import problems
+from app.api.service import Service
+from app.errors import JobNotFound, RangeNotSatisfiable
+from app.files import cache
+from app.jobs import store
+from app.tables import Job
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """A file that every finished job has. `pieces` are its contents, read from the database."""
+
+    name: str
+    media_type: str
+    pieces: Callable[[Service, UUID], Generator[str | bytes, None, None]]
+
+
+class MalformedRange(Exception):
+    """The Range header cannot be read."""
+
+
+class StableFile(FileResponse):
+    """Starlette's FileResponse, except for two answers to a Range header.
+
+    A header that cannot be read is ignored, as RFC 9110 recommends; Starlette answers 400. A range after the
+    end of the file is answered with a problem object; Starlette answers in plain text.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if HEAD in scope:  # only GET supports ranges
+            await super().__call__({**_without_range(scope), "method": "HEAD"}, receive, send)
+            return
+        try:
+            await super().__call__(scope, receive, _refusing_errors(send))
+        except MalformedRange:
+            await super().__call__(_without_range(scope), receive, send)
+
+
+def _without_range(scope: Scope) -> dict[str, Any]:
+    headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+    return {**scope, "headers": headers}
+
+
+def _refusing_errors(send: Send) -> Send:
+    """Raises: MalformedRange, RangeNotSatisfiable in place of Starlette's answers 400 and 416."""
+
+    async def send_or_raise(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 400:
+            raise MalformedRange
+        if message["type"] == "http.response.start" and message["status"] == 416:
+            size = Headers(raw=message["headers"])["content-range"]  # "bytes */123"
+            raise RangeNotSatisfiable(
+                f"The file has {size.partition('/')[2]} bytes.", headers={"Content-Range": size}
+            )
+        await send(message)
+
+    return send_or_raise
+
+
+async def send_file(file: JobFile, job_id: UUID, service: Service, request: Request) -> Response:
+    """Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, and the errors of the file's pieces."""
+    job = await run_in_threadpool(_finished, service, job_id)
+    headers = stable_headers(job, file.name)
+    if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    path = cache.path_of(service.settings.home, job_id, file.name)
+    async with service.file_locks.setdefault(str(path), asyncio.Lock()):
+        if not path.exists():
+            await run_in_threadpool(write_file, file, service, job_id)
+    return StableFile(path, headers=headers, media_type=file.media_type)
+
+
+def _finished(service: Service, job_id: UUID) -> Job:
+    with service.sessions.begin() as session:
+        return store.get_finished(session, job_id)
+
+
+def write_file(file: JobFile, service: Service, job_id: UUID) -> None:
+    """Raises: JobNotFound if the job is deleted meanwhile, and the errors of the file's pieces."""
+    path = cache.path_of(service.settings.home, job_id, file.name)
+    try:
+        with closing(file.pieces(service, job_id)) as pieces:
+            cache.write(path, pieces)
+    finally:
+        _remove_if_deleted_meanwhile(service, job_id)
+
+
+def _remove_if_deleted_meanwhile(service: Service, job_id: UUID) -> None:
+    try:
+        _finished(service, job_id)
+    except JobNotFound:
+        cache.remove(service.settings.home, job_id)
+        raise
+
+
+def stable_headers(job: Job, name: str) -> dict[str, str]:
+    assert job.finished_at is not None
+    return {
+        "ETag": f'"{job.id}-{name}-{cache.FORMAT}"',
+        "Last-Modified": format_datetime(job.finished_at, usegmt=True),
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": content_disposition(f"{(job.name or '').strip(' .-') or job.id}-{name}"),
+    }
+
+
+def content_disposition(filename: str) -> str:
+    """The header of an attachment (RFC 6266): an ASCII name, and the full name if it has other characters."""
+    filename = re.sub(r'[/\\:*?"<>|]', "_", filename).lstrip(" .")
+    ascii_name = re.sub(r"[^ -~]", "_", filename).replace("%", "_")
+    full_name = "" if ascii_name == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
+    return f'attachment; filename="{ascii_name}"{full_name}'
+
+
+def _is_known(if_none_match: str | None, etag: str) -> bool:
+    known = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return etag in known or "*" in known
+
+
+def file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an endpoint that serves a file."""
+    content: dict[str, Any] = {media_type.split(";")[0]: {}}
+    return {
+        200: {"content": content, "description": "The whole file"},
+        206: {"content": content, "description": "The requested range"},
+        304: {"description": "Not changed"},
+        **problems(404, 409, 416),
+    }
