@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from app.errors import ProfilingFailed
-from app.plots import PICTURES
+from app.plots import PLOTS
 from app.resources import SAMPLES
 from layerscope.names import POOLED_DOMAIN
 
@@ -46,7 +46,7 @@ def profile(base_url: str, out: Path, samples: Path = SAMPLES) -> None:
         _download(client, state, out)
     console.print(_summary(out / "results.csv"))
     _print(console, f"{_count(state)} in {time.monotonic() - started:.0f} s.")
-    _print(console, f"{', '.join(TABLES)} and {len(PICTURES)} plots are in {out}/.")
+    _print(console, f"{', '.join(TABLES)} and {len(PLOTS)} plots are in {out}/.")
 
 
 def _read(samples: Path) -> dict[str, list[str]]:
@@ -140,7 +140,7 @@ def _print_lines(console: Console, states: Iterator[State]) -> State:
 
 
 def _download(client: httpx.Client, state: State, out: Path) -> None:
-    addresses = {name: name for name in TABLES} | {f"{name}.png": f"plots/{name}.png" for name in PICTURES}
+    addresses = {name: name for name in TABLES} | {f"{name}.png": f"plots/{name}.png" for name in PLOTS}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, address in addresses.items():

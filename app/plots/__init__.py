@@ -1,4 +1,4 @@
-"""Pictures from a job's rows: the original study's four, and better ones.
+"""Plots of a job's rows: the four of the original study, and better ones.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
@@ -8,26 +8,27 @@
 - `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
 - `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`;
 - `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
-  q < 0.05; of more than 16 pairs those that differ in most layers;
+  q < 0.05; if there are more than 16 pairs, those that differ in most layers;
 - `first_token`: the first token's share of `delta_abs_mean` and of its sample variance, scope `all`;
 - `importance`: `relative_norm`, scope `rest`, against `ablation_nll`, of jobs with the analysis `ablation`.
 
-The study published its pictures without their definitions, and measured all tokens: the first four
-are our reading of them, scope `all`. Every layer of every domain is shown; the pool `*` is not.
-Lines differ in marker and dashes as well as in colour, shades in lightness. Where there is no value,
-nothing is drawn.
+The study published its plots without definitions and measured all tokens. The first four plots are our
+interpretation, in scope `all`. Every layer of every domain is shown, but not the pooled domain `*`.
+Lines differ in marker and dash pattern as well as in colour, shades in lightness. Missing values are not
+drawn.
 """
 
 import threading
 from collections.abc import Sequence
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from app.errors import FileNotFound
+from app.plots.drawing.canvas import STYLE, encode
 from app.plots.drawing.canvas import Format as Format
-from app.plots.drawing.canvas import encode
 from app.plots.drawing.plot import JobContents as JobContents
-from app.plots.drawing.plot import Picture
+from app.plots.drawing.plot import Plot
 from app.plots.drawing.plot import Row as Row
 from app.plots.drawing.plot import Table as Table
 from app.plots.effect import EFFECT
@@ -37,7 +38,7 @@ from app.plots.importance import IMPORTANCE
 from app.plots.profiles import PROFILES
 from app.plots.ranking import RANKING
 
-PICTURES: dict[str, Picture] = {
+PLOTS: dict[str, Plot] = {
     **PROFILES,
     "variance_ranking": RANKING,
     "heatmap": HEATMAP,
@@ -46,23 +47,23 @@ PICTURES: dict[str, Picture] = {
     "importance": IMPORTANCE,
 }
 
-_one_at_a_time = threading.Lock()  # Matplotlib promises no thread safety
+_one_at_a_time = threading.Lock()  # Matplotlib is not thread-safe, and rc_context is global
 
 
-def find(name: str) -> Picture:
+def find(name: str) -> Plot:
     """Raises: FileNotFound."""
-    if name not in PICTURES:
-        raise FileNotFound(f"There is no picture {name!r}; there are {', '.join(PICTURES)}.")
-    return PICTURES[name]
+    if name not in PLOTS:
+        raise FileNotFound(f"There is no plot {name!r}. The plots are {', '.join(PLOTS)}.")
+    return PLOTS[name]
 
 
 def draw(name: str, rows: Sequence[Row], caption: str, file_format: Format) -> bytes:
-    """A picture of a job's rows: the same bytes for the same rows.
+    """Draws a plot; the same rows give the same bytes.
 
     Raises: FileNotFound for an unknown name.
     """
-    picture = find(name)
-    with _one_at_a_time:
+    plot = find(name)
+    with _one_at_a_time, matplotlib.rc_context(STYLE):
         figure = Figure(facecolor="white")
-        picture.draw(figure, rows, caption)
+        plot.draw(figure, rows, caption)
         return encode(figure, file_format)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.drawing.canvas import LOOKS, QUIET, add_legend, layer_panels, marker_size, write_instead
+from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, layer_panels, marker_size, write_instead
 from app.plots.drawing.lines import column, shortened
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 
-MOST_PAIRS = 16  # panels beyond would be too small to read, or the picture too high
+MOST_PAIRS = 16  # panels beyond would be too small to read, or the plot too high
 TITLE_CHARACTERS = 26  # a line of a panel's title, where four stand side by side
 SIGNIFICANT = 0.05  # largest q
 LEAST_REACH = 0.5  # of the y axis to either side of 0: a medium effect
@@ -45,7 +45,7 @@ class DomainPair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effect(Picture):
+class Effect(Plot):
     metric: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
@@ -107,10 +107,10 @@ def _reach(rows: Sequence[Row]) -> tuple[float, list[str]]:
 
 
 def _draw_pair(axes: Axes, pair: DomainPair) -> None:
-    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
     for significant in (True, False):
         rows = [row for row in pair.rows if _is_significant(row) == significant]
-        layers, colour = column(rows, "layer"), COLOUR if significant else QUIET
+        layers, colour = column(rows, "layer"), COLOUR if significant else MUTED
         axes.vlines(layers, column(rows, "g_ci_low"), column(rows, "g_ci_high"), color=colour, linewidth=1.1)
         axes.plot(
             layers,

@@ -8,9 +8,9 @@ from itertools import chain
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from app.plots.drawing.canvas import LOOKS, QUIET, add_legend, draw_line, layer_panels
+from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, draw_line, layer_panels
 from app.plots.drawing.lines import Line, lines_of
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 
 SHARES = {
     "mean_share": "of the mean: mean(first / T) / mean(all)",
@@ -24,7 +24,7 @@ PAD = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstToken(Picture):
+class FirstToken(Plot):
     metric: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
@@ -63,7 +63,7 @@ def _limits(lines: Sequence[Line]) -> tuple[float, float]:
 def _draw_shares(axes: Axes, line: Line, limits: tuple[float, float]) -> None:
     layers = line.column("layer")
     for whole in (0, 1):
-        axes.axhline(whole, color=QUIET, linewidth=0.8)
+        axes.axhline(whole, color=MUTED, linewidth=0.8)
     for name, look in zip(SHARES, LOOKS, strict=False):
         shares = line.column(name)
         draw_line(axes, layers, shares, look)

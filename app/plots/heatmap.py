@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.plots.drawing.canvas import SHADES, layer_ticks, panels
 from app.plots.drawing.lines import lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 from app.plots.drawing.scales import PLAIN, logarithmic_ticks
 
 LIGHT = 0.55  # of the scale: from here on figures are black
@@ -24,7 +24,7 @@ LEAST_ROWS = 2  # of the height; the name of the bar needs it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Heatmap(Picture):
+class Heatmap(Plot):
     metric: str
     unit: str
 

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 
 from app.plots.drawing.canvas import (
     INK,
-    QUIET,
+    MUTED,
     SHADES,
     columns_and_height,
+    fix_layout,
     layer_ticks,
     panels,
-    settle,
     write_instead,
 )
 from app.plots.drawing.labels import label_points
 from app.plots.drawing.lines import Line, lines_in_scope, lines_of, shortened
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 from app.plots.drawing.scales import scale_around_zero, scale_logarithmically
 
 COST = "ablation_nll"
@@ -55,7 +55,7 @@ class Cloud:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Importance(Picture):
+class Importance(Plot):
     metric: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
@@ -74,7 +74,7 @@ class Importance(Picture):
         figure.supylabel(f"{COST} (nat, linear within ± {linear:g})", fontsize=11)
         bar = figure.colorbar(depth, ax=grid, pad=0.01, aspect=40, label="layer")
         bar.ax.yaxis.set_major_locator(layer_ticks(10))
-        settle(figure)
+        fix_layout(figure)
         for axes, cloud in zip(grid, clouds, strict=True):
             _name_layers(axes, cloud)
 
@@ -105,7 +105,7 @@ def _placed(points: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _draw_frame(axes: Axes, cloud: Cloud) -> None:
-    axes.axhline(0, color=QUIET, linewidth=0.8)
+    axes.axhline(0, color=MUTED, linewidth=0.8)
     axes.set_title(cloud.title)
     if not np.isfinite(cloud.points).all(axis=1).any():
         write_instead(axes, NO_VALUE)
@@ -119,7 +119,7 @@ def _draw_layers(axes: Axes, cloud: Cloud, layers: slice, depth: ScalarMappable)
         axes.hlines(y, written(f"{cloud.metric}_ci_low")[layers], written(f"{cloud.metric}_ci_high")[layers]),
     )
     for bar in bars:
-        bar.set(color=QUIET, linewidth=0.7)
+        bar.set(color=MUTED, linewidth=0.7)
     shades = depth.to_rgba(np.array(cost("layer")[layers]))
     axes.scatter(x, y, s=26, c=shades, edgecolors=INK, linewidths=0.5, zorder=3)
 

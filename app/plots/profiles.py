@@ -1,4 +1,4 @@
-"""Pictures with the layers along x and a metric along y."""
+"""Plots with the layers along x and a metric along y."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import FAINT, LOOKS, add_legend, draw_line, layer_panels, write_instead
 from app.plots.drawing.lines import Line, lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 from app.plots.drawing.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
@@ -16,7 +16,7 @@ NO_TOKEN = "no value: no text has\na token but its first"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Profile(Picture):
+class Profile(Plot):
     metric: str
     unit: str
     deviation: str | None = None  # the column of the band's half width; none: the metric's interval

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import LOOKS, panels, write_instead
 from app.plots.drawing.lines import Line, lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Picture, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
 
 LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
 NO_VARIANCE = "no sample variance over fewer than two texts"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking(Picture):
+class Ranking(Plot):
     column: str
 
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:

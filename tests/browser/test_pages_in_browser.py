@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.plots import PICTURES
+from app.plots import PLOTS
 from tests.support.chromium import Browser, find_chromium, running_chromium
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
@@ -57,8 +57,8 @@ def test_a_text_becomes_pictures_under_one_s_eyes(browser: Browser, stack: Runni
     assert "1 of 1 text measured" in browser.text()
     browser.load_images()
     assert browser.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
-    pictures = "[...document.images].filter((image) => image.src.includes('/plots/')).length"
-    assert browser.evaluate(pictures) == len(PICTURES) - 2  # no effect of one domain, no ablation asked for
+    plots = "[...document.images].filter((image) => image.src.includes('/plots/')).length"
+    assert browser.evaluate(plots) == len(PLOTS) - 2  # no effect of one domain, no ablation asked for
     assert browser.complaints == []
 
 

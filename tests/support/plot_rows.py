@@ -1,4 +1,4 @@
-"""Rows of every table that pictures are drawn of, and what can be read off a picture."""
+"""Rows of every table that plots are drawn of, and what can be read off a plot."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,13 @@ from html import unescape
 from itertools import combinations
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from app.plots import PICTURES, draw
-from app.plots.drawing.plot import Picture, Row
+from app.plots import PLOTS, draw
+from app.plots.drawing.canvas import STYLE
+from app.plots.drawing.plot import Plot, Row
 from layerscope.names import (
     COMPARISON_STATISTICS,
     COMPONENTS,
@@ -93,17 +95,18 @@ def importance_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: in
 
 
 def rows_for(name: str, domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
-    if PICTURES[name].analysis is not None:
+    if PLOTS[name].analysis is not None:
         return importance_rows(domains, layers, texts)
-    return TABLES[PICTURES[name].table](domains, layers, texts)
+    return TABLES[PLOTS[name].table](domains, layers, texts)
 
 
 TABLES = {"results": layer_rows, "comparison": comparison_rows, "first_token": first_token_rows}
 
 
-def axes_of(picture: Picture, rows: Sequence[Row]) -> list[Any]:
-    figure = Figure()
-    picture.draw(figure, rows, CAPTION)
+def axes_of(plot: Plot, rows: Sequence[Row]) -> list[Any]:
+    with matplotlib.rc_context(STYLE):
+        figure = Figure()
+        plot.draw(figure, rows, CAPTION)
     return figure.axes
 
 

@@ -1,4 +1,4 @@
-"""The web page: what is there, and a job from its texts to its pictures."""
+"""The web page: what is there, and a job from its texts to its plots."""
 
 from typing import Any
 from uuid import UUID
@@ -55,7 +55,7 @@ def _has_no_worker(service: Service, model: str) -> bool:
 
 def _what_there_is(job: JobOut) -> dict[str, Any]:
     if job.finished_at is None:
-        return {"files": [], "pictures": {}}
+        return {"files": [], "plots": {}}
     needs = {"transitions.csv": "block"}
     return {
         "files": [
@@ -63,7 +63,7 @@ def _what_there_is(job: JobOut) -> dict[str, Any]:
             for file in files.FILES
             if file.name not in needs or needs[file.name] in job.options.components
         ],
-        "pictures": {
-            name: picture for name, picture in plots.PICTURES.items() if picture.lack(measured(job)) is None
+        "plots": {
+            name: plot for name, plot in plots.PLOTS.items() if plot.unavailable_reason(measured(job)) is None
         },
     }

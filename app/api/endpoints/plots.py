@@ -1,4 +1,4 @@
-"""The pictures of finished jobs: drawn once, byte-stable."""
+"""The plots of finished jobs: drawn once, byte-stable."""
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -46,12 +46,12 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
     with service.sessions.begin() as session:
         job = store.get_finished(session, job_id)
         state = service.present(session, job)
-        lack = plots.find(name).lack(measured(state))
+        lack = plots.find(name).unavailable_reason(measured(state))
         if lack is not None:
-            raise FileNotFound(f"The job has no picture {name!r}. {lack}")
+            raise FileNotFound(f"The job has no plot {name!r}. {lack}")
         rows = list(ROWS[plots.find(name).table](session, job))
     if not rows:
-        old = f"The job was finished before there was a picture {name!r}: its rows were not kept."
+        old = f"The job was finished before there was a plot {name!r}: its rows were not kept."
         raise FileNotFound(state.error.detail if state.error else old)
     yield plots.draw(name, rows, _caption(state), file_format)
 
@@ -82,7 +82,7 @@ for file_format, media_type in MEDIA_TYPES.items():
         f"/v1/jobs/{{job_id}}/plots/{{name}}.{file_format}",
         _endpoint(file_format),
         name=f"plot.{file_format}",
-        summary=f"A picture: {', '.join(plots.PICTURES)}",
+        summary=f"A plot: {', '.join(plots.PLOTS)}",
         response_class=FileResponse,
         responses=file_responses(media_type),
     )

@@ -1,11 +1,10 @@
-"""Paper and pen of all pictures: colours, sizes, panels, title, caption, and the bytes in the end."""
+"""Shared by all plots: colours, sizes, panels, title, caption, and the encoding."""
 
 import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -21,34 +20,33 @@ TITLE_INCHES, LEGEND_INCHES = 0.5, 0.35
 MARGIN_INCHES, LINE_INCHES = 0.23, 0.185  # of the caption
 LINE_CHARACTERS = 165
 LAYER_TICKS = 30
-PLACE_DIGITS = 6  # of places, in parts of the figure
+POSITION_DIGITS = 6  # of positions, as fractions of the figure
 
-INK, QUIET, FAINT, GRID = "#1f2933", "#52606d", "#cbd2d9", "#e4e7eb"
-# From the palette of Okabe and Ito, made to be told apart by colour-blind eyes.
+INK, MUTED, FAINT, GRID = "#1f2933", "#52606d", "#cbd2d9", "#e4e7eb"
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 LOOKS = (("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), ("#a3508a", "D", ":"))
-SHADES = "cividis"  # from dark to light in print too, and the same to colour-blind eyes
+SHADES = "cividis"  # from dark to light also in print and for colour-blind readers
 
-matplotlib.rcParams.update(
-    {
-        "figure.dpi": DOTS_PER_INCH,
-        "svg.hashsalt": "layerscope",
-        "font.size": 11,
-        "text.color": INK,
-        "text.parse_math": False,
-        "axes.edgecolor": QUIET,
-        "axes.labelcolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 11,
-        "axes.titlelocation": "left",
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": GRID,
-        "legend.frameon": False,
-        "xtick.color": QUIET,
-        "ytick.color": QUIET,
-    }
-)
+# Settings of Matplotlib while a plot is drawn.
+STYLE: dict[str, Any] = {
+    "figure.dpi": DOTS_PER_INCH,
+    "svg.hashsalt": "layerscope",
+    "font.size": 11,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "legend.frameon": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+}
 
 
 def panels(
@@ -81,12 +79,12 @@ def _frame(figure: Figure, title: str, caption: Sequence[str]) -> None:
     height = figure.get_figheight()
     figure.text(0.01, 1 - 0.12 / height, title, va="top", fontsize=14, fontweight="bold")
     figure.text(
-        0.01, 0.1 / height, "\n".join(caption), va="bottom", fontsize=9.5, color=QUIET, linespacing=1.4
+        0.01, 0.1 / height, "\n".join(caption), va="bottom", fontsize=9.5, color=MUTED, linespacing=1.4
     )
 
 
 def columns_and_height(count: int) -> tuple[int, float]:
-    """How so many panels stand side by side, and how high a row of them is."""
+    """Panels side by side for a number of panels, and the height of a row of panels."""
     columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 9 else 4
     return columns, {1: 5.2, 2: 3.2, 3: 2.6, 4: 2.2}[columns]
 
@@ -99,7 +97,7 @@ def layer_panels(
     *,
     legend: bool = False,
 ) -> list[Axes]:
-    """`count` axes with the layers along x, named below the lowest, and one y for all."""
+    """`count` axes with layers along x, labelled below the lowest axes, and a common y axis."""
     columns, height = columns_and_height(count)
     grid = panels(figure, heading, count, columns, height, legend=legend, sharey=True)
     for axes in grid:
@@ -134,8 +132,8 @@ def draw_line(
 
 
 def write_instead(axes: Axes, words: str) -> None:
-    """Of axes on which there is nothing to draw."""
-    axes.text(0.5, 0.55, words, transform=axes.transAxes, ha="center", color=QUIET, backgroundcolor="white")
+    """For axes without data."""
+    axes.text(0.5, 0.55, words, transform=axes.transAxes, ha="center", color=MUTED, backgroundcolor="white")
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
@@ -153,23 +151,23 @@ def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) 
     )
 
 
-def settle(figure: Figure) -> None:
-    """Everything has its place from here on.
+def fix_layout(figure: Figure) -> None:
+    """Fixes the layout.
 
-    The last digits that the layout's solver finds depend on where its numbers lie in memory; rounded, the
-    same rows give the same bytes on any machine.
+    The last digits of the solver's solution depend on memory addresses. Rounded, the same rows give the
+    same bytes on any machine.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
-        axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), PLACE_DIGITS)))
+        axes.set_position(Bbox(np.round(axes.get_position(original=True).get_points(), POSITION_DIGITS)))
     for text in figure.texts:
-        x, y = np.round(text.get_position(), PLACE_DIGITS)
+        x, y = np.round(text.get_position(), POSITION_DIGITS)
         text.set_position((x, y))
 
 
 def encode(figure: Figure, file_format: Format) -> bytes:
-    settle(figure)
+    fix_layout(figure)
     out = BytesIO()
     undated = {"Software": None} if file_format == "png" else {"Date": None, "Creator": None}
     figure.savefig(out, format=file_format, metadata=undated)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from app.plots.drawing.canvas import INK, QUIET
+from app.plots.drawing.canvas import INK, MUTED
 
 FONT = 7.5  # points, as all lengths here
 DIGIT, HEIGHT, DOT, GAP = 0.64 * FONT, 1.15 * FONT, 5.0, 2.5
@@ -55,7 +55,7 @@ def _is_free(
 
 def _write(axes: Axes, name: str, point: NDArray[np.float64], offset: Place) -> None:
     dotted = {"linestyle": ":", "linewidth": 0.8}  # a plain line could be taken for an interval
-    line = {"arrowstyle": "-", "color": QUIET, "shrinkA": 0, "shrinkB": 2, **dotted}
+    line = {"arrowstyle": "-", "color": MUTED, "shrinkA": 0, "shrinkB": 2, **dotted}
     axes.annotate(
         name,
         (point[0], point[1]),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.plots.drawing.plot import Picture, Row
+from app.plots.drawing.plot import Plot, Row
 from layerscope.names import POOLED_DOMAIN
 
 NAME_LENGTH = 18
@@ -41,5 +41,5 @@ def lines_of(rows: Iterable[Row], components: Sequence[str]) -> list[Line]:
     return [Line(*place, of_line) for place, of_line in grouped.items()]
 
 
-def lines_in_scope(picture: Picture, rows: Iterable[Row]) -> list[Line]:
-    return lines_of([row for row in rows if row["scope"] == picture.scope], picture.components)
+def lines_in_scope(plot: Plot, rows: Iterable[Row]) -> list[Line]:
+    return lines_of([row for row in rows if row["scope"] == plot.scope], plot.components)

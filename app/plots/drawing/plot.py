@@ -1,4 +1,4 @@
-"""What a picture is: a drawing of rows, and what a job must have for it."""
+"""What a plot is: how rows are drawn, and what a job needs for it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -18,38 +18,38 @@ SCOPE_WORDS = {
 
 @dataclass(frozen=True)
 class JobContents:
-    """What there is of a finished job."""
+    """What a finished job has measured."""
 
     components: Collection[str]
-    domains: int  # with a measured text
+    domains: int  # that have a measured text
     analyses: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture(ABC):
+class Plot(ABC):
     title: str
     scope: str
     table: Table = "results"  # the file that holds its numbers
     components: tuple[str, ...] = ("block",)
-    domains: int = 1  # at least
+    domains: int = 1  # least number
     analysis: str | None = None
 
     @abstractmethod
     def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
-        """The rows are those of a job that lacks nothing, in the order of their file.
+        """Draws the rows of a job that has everything the plot needs, in the order of their file.
 
-        Of the table `comparison` they are those of the picture's metric, scope and component alone.
+        Rows of the table `comparison` are only those of the plot's metric, scope and component.
         """
 
-    def lack(self, measured: JobContents) -> str | None:
-        """Why a job has no such picture, as a sentence; none: it has one."""
+    def unavailable_reason(self, measured: JobContents) -> str | None:
+        """A sentence that says why a job does not have this plot; None if it has it."""
         if not measured.domains:
             return "None of the job's texts could be measured."
         missing = [component for component in self.components if component not in measured.components]
         if missing:
-            return f"It shows {' and '.join(missing)}, which the job's option `components` leaves out."
+            return f"It shows {' and '.join(missing)}, which the job's option `components` excludes."
         if measured.domains < self.domains:
-            return "It sets domains against each other, and texts of a single one were measured."
+            return "It compares domains, but texts of only one domain were measured."
         if self.analysis is not None and self.analysis not in measured.analyses:
-            return f'It needs a job with the option `"analyses": ["{self.analysis}"]`.'
+            return f'It requires a job with the option `"analyses": ["{self.analysis}"]`.'
         return None

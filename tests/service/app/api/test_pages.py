@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.coordination import CLOCK
 from app.jobs import store
-from app.plots import PICTURES
+from app.plots import PLOTS
 from app.tables import Job
 from tests.support.counting import statements
 from tests.support.finished_job import finished_job
@@ -117,9 +117,9 @@ def test_every_link_of_a_finished_job_leads_somewhere(
 ) -> None:
     job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2})
     addresses = read(api, f"/jobs/{job_id}").addresses()
-    pictures = {f"/v1/jobs/{job_id}/plots/{name}.{ending}" for name in PICTURES for ending in ("png", "svg")}
+    plots = {f"/v1/jobs/{job_id}/plots/{name}.{ending}" for name in PLOTS for ending in ("png", "svg")}
     assert {address for address in addresses if "/plots/" in address} == {
-        address for address in pictures if "importance" not in address
+        address for address in plots if "importance" not in address
     }
     assert {f"/v1/jobs/{job_id}/{name}" for name in ("results.csv", "texts.csv")} <= addresses
     for address in addresses - {"#main"}:
@@ -131,8 +131,8 @@ def test_only_pictures_and_files_of_what_was_measured_are_offered(
 ) -> None:
     job = finished_job(sessions, components=["attention", "mlp"])
     addresses = read(api, f"/jobs/{job.id}").addresses()
-    pictures = {address for address in addresses if "/plots/" in address}
-    assert {address.rsplit("/")[-1] for address in pictures} == {"components.png", "components.svg"}
+    plots = {address for address in addresses if "/plots/" in address}
+    assert {address.rsplit("/")[-1] for address in plots} == {"components.png", "components.svg"}
     assert f"/v1/jobs/{job.id}/transitions.csv" not in addresses
 
 

@@ -1,4 +1,4 @@
-"""Pictures over HTTP."""
+"""Plots over HTTP."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import NoStatistics
-from app.plots import PICTURES
+from app.plots import PLOTS
 from app.tables import Job, layer_profile
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
@@ -34,8 +34,8 @@ def ablated_job(sessions: sessionmaker[Session]) -> UUID:
     return job_id
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_every_picture_comes_in_both_formats(
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_plot_comes_in_both_formats(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:
     job_id = ablated_job(sessions)
@@ -48,7 +48,7 @@ def test_every_picture_comes_in_both_formats(
     assert "Model demo: demo/model at revision r1, float32" in svg.text
 
 
-def test_a_picture_is_as_stable_as_the_other_files(
+def test_a_plot_is_as_stable_as_the_other_files(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     address = path(finished_job(sessions, name="Vier").id, "relative.svg")
@@ -63,7 +63,7 @@ def test_a_picture_is_as_stable_as_the_other_files(
     assert api.head(address).headers["ETag"] == first.headers["ETag"]
 
 
-def test_before_the_end_there_is_no_picture_yet(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_before_the_end_there_is_no_plot_yet(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     answer = api.get(path(submit(sessions, [("cpp", "a")]), "relative.png"))
     assert answer.status_code == 409
     assert int(answer.headers["Retry-After"]) > 0
@@ -77,7 +77,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
         assert api.get(path(job.id, name)).status_code == 404
     answer = api.get(path(job.id, "variance.png"))
     assert answer.json()["type"].endswith("file-not-found")
-    assert all(name in answer.json()["detail"] for name in PICTURES)
+    assert all(name in answer.json()["detail"] for name in PLOTS)
     assert api.get(path(ABSENT, "relative.png")).json()["type"].endswith("job-not-found")
     assert api.get(path(job.id, "variance.png"), headers={"If-None-Match": "*"}).status_code == 404
 
@@ -86,7 +86,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones(
     ("components", "there", "missing"),
     [(["block"], "relative", "components"), (["attention", "mlp"], "components", "relative")],
 )
-def test_what_was_not_measured_has_no_picture(
+def test_what_was_not_measured_has_no_plot(
     api: httpx.Client, sessions: sessionmaker[Session], components: list[str], there: str, missing: str
 ) -> None:
     job = finished_job(sessions, components=components)
@@ -94,10 +94,10 @@ def test_what_was_not_measured_has_no_picture(
     answer = api.get(path(job.id, f"{missing}.png"))
     assert answer.status_code == 404
     assert answer.json()["type"].endswith("file-not-found")
-    assert "`components` leaves out" in answer.json()["detail"]
+    assert "`components` excludes" in answer.json()["detail"]
 
 
-def test_without_a_measured_text_there_is_no_picture(
+def test_without_a_measured_text_there_is_no_plot(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions, failing=[0, 1, 2], outcome="cancelled")
@@ -121,7 +121,7 @@ def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessio
         ({"max_tokens": 9, "paired": True}, "; of each text at most 9 tokens count; texts compared in pairs"),
     ],
 )
-def test_a_picture_tells_the_options_that_change_its_meaning(
+def test_a_plot_tells_the_options_that_change_its_meaning(
     api: httpx.Client, sessions: sessionmaker[Session], options: dict[str, Any], words: str
 ) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 4, "b": 4}, **options)
@@ -138,7 +138,7 @@ def test_importance_tells_how_many_texts_were_ablated(
 
 @pytest.mark.parametrize(
     ("name", "lack"),
-    [("effect", "sets domains against each other"), ("importance", '`"analyses": ["ablation"]`')],
+    [("effect", "compares domains"), ("importance", '`"analyses": ["ablation"]`')],
 )
 def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_does_not_show_it(
     api: httpx.Client, sessions: sessionmaker[Session], name: str, lack: str
@@ -150,12 +150,12 @@ def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_doe
     assert path(job_id, f"{name}.png") not in api.get(f"/jobs/{job_id}").text
 
 
-def test_a_job_whose_rows_are_missing_has_no_picture(
+def test_a_job_whose_rows_are_missing_has_no_plot(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     answer = api.get(path(finished_job(sessions).id, "effect.png"))
     assert answer.status_code == 404
-    assert "before there was a picture 'effect'" in answer.json()["detail"]
+    assert "before there was a plot 'effect'" in answer.json()["detail"]
 
 
 def test_a_job_without_statistics_says_that_it_has_none(
@@ -167,7 +167,7 @@ def test_a_job_without_statistics_says_that_it_has_none(
     assert api.get(path(job_id, "effect.png")).json()["detail"] == "Not computed."
 
 
-def test_a_job_s_pictures_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_a_job_s_plots_go_with_it(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job = finished_job(sessions)
     assert api.get(path(job.id, "relative.png")).status_code == 200
     api.delete(f"/v1/jobs/{job.id}")

@@ -19,7 +19,7 @@ from app.coordination import CLOCK
 from app.errors import ProfilingFailed
 from app.jobs import store
 from app.local.sample_run import TABLES, profile
-from app.plots import PICTURES
+from app.plots import PLOTS
 from app.resources import ROOT, SAMPLES
 from app.tables import Job
 from tests.support.processes import RunningStack, wait_for
@@ -72,7 +72,7 @@ def test_tables_and_plots_of_the_samples_are_in_the_folder(
     out.mkdir(parents=True)
     (out / "results.csv").write_text("an older file")
     profile(stack.base_url, out, samples)
-    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PICTURES)}
+    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PLOTS)}
     assert (out / "relative.png").read_bytes().startswith(b"\x89PNG")
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if (row["scope"], row["component"]) == ("rest", "block")]

@@ -1,4 +1,4 @@
-"""The picture of effects: every layer of every pair, and what is significant in it."""
+"""The plot of effects: every layer of every pair, and what is significant in it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from matplotlib.text import Text
 
-from app.plots import PICTURES, JobContents
+from app.plots import PLOTS, JobContents
 from app.plots.effect import EFFECT, LEAST_REACH, MOST_PAIRS, SIGNIFICANT
 from layerscope.names import COMPONENTS
 from tests.support.plot_rows import DOMAINS, axes_of, comparison_rows, run_into_each_other, words
@@ -145,5 +145,5 @@ def test_a_pair_with_a_value_in_one_layer_says_nothing() -> None:
 
 
 def test_one_domain_has_no_effects() -> None:
-    lack = PICTURES["effect"].lack(JobContents(COMPONENTS, domains=1))
-    assert lack == "It sets domains against each other, and texts of a single one were measured."
+    lack = PLOTS["effect"].unavailable_reason(JobContents(COMPONENTS, domains=1))
+    assert lack == "It compares domains, but texts of only one domain were measured."

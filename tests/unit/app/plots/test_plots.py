@@ -1,13 +1,16 @@
-"""Pictures: what stands in them, and what is said of what does not."""
+"""Plots: what they show, and what they say about what is missing."""
 
+import importlib
 import math
 import re
 from collections.abc import Sequence
 
+import matplotlib
 import pytest
 
 from app.errors import FileNotFound
-from app.plots import PICTURES, JobContents, draw
+from app.plots import PLOTS, JobContents, draw
+from app.plots.drawing import canvas
 from app.plots.drawing.canvas import LOOKS
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
 from app.plots.ranking import RANKING
@@ -17,10 +20,10 @@ from tests.support.plot_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", PLOTS)
 @pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), (4, 28, 45), (16, 2, 2)])
-def test_every_picture_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
-    rows = rows_for(name, [f"domain-{i}" for i in range(max(domains, PICTURES[name].domains))], layers, texts)
+def test_every_plot_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
+    rows = rows_for(name, [f"domain-{i}" for i in range(max(domains, PLOTS[name].domains))], layers, texts)
     assert draw(name, rows, CAPTION, "png").startswith(b"\x89PNG")
 
 
@@ -122,7 +125,7 @@ def test_a_layer_without_a_value_is_a_gap() -> None:
     assert [label.get_text() for label in axes_of(RANKING, rows)[0].get_xticklabels()].count("1") == 0
 
 
-@pytest.mark.parametrize("name", [name for name in PICTURES if PICTURES[name].table == "results"])
+@pytest.mark.parametrize("name", [name for name in PLOTS if PLOTS[name].table == "results"])
 def test_layers_that_write_nothing_are_drawn(name: str) -> None:
     rows = rows_for(name, ["cpp"])
     for row in rows:
@@ -130,28 +133,28 @@ def test_layers_that_write_nothing_are_drawn(name: str) -> None:
     assert draw(name, rows, CAPTION, "png")
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", PLOTS)
 def test_titles_units_texts_and_scope_are_said(name: str) -> None:
     text = "\n".join(words(name, rows_for(name, texts=45)))
     assert CAPTION in text
-    assert PICTURES[name].title in text
+    assert PLOTS[name].title in text
     assert any(line.startswith("layer") for line in text.splitlines())
     assert all(re.search(rf"{domain}.*?\(n = 45", text, re.DOTALL) for domain in DOMAINS)
     assert ("ddof = 1" in text) == (name in STUDIED)
-    scope = PICTURES[name].scope
+    scope = PLOTS[name].scope
     assert f"scope {scope}" in text
     assert re.search(r"\((activation²?|no unit|standard deviations|nat)(, log scale)?\)", text)
 
 
 @pytest.mark.parametrize("name", [*PROFILES, "effect", "first_token"])
 def test_layers_stand_along_x_in_whole_numbers(name: str) -> None:
-    for axes in axes_of(PICTURES[name], rows_for(name, layers=3)):
+    for axes in axes_of(PLOTS[name], rows_for(name, layers=3)):
         assert axes.get_xlim() == (-0.5, 2.5)
         assert all(tick == round(tick) for tick in axes.get_xticks())
     assert axes.get_xlabel() == "layer"
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", PLOTS)
 def test_no_variance_is_bare(name: str) -> None:
     text = "\n".join(words(name, rows_for(name)))
     assert text.count("variance") == text.count("sample variance")
@@ -165,10 +168,10 @@ def test_names_of_any_kind_are_shown_as_they_are() -> None:
     assert any(r"$\frac{1}$" in line for line in text)
 
 
-def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
+def test_an_unknown_plot_is_answered_with_the_known_names() -> None:
     with pytest.raises(FileNotFound) as error:
         draw("variance", layer_rows(), CAPTION, "png")
-    assert all(name in error.value.detail for name in PICTURES)
+    assert all(name in error.value.detail for name in PLOTS)
 
 
 @pytest.mark.parametrize(
@@ -180,17 +183,26 @@ def test_an_unknown_picture_is_answered_with_the_known_names() -> None:
         (["mlp"], "variance_ranking", "block"),
     ],
 )
-def test_a_picture_says_what_was_not_measured(components: list[str], name: str, missing: str) -> None:
-    lack = PICTURES[name].lack(JobContents(components, domains=1))
-    assert lack == f"It shows {missing}, which the job's option `components` leaves out."
+def test_a_plot_says_what_was_not_measured(components: list[str], name: str, missing: str) -> None:
+    lack = PLOTS[name].unavailable_reason(JobContents(components, domains=1))
+    assert lack == f"It shows {missing}, which the job's option `components` excludes."
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_where_all_was_measured_a_picture_lacks_nothing(name: str) -> None:
-    assert PICTURES[name].lack(JobContents(COMPONENTS, domains=2, analyses=["ablation"])) is None
-    assert "None of the job's texts" in (PICTURES[name].lack(JobContents(COMPONENTS, domains=0)) or "")
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_plot_is_available_when_everything_was_measured(name: str) -> None:
+    assert PLOTS[name].unavailable_reason(JobContents(COMPONENTS, domains=2, analyses=["ablation"])) is None
+    assert "None of the job's texts" in (
+        PLOTS[name].unavailable_reason(JobContents(COMPONENTS, domains=0)) or ""
+    )
 
 
-def test_a_picture_says_which_analysis_it_needs() -> None:
-    lack = PICTURES["importance"].lack(JobContents(COMPONENTS, domains=1, analyses=["logit_lens"]))
-    assert lack == 'It needs a job with the option `"analyses": ["ablation"]`.'
+def test_a_plot_says_which_analysis_it_needs() -> None:
+    lack = PLOTS["importance"].unavailable_reason(JobContents(COMPONENTS, domains=1, analyses=["logit_lens"]))
+    assert lack == 'It requires a job with the option `"analyses": ["ablation"]`.'
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
+    before = dict(matplotlib.rcParams)
+    importlib.reload(canvas)
+    draw("relative", rows_for("relative", ["a"], 2, 3), "caption", "svg")
+    assert dict(matplotlib.rcParams) == before
