@@ -1,5 +1,7 @@
-"""Ablation and logit lens against transformers' own causal model with a layer really taken out, all logits at
-once, and the definitions of docs/metrics.md taken from scipy."""
+"""Compares ablation and logit lens with the causal model of transformers, from which layers are removed.
+
+The reference computes all logits at once and uses scipy for the definitions of docs/metrics.md.
+"""
 
 from copy import deepcopy
 from pathlib import Path
@@ -44,7 +46,7 @@ def logits(model: LlamaForCausalLM, ids: list[int]) -> Array:
 
 @torch.no_grad()
 def lens_logits(model: LlamaForCausalLM, ids: list[int]) -> list[Array]:
-    """(T, V) after each layer but the last, whose hidden state transformers gives after the norm alone."""
+    """(T, V) after each layer; after the last one the logits, since transformers returns its state normed."""
     causal: Any = model
     states = causal.model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
     head, scale = (part.weight.double().numpy() for part in (causal.lm_head, causal.model.norm))
@@ -92,8 +94,8 @@ def test_every_value_of_every_text(
     config: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    """Relative where a value is above 1, else absolute. `flips`: of how many tokens the two most probable
-    next ones may be a rounding apart."""
+    """Errors are relative for values above 1, otherwise absolute. `flips`: the number of tokens for which
+    rounding may exchange the two most probable next tokens."""
     causal: Any = causal_model(dtype=saved, **config)
     model = load_model(save(causal, tmp_path), dtype=str(saved).removeprefix("torch."))
     whole = causal.to(computed)

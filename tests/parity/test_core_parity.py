@@ -1,8 +1,8 @@
-"""Every number of every text against a Llama written out in numpy, float64, one text at a time.
+"""Compares every number of every text with a Llama written in numpy, in float64, one text at a time.
 
-The reference shares nothing with the product but the weights and the token ids: its own forward pass, no
-hooks, no packing, the definitions of docs/metrics.md taken literally (1 − cos is computed as 1 − cos: float64
-can afford it).
+The reference shares only the weights and the token ids with the product. It has its own forward pass, no
+hooks and no packing, and it uses the definitions of docs/metrics.md literally (1 − cos is computed as
+1 − cos, which is accurate enough in float64).
 """
 
 import json
@@ -43,7 +43,7 @@ def norm(x: Array, weight: Array, epsilon: float) -> Array:
 
 
 def rotate(x: Array, theta: float) -> Array:
-    """Rotary positions. Angles in float32, as the model defines them; all else in float64."""
+    """Rotary positions. The angles are in float32, as the model defines them; the rest is in float64."""
     tokens, _, size = x.shape
     frequencies = 1.0 / theta ** (torch.arange(0, size, 2).float() / size)
     angles = (torch.arange(tokens).float()[:, None] * frequencies).double().numpy()[:, None]
@@ -67,7 +67,7 @@ def attend(x: Array, w: dict[str, Array], prefix: str, config: Any) -> Array:
 
 
 def metrics(h: Array, delta: Array) -> list[float]:
-    """The table of definitions, literally, for the tokens given: (T, D) each."""
+    """The definitions, literally, for the given tokens: (T, D) each."""
     if not len(h):
         return [np.nan] * len(METRICS)
     sizes, steps, after = (np.linalg.norm(x, axis=-1) for x in (h, delta, h + delta))
@@ -102,7 +102,10 @@ def reference(model: LlamaForCausalLM, ids: list[int]) -> Array:
 
 
 def errors(got: Array, want: Array) -> Array:
-    """Relative, a metric; `delta_mean` and `cosine` cancel, so against `delta_abs_mean` and against 1."""
+    """The largest relative error of each metric.
+
+    `delta_mean` and `cosine` can be near 0: the errors are relative to `delta_abs_mean` and to 1.
+    """
     scale = np.abs(want)
     scale[..., METRICS.index("delta_mean")] = scale[..., METRICS.index("delta_abs_mean")]
     scale[..., METRICS.index("cosine")] = 1.0
@@ -128,11 +131,11 @@ def test_every_value_of_built_in_texts(tmp_path: Path) -> None:
     assert worst_errors(causal_model(), tmp_path, TEXTS).max() < FLOAT32
 
 
-def test_every_value_with_a_giant_first_token(tmp_path: Path) -> None:
+def test_every_value_with_a_massive_activation_at_the_first_token(tmp_path: Path) -> None:
     model = causal_model()
     add_massive_activation(model)
-    giant = reference(model, byte_tokenizer()(TEXTS[0])["input_ids"])[0, :, 2, METRICS.index("residual_rms")]
-    assert giant[2] > 20 * giant[1]  # scope first against scope rest: the giant is there
+    rms = reference(model, byte_tokenizer()(TEXTS[0])["input_ids"])[0, :, 2, METRICS.index("residual_rms")]
+    assert rms[2] > 20 * rms[1]  # scope first compared with scope rest: the massive activation exists
     assert worst_errors(model, tmp_path, TEXTS).max() < FLOAT32
 
 
@@ -145,7 +148,7 @@ def test_bfloat16_model(tmp_path: Path) -> None:
 def test_every_value_of_real_texts(domain: str, tmp_path: Path) -> None:
     path = SHARED / f"{domain}.json"
     if not path.is_file():
-        pytest.skip(f"{path.name} is not beside the repository")
+        pytest.skip(f"{path.name} is not in the folder shared/data next to the repository")
     texts = json.loads(path.read_text(encoding="utf-8"))[:4]
     model = causal_model(hidden_size=64, num_hidden_layers=6, max_position_embeddings=512)
     assert worst_errors(model, tmp_path, texts).max() < FLOAT32

@@ -11,7 +11,7 @@ from layerscope.names import METRICS
 
 Array = NDArray[np.float32]
 
-# Bounded away from 0, where float32 squares vanish; both signs, six orders of magnitude.
+# Not near 0, where squares in float32 vanish; both signs, six orders of magnitude.
 NUMBERS = st.floats(2**-10, 2**10, width=32).flatmap(lambda size: st.sampled_from([size, -size]))
 PAIRS = st.tuples(st.integers(1, 6), st.integers(1, 9)).flatmap(
     lambda shape: st.tuples(*[hnp.arrays(np.float32, shape, elements=NUMBERS)] * 2)
@@ -44,7 +44,7 @@ def test_bounds(pair: tuple[Array, Array]) -> None:
 
 
 @given(PAIRS)
-def test_sums_are_those_of_float64(pair: tuple[Array, Array]) -> None:
+def test_sums_agree_with_float64(pair: tuple[Array, Array]) -> None:
     h, delta = (part.astype(np.float64) for part in pair)
     sums = token_sums(*map(torch.from_numpy, pair)).numpy()
     terms = [delta, np.abs(delta), delta**2, h**2, h * delta, (h + delta) ** 2]
@@ -64,13 +64,13 @@ def test_scaling_both_changes_only_what_has_a_unit(pair: tuple[Array, Array], sc
 
 
 @given(PAIRS)
-def test_the_first_token_and_the_rest_make_up_all(pair: tuple[Array, Array]) -> None:
+def test_the_first_token_and_the_rest_add_up_to_all(pair: tuple[Array, Array]) -> None:
     tokens = len(pair[0])
-    for metric, (everything, rest, first) in measure(*pair).items():
+    for metric, (all_tokens, rest, first) in measure(*pair).items():
         if metric in ("delta_rms", "residual_rms"):
-            everything, rest, first = everything**2, rest**2, first**2
+            all_tokens, rest, first = all_tokens**2, rest**2, first**2
         joined = first if tokens == 1 else (first + (tokens - 1) * rest) / tokens
-        np.testing.assert_allclose(joined, everything, rtol=1e-9, atol=1e-12, err_msg=metric)
+        np.testing.assert_allclose(joined, all_tokens, rtol=1e-9, atol=1e-12, err_msg=metric)
 
 
 @given(PAIRS, st.randoms(use_true_random=False))
@@ -89,15 +89,15 @@ def test_block_influence_of_small_steps(pair: tuple[Array, Array], size: float) 
     wide_h, wide_delta = h.astype(np.float128), delta.astype(np.float128)
     sizes, steps, after = (np.sqrt((x * x).sum(-1)) for x in (wide_h, wide_delta, wide_h + wide_delta))
     exact = 1 - (wide_h * (wide_h + wide_delta)).sum(-1) / sizes / after
-    # Where δ is parallel to h to seven digits, what is left of 1 − cos is the rounding of h and δ themselves.
-    parallel = 1e-12 * steps**2 / after**2 + 1e-18  # and that of the 1 − cos in long double
+    # If δ is parallel to h to seven digits, 1 − cos contains only the rounding of h and δ themselves.
+    parallel = 1e-12 * steps**2 / after**2 + 1e-18  # and the rounding of 1 − cos in long double
     got = measure(h, delta)["block_influence"][0]
     assert abs(got - exact.mean()) <= 1e-5 * exact.mean() + parallel.mean()
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_signs(metric: str) -> None:
-    """Growing and shrinking the residual differ in sign, where a metric has one, and in nothing else."""
+    """Growing and shrinking the residual differ only in sign, and only in metrics that have a sign."""
     h = np.ones((2, 3), dtype=np.float32)
     half = h * np.float32(0.5)
     grown, shrunk = measure(h, half)[metric], measure(h, -half)[metric]

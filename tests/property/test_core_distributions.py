@@ -20,7 +20,7 @@ def log_probabilities(logits: Array) -> torch.Tensor:
 
 
 @given(LOGITS, st.data())
-def test_what_is_read_off_two_distributions(pair: tuple[Array, Array], data: st.DataObject) -> None:
+def test_the_numbers_of_two_distributions(pair: tuple[Array, Array], data: st.DataObject) -> None:
     one, other = map(log_probabilities, pair)
     tokens, vocabulary = one.shape
     following = np.array(
@@ -40,7 +40,7 @@ def test_what_is_read_off_two_distributions(pair: tuple[Array, Array], data: st.
 
 
 @given(LOGITS)
-def test_a_distribution_beside_itself(pair: tuple[Array, Array]) -> None:
+def test_a_distribution_compared_with_itself(pair: tuple[Array, Array]) -> None:
     same = log_probabilities(pair[0])
     assert not token_costs(same, same, torch.zeros(len(same), dtype=torch.int64)).any()
     assert (token_readings(same, same)[:, 1:] == torch.tensor([0.0, 1.0])).all()

@@ -18,7 +18,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     budget=st.sampled_from([1, 20, 64, 4_096]),
     data=st.data(),
 )
-def test_a_text_does_not_depend_on_its_company(
+def test_a_text_does_not_depend_on_the_other_texts(
     model: Model, texts: list[str], budget: int, data: st.DataObject
 ) -> None:
     order = data.draw(st.permutations(range(len(texts))))

@@ -1,4 +1,4 @@
-"""Comparisons against scipy and statsmodels one column at a time, and the laws they obey."""
+"""Comparisons agree with scipy and statsmodels, one column at a time, and obey their invariants."""
 
 from typing import NamedTuple
 
@@ -27,14 +27,14 @@ class Domains(NamedTuple):
     tokens_b: Array
 
 
-def two_domains(seed: int, n: int, m: int, absent: float = 0.0) -> Domains:
-    """Skewed values that depend on the text's length, with spreads that differ."""
+def two_domains(seed: int, n: int, m: int, missing: float = 0.0) -> Domains:
+    """Skewed values that depend on the length of the text, with different spreads."""
     rng = np.random.default_rng(seed)
     tokens_a, tokens_b = (rng.integers(2, high, size).astype(float) for high, size in ((90, n), (400, m)))
     a = rng.lognormal(0, 0.4, (n, COLUMNS)) + 3 / tokens_a[:, None]
     b = rng.lognormal(0.2, 0.8, (m, COLUMNS)) + 3 / tokens_b[:, None]
-    a[rng.random(a.shape) < absent] = np.nan
-    b[rng.random(b.shape) < absent] = np.nan
+    a[rng.random(a.shape) < missing] = np.nan
+    b[rng.random(b.shape) < missing] = np.nan
     return Domains(a, tokens_a, b, tokens_b)
 
 
@@ -45,16 +45,16 @@ with_gaps = st.builds(
 )
 
 
-def without_absent(column: Array) -> Array:
+def without_missing(column: Array) -> Array:
     present: Array = column[~np.isnan(column)]
     return present
 
 
 @given(with_gaps)
-def test_welch_is_scipys_and_absent_values_do_not_count(domains: Domains) -> None:
+def test_welch_agrees_with_scipy_and_missing_values_do_not_count(domains: Domains) -> None:
     found = welch(sample_of(domains.a), sample_of(domains.b), ONE)
     for k in range(COLUMNS):
-        a, b = without_absent(domains.a[:, k]), without_absent(domains.b[:, k])
+        a, b = without_missing(domains.a[:, k]), without_missing(domains.b[:, k])
         if min(len(a), len(b)) < 2:
             assert np.isnan(found.p_value[k])
             continue
@@ -70,7 +70,7 @@ def test_welch_is_scipys_and_absent_values_do_not_count(domains: Domains) -> Non
 
 
 @given(domains)
-def test_g_is_the_difference_over_the_pooled_deviation(domains: Domains) -> None:
+def test_g_is_the_difference_divided_by_the_pooled_deviation(domains: Domains) -> None:
     found = welch(sample_of(domains.a), sample_of(domains.b), ONE)
     n, m = len(domains.a), len(domains.b)
     pooled = np.sqrt(((n - 1) * domains.a.var(0, ddof=1) + (m - 1) * domains.b.var(0, ddof=1)) / (n + m - 2))
@@ -82,7 +82,7 @@ def test_g_is_the_difference_over_the_pooled_deviation(domains: Domains) -> None
 
 
 @given(with_gaps)
-def test_the_paired_test_is_scipys_and_half_a_pair_does_not_count(domains: Domains) -> None:
+def test_the_paired_test_agrees_with_scipy_and_incomplete_pairs_do_not_count(domains: Domains) -> None:
     n = min(len(domains.a), len(domains.b))
     found = paired(domains.a[:n], domains.b[:n], ONE)
     for k in range(COLUMNS):
@@ -101,23 +101,23 @@ def test_the_paired_test_is_scipys_and_half_a_pair_does_not_count(domains: Domai
 
 
 @given(domains)
-def test_the_paired_g_is_the_difference_over_the_average_deviation(domains: Domains) -> None:
+def test_the_paired_g_is_the_difference_divided_by_the_average_deviation(domains: Domains) -> None:
     n = min(len(domains.a), len(domains.b))
     a, b = domains.a[:n], domains.b[:n]
     found = paired(a, b, ONE)
-    var_a, var_b, var_gap = (values.var(0, ddof=1) for values in (a, b, a - b))
+    var_a, var_b, var_difference = (values.var(0, ddof=1) for values in (a, b, a - b))
     covariance = ((a - a.mean(0)) * (b - b.mean(0))).sum(0) / (n - 1)
     average = (var_a + var_b) / 2
     d, correction = (a - b).mean(0) / np.sqrt(average), 1 - 3 / (4 * (n - 1) - 1)
     bonett = d**2 * (var_a**2 + var_b**2 + 2 * covariance**2) / (8 * (n - 1) * average**2)
-    half = stats.norm.ppf(0.975) * np.sqrt(bonett + var_gap / ((n - 1) * average))
+    half = stats.norm.ppf(0.975) * np.sqrt(bonett + var_difference / ((n - 1) * average))
     np.testing.assert_allclose(found.hedges_g, correction * d, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.g_ci_low, correction * (d - half), rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found.g_ci_high, correction * (d + half), rtol=1e-9, atol=1e-12)
 
 
 @given(many_texts)
-def test_the_difference_at_equal_length_is_statsmodels_with_hc3(domains: Domains) -> None:
+def test_the_adjusted_difference_agrees_with_statsmodels(domains: Domains) -> None:
     found = adjusted(*domains, ONE)
     tokens = np.concatenate([domains.tokens_a, domains.tokens_b])
     in_a = np.repeat([1.0, 0.0], [len(domains.a), len(domains.b)])
@@ -128,7 +128,7 @@ def test_the_difference_at_equal_length_is_statsmodels_with_hc3(domains: Domains
 
 
 @given(many_texts)
-def test_the_paired_difference_at_equal_length_is_statsmodels_with_hc3(domains: Domains) -> None:
+def test_the_adjusted_paired_difference_agrees_with_statsmodels(domains: Domains) -> None:
     n = min(len(domains.a), len(domains.b))
     a, tokens_a, b, tokens_b = (part[:n] for part in domains)
     found = adjusted_paired(a, tokens_a, b, tokens_b, ONE)
@@ -144,7 +144,7 @@ def assert_is_fit(found: tuple[Array, ...], column: int, fit: sm.regression.line
 
 @pytest.mark.usefixtures("no_garbage")
 @given(st.lists(st.one_of(st.floats(0, 1), st.just(np.nan)), min_size=1, max_size=40))
-def test_corrections_are_those_of_the_definition(p_values: list[float]) -> None:
+def test_corrections_agree_with_their_definitions(p_values: list[float]) -> None:
     p = np.array(p_values)
     tested = np.sort(p[~np.isnan(p)])
     count = len(tested)
@@ -170,35 +170,37 @@ def test_the_order_of_texts_does_not_matter(domains: Domains, seed: int) -> None
     rng = np.random.default_rng(seed)
     i, j = rng.permutation(len(domains.a)), rng.permutation(len(domains.b))
     mixed = Domains(domains.a[i], domains.tokens_a[i], domains.b[j], domains.tokens_b[j])
-    for before, after in zip(everything(domains), everything(mixed), strict=True):
+    for before, after in zip(all_statistics(domains), all_statistics(mixed), strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-9)
 
 
 @given(many_texts)
-def test_the_other_way_round_differences_change_sign_alone(domains: Domains) -> None:
-    there = welch(sample_of(domains.a), sample_of(domains.b), ONE)
-    back = welch(sample_of(domains.b), sample_of(domains.a), ONE)
-    np.testing.assert_allclose(back.p_value, there.p_value, rtol=1e-12)
+def test_exchanging_the_domains_changes_only_the_sign(domains: Domains) -> None:
+    one = welch(sample_of(domains.a), sample_of(domains.b), ONE)
+    other = welch(sample_of(domains.b), sample_of(domains.a), ONE)
+    np.testing.assert_allclose(other.p_value, one.p_value, rtol=1e-12)
     np.testing.assert_allclose(
-        (back.difference, back.ci_low, back.ci_high), (-there.difference, -there.ci_high, -there.ci_low)
+        (other.difference, other.ci_low, other.ci_high),
+        (-one.difference, -one.ci_high, -one.ci_low),
     )
     np.testing.assert_allclose(
-        (back.hedges_g, back.g_ci_low, back.g_ci_high), (-there.hedges_g, -there.g_ci_high, -there.g_ci_low)
+        (other.hedges_g, other.g_ci_low, other.g_ci_high),
+        (-one.hedges_g, -one.g_ci_high, -one.g_ci_low),
     )
-    one, other = adjusted(*domains, ONE), adjusted(domains.b, domains.tokens_b, *domains[:2], ONE)
-    np.testing.assert_allclose(other.adjusted_difference, -one.adjusted_difference, rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(other.adjusted_p_value, one.adjusted_p_value, rtol=1e-6, atol=1e-9)
+    first, second = adjusted(*domains, ONE), adjusted(domains.b, domains.tokens_b, *domains[:2], ONE)
+    np.testing.assert_allclose(second.adjusted_difference, -first.adjusted_difference, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(second.adjusted_p_value, first.adjusted_p_value, rtol=1e-6, atol=1e-9)
 
 
 @given(many_texts, st.sampled_from([1e-6, 0.25, 3.0, 1e6]))
-def test_the_unit_does_not_matter(domains: Domains, unit: float) -> None:
-    there = welch(sample_of(domains.a), sample_of(domains.b), ONE)
+def test_scaling_changes_only_what_has_a_unit(domains: Domains, unit: float) -> None:
+    found = welch(sample_of(domains.a), sample_of(domains.b), ONE)
     scaled = welch(sample_of(domains.a * unit), sample_of(domains.b * unit), ONE * unit)
     for name in ("hedges_g", "g_ci_low", "g_ci_high", "p_value"):
-        np.testing.assert_allclose(getattr(scaled, name), getattr(there, name), rtol=1e-6)
+        np.testing.assert_allclose(getattr(scaled, name), getattr(found, name), rtol=1e-6)
     for name in ("difference", "ci_low", "ci_high"):
         np.testing.assert_allclose(
-            getattr(scaled, name), unit * getattr(there, name), rtol=1e-6, atol=1e-9 * unit
+            getattr(scaled, name), unit * getattr(found, name), rtol=1e-6, atol=1e-9 * unit
         )
     one = adjusted(*domains, ONE)
     other = adjusted(domains.a * unit, domains.tokens_a, domains.b * unit, domains.tokens_b, ONE * unit)
@@ -209,7 +211,7 @@ def test_the_unit_does_not_matter(domains: Domains, unit: float) -> None:
 
 
 @given(many_texts, st.floats(-2, 2), st.floats(-2, 2))
-def test_what_length_explains_is_taken_out(domains: Domains, slope: float, logarithmic: float) -> None:
+def test_an_effect_of_length_is_removed(domains: Domains, slope: float, logarithmic: float) -> None:
     def longer(values: Array, tokens: Array) -> Array:
         return values + (slope / tokens + logarithmic * np.log(tokens))[:, None]
 
@@ -224,12 +226,12 @@ def test_what_length_explains_is_taken_out(domains: Domains, slope: float, logar
 
 
 @given(domains)
-def test_a_sample_is_numpys(domains: Domains) -> None:
+def test_a_sample_agrees_with_numpy(domains: Domains) -> None:
     sample = sample_of(domains.a)
     np.testing.assert_allclose(sample.mean, domains.a.mean(0), rtol=1e-12)
     np.testing.assert_allclose(sample.var, domains.a.var(0, ddof=1), rtol=1e-12)
     assert isinstance(sample, Sample)
 
 
-def everything(domains: Domains) -> tuple[Array, ...]:
+def all_statistics(domains: Domains) -> tuple[Array, ...]:
     return (*welch(sample_of(domains.a), sample_of(domains.b), ONE), *adjusted(*domains, ONE))

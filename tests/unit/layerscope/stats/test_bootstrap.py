@@ -5,7 +5,7 @@ from scipy import stats
 from layerscope.stats.bootstrap import RESAMPLES, bca_interval, expanded_level
 
 
-def test_it_is_scipys_bca_at_the_expanded_level(rng: np.random.Generator) -> None:
+def test_it_agrees_with_scipy_at_the_expanded_level(rng: np.random.Generator) -> None:
     values = rng.lognormal(size=(20, 3))
     low, high = bca_interval(values)
     for k in range(3):
@@ -18,11 +18,11 @@ def test_it_is_scipys_bca_at_the_expanded_level(rng: np.random.Generator) -> Non
             rng=np.random.default_rng(0),
         ).confidence_interval
         width = high[k] - low[k]
-        assert low[k] == pytest.approx(expected.low, abs=0.03 * width)  # other resamples
+        assert low[k] == pytest.approx(expected.low, abs=0.03 * width)  # because the resamples differ
         assert high[k] == pytest.approx(expected.high, abs=0.03 * width)
 
 
-def test_of_symmetric_values_it_is_nearly_students(rng: np.random.Generator) -> None:
+def test_for_symmetric_values_it_is_close_to_students_t(rng: np.random.Generator) -> None:
     half = rng.normal(size=(10, 4))
     values = np.concatenate([half, -half])
     low, high = bca_interval(values)
@@ -31,14 +31,14 @@ def test_of_symmetric_values_it_is_nearly_students(rng: np.random.Generator) -> 
     np.testing.assert_allclose(low, -quantile, rtol=0.06)
 
 
-def test_of_skewed_values_it_reaches_to_the_long_side(rng: np.random.Generator) -> None:
+def test_for_skewed_values_it_extends_to_the_long_tail(rng: np.random.Generator) -> None:
     values = rng.exponential(size=(30, 20))
     low, high = bca_interval(values)
     mean = values.mean(0)
     assert ((high - mean) > (mean - low)).mean() > 0.9
 
 
-def test_the_same_values_give_the_same_bits_and_each_column_is_its_own(rng: np.random.Generator) -> None:
+def test_the_same_values_give_the_same_bits_and_columns_are_independent(rng: np.random.Generator) -> None:
     values = rng.normal(size=(12, 5))
     values[3, 4] = np.nan
     together = bca_interval(values)
@@ -47,7 +47,7 @@ def test_the_same_values_give_the_same_bits_and_each_column_is_its_own(rng: np.r
     np.testing.assert_allclose(bca_interval(values[:, [2]]), np.array(together)[:, [2]], rtol=1e-12)
 
 
-def test_the_shape_is_kept_and_each_column_counts_its_own(rng: np.random.Generator) -> None:
+def test_the_shape_is_kept_and_each_column_has_its_own_count(rng: np.random.Generator) -> None:
     values = rng.normal(size=(12, 2, 3))
     values[:2, 1, 1] = np.nan
     low, high = bca_interval(values)
@@ -55,7 +55,7 @@ def test_the_shape_is_kept_and_each_column_counts_its_own(rng: np.random.Generat
     np.testing.assert_array_equal((low[1, 1], high[1, 1]), np.array(bca_interval(values[2:, 1, 1:2]))[:, 0])
 
 
-def test_unit_and_origin_do_not_matter(rng: np.random.Generator) -> None:
+def test_scaling_and_shifting_the_values_scales_and_shifts_the_interval(rng: np.random.Generator) -> None:
     values = rng.lognormal(size=(15, 3))
     low, high = bca_interval(values)
     moved = bca_interval(4 * values - 2)

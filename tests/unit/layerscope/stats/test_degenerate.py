@@ -1,4 +1,4 @@
-"""What can't be said is left out: no value, no exception, and, since warnings are errors, no warning."""
+"""A statistic that cannot be computed is nan, without an exception and without a warning."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ def column(*values: float) -> Array:
 
 
 CASES = {
-    "a text each": (column(1), column(2)),
+    "one text each": (column(1), column(2)),
     "one text against many": (column(1), column(2, 3, 4)),
     "no spread": (column(2, 2, 2), column(2, 2, 2)),
-    "no spread, yet a difference": (column(2, 2, 2), column(3, 3, 3)),
+    "no spread, but a difference": (column(2, 2, 2), column(3, 3, 3)),
     "rounding": (column(2, 2 + 1e-7, 2), column(2 + 2e-7, 2, 2 + 2e-7)),
     "all zero": (column(0, 0, 0), column(0, 0, 0)),
     "no value": (column(NAN, NAN, NAN), column(1, 2, 3)),
@@ -34,7 +34,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(("a", "b"), CASES.values(), ids=CASES)
-def test_where_nothing_can_be_tested_there_is_no_test(a: Array, b: Array) -> None:
+def test_without_enough_values_or_spread_there_is_no_test(a: Array, b: Array) -> None:
     found = welch(sample_of(a), sample_of(b), np.array([2.0]))
     assert all(np.isnan(getattr(found, name)) for name in TESTS)
     if np.isfinite(a).all():
@@ -42,24 +42,24 @@ def test_where_nothing_can_be_tested_there_is_no_test(a: Array, b: Array) -> Non
 
 
 @pytest.mark.parametrize(("a", "b"), [case for case in CASES.values() if len(case[0]) == len(case[1])])
-def test_nor_is_there_a_paired_one(a: Array, b: Array) -> None:
+def test_without_enough_values_or_spread_there_is_no_paired_test(a: Array, b: Array) -> None:
     found = paired(a, b, np.array([2.0]))
     assert all(np.isnan(getattr(found, name)) for name in TESTS)
 
 
-def test_pairs_with_the_same_difference_leave_nothing_to_test() -> None:
+def test_pairs_with_equal_differences_cannot_be_tested() -> None:
     found = paired(column(1, 2, 3), column(2, 3, 4), np.array([2.0]))
     assert found.difference == -1
     assert np.isnan(found.p_value)
 
 
-def test_one_domain_without_spread_is_tested_by_the_other() -> None:
+def test_the_spread_of_one_domain_is_enough_for_a_test() -> None:
     found = welch(sample_of(column(2, 2, 2)), sample_of(column(3, 4, 6)), np.array([2.0]))
     assert np.isfinite(found.p_value)
     assert np.isfinite(found.g_ci_low)
 
 
-def test_rounding_is_judged_by_the_given_size() -> None:
+def test_rounding_is_relative_to_the_given_size() -> None:
     a, b = sample_of(column(1e-6, 2e-6, 4e-6)), sample_of(column(5e-6, 7e-6, 6e-6))
     assert np.isfinite(welch(a, b, np.array([1e-5])).p_value)
     assert np.isnan(welch(a, b, np.array([10.0])).p_value)
@@ -77,12 +77,12 @@ def test_rounding_is_judged_by_the_given_size() -> None:
     ids=[
         "one length",
         "two lengths",
-        "two long ones",
-        "the lengths tell the domains apart",
-        "one text decides alone",
+        "two large lengths",
+        "the lengths separate the domains",
+        "one text determines the result",
     ],
 )
-def test_without_lengths_to_compare_nothing_is_adjusted(
+def test_without_comparable_lengths_there_is_no_adjustment(
     tokens_a: list[float], tokens_b: list[float], rng: np.random.Generator
 ) -> None:
     a, b = rng.normal(size=(2, 6, 2))
@@ -91,10 +91,8 @@ def test_without_lengths_to_compare_nothing_is_adjusted(
 
 
 @pytest.mark.parametrize("lengths", [[7, 9, 12], range(4_056, 4_096)], ids=["three", "of truncated texts"])
-def test_few_lengths_or_such_as_differ_little_are_enough(
-    lengths: Sequence[int], rng: np.random.Generator
-) -> None:
-    """Of long texts 1/T and log T are nearly constant, and yet not to be taken for it."""
+def test_few_or_similar_lengths_are_enough(lengths: Sequence[int], rng: np.random.Generator) -> None:
+    """For long texts 1/T and log T are nearly constant, but not collinear with the constant."""
     a, b = rng.normal(size=(2, 12, 2))
     tokens_a, tokens_b = rng.choice(lengths, (2, 12)).astype(float)
     found = adjusted(a, tokens_a, b, tokens_b, np.ones(2))
@@ -112,13 +110,13 @@ def test_too_few_texts_are_not_adjusted(texts: int, rng: np.random.Generator) ->
         assert all(np.isnan(part).all() for part in found)
 
 
-def test_partners_of_equal_length_have_nothing_to_adjust(rng: np.random.Generator) -> None:
+def test_pairs_of_equal_lengths_cannot_be_adjusted(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 9, 2))
     tokens = np.arange(3.0, 12.0)
     assert all(np.isnan(part).all() for part in adjusted_paired(a, tokens, b, tokens, np.ones(2)))
 
 
-def test_a_value_that_is_missing_though_in_scope_spoils_its_column_alone(rng: np.random.Generator) -> None:
+def test_a_missing_value_affects_only_its_column(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 12, 2))
     tokens = rng.integers(2, 200, 12).astype(float)
     whole = adjusted(a, tokens, b, tokens[::-1], np.ones(2))
@@ -128,7 +126,7 @@ def test_a_value_that_is_missing_though_in_scope_spoils_its_column_alone(rng: np
     assert found.adjusted_p_value[1] == whole.adjusted_p_value[1]
 
 
-def test_a_text_out_of_scope_is_left_out(rng: np.random.Generator) -> None:
+def test_a_text_without_values_is_left_out(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 12, 2))
     tokens = rng.integers(2, 200, 12).astype(float)
     without = adjusted(a[1:], tokens[1:], b, tokens[::-1], np.ones(2))
@@ -138,7 +136,7 @@ def test_a_text_out_of_scope_is_left_out(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(adjusted_paired(a, tokens, b, tokens[::-1], np.ones(2)), without_pair)
 
 
-def test_a_domain_out_of_scope_is_not_adjusted_for(rng: np.random.Generator) -> None:
+def test_a_domain_without_values_cannot_be_adjusted(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 12, 2))
     tokens = rng.integers(2, 200, 12).astype(float)
     a[:] = NAN
@@ -148,28 +146,28 @@ def test_a_domain_out_of_scope_is_not_adjusted_for(rng: np.random.Generator) -> 
             assert all(np.isnan(part).all() for part in found)
 
 
-@pytest.mark.parametrize(("difference", "judged"), [(1e-3, True), (1e-6, False)])
-def test_regressors_that_are_nearly_the_same_can_not_be_told_apart(
-    difference: float, judged: bool, rng: np.random.Generator
+@pytest.mark.parametrize(("difference", "has_result"), [(1e-3, True), (1e-6, False)])
+def test_nearly_collinear_regressors_have_no_result(
+    difference: float, has_result: bool, rng: np.random.Generator
 ) -> None:
     design, values = rng.normal(size=(20, 3)), rng.normal(size=(20, 1))
     design[:, 1] = design[:, 0] + difference * design[:, 1]
-    assert np.isfinite(robust_coefficient(design, values, np.ones(1)).p_value) == judged
+    assert np.isfinite(robust_coefficient(design, values, np.ones(1)).p_value) == has_result
 
 
-def test_an_exact_fit_is_no_certainty(rng: np.random.Generator) -> None:
+def test_an_exact_fit_has_no_result(rng: np.random.Generator) -> None:
     tokens = rng.integers(2, 200, 12).astype(float)
     exact = (2 + 3 / tokens)[:, None]
     found = adjusted(exact, tokens, exact[::-1], tokens[::-1], np.ones(1))
     assert all(np.isnan(part).all() for part in found)
 
 
-def test_no_test_needs_no_correction() -> None:
+def test_missing_p_values_stay_missing() -> None:
     for correct in (holm, benjamini_hochberg):
         assert np.isnan(correct(np.full((2, 3), NAN))).all()
 
 
-def test_an_interval_needs_spread_and_eight_values(rng: np.random.Generator) -> None:
+def test_an_interval_needs_spread_and_at_least_eight_values(rng: np.random.Generator) -> None:
     values = rng.normal(size=(8, 5))
     values[0, 1] = NAN
     values[:, 2] = 5.0
