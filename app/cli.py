@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.errors import ConfigurationError, LayerscopeError
 from app.local.stop_signals import Stop, stop_on_signals
 from app.local.supervisor import Command, run_to_end
 
@@ -113,6 +112,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
     from app import logs
+    from app.errors import ConfigurationError
     from app.main import create_app
 
     logs.configure()
@@ -176,6 +176,8 @@ def profile(
 
 
 def make_folder(out: Path) -> None:
+    from app.errors import ConfigurationError
+
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -185,6 +187,7 @@ def make_folder(out: Path) -> None:
 def profile_at(url: str, out: Path) -> None:
     import httpx
 
+    from app.errors import ConfigurationError
     from app.local.sample_run import profile as run
 
     try:
@@ -206,6 +209,7 @@ def until_stopped(exit_code: int | None = None) -> Iterator[None]:
 def read_settings() -> "Settings":
     from pydantic import ValidationError
 
+    from app.errors import ConfigurationError
     from app.settings import Settings
 
     try:
@@ -221,11 +225,15 @@ def main() -> None:
     with stop_on_signals():
         try:
             cli(prog_name="layerscope")
-        except LayerscopeError as error:
-            typer.echo(error.detail, err=True)
-            sys.exit(1)
         except Stop as stop:
             sys.exit(stop.exit_code)
+        except Exception as error:
+            from app.errors import LayerscopeError
+
+            if not isinstance(error, LayerscopeError):
+                raise
+            typer.echo(error.detail, err=True)
+            sys.exit(1)
 
 
 if __name__ == "__main__":

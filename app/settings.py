@@ -1,6 +1,6 @@
-"""Every setting and limit of the service, each with its unit in its name.
+"""All settings and limits of the service. The name of each one contains its unit.
 
-Only entry points build `Settings`; everyone else receives values.
+Only entry points create `Settings`. All other code receives values.
 """
 
 from pathlib import Path
@@ -13,35 +13,37 @@ MIB = 1024 * KIB
 
 
 class Settings(BaseSettings):
-    """Read from the environment: the field `lease_seconds` is `LAYERSCOPE_LEASE_SECONDS`."""
+    """Environment variables: `LAYERSCOPE_LEASE_SECONDS` sets the field `lease_seconds`."""
 
     model_config = SettingsConfigDict(env_prefix="LAYERSCOPE_", frozen=True, extra="forbid")
 
-    home: Path = Field(Path("var"), description="folder of the embedded servers' data, caches and logs")
+    home: Path = Field(
+        Path("var"), description="folder for the data, caches and logs of the embedded servers"
+    )
     database_url: str | None = Field(None, description="PostgreSQL 18 or newer; unset: the embedded server")
     redis_url: str | None = Field(None, description="Redis or Valkey; unset: the embedded server")
     models: Path | None = Field(
         None, description="the model list; unset: models.toml of the clone, or of the configuration directory"
     )
 
-    lease_seconds: float = Field(60, gt=0, description="a shard not renewed for so long is given to another")
-    sweep_seconds: float = Field(10, gt=0, description="how often forgotten work is looked for")
-    drain_seconds: float = Field(60, gt=0, description="the most a worker gives to one message")
-    stop_seconds: float = Field(20, ge=0, description="how long what is in hand may delay a worker's stop")
-    shard_characters: int = Field(65_536, gt=0, description="characters after which a shard is closed")
-    shard_texts: int = Field(512, gt=0, description="texts after which a shard is closed")
+    lease_seconds: float = Field(60, gt=0, description="a shard whose lease is older goes to another worker")
+    sweep_seconds: float = Field(10, gt=0, description="how often to look for work without a worker")
+    drain_seconds: float = Field(60, gt=0, description="the longest time that a worker spends on one message")
+    stop_seconds: float = Field(20, ge=0, description="how long current work may delay the stop of a worker")
+    shard_characters: int = Field(65_536, gt=0, description="number of characters that completes a shard")
+    shard_texts: int = Field(512, gt=0, description="number of texts that completes a shard")
 
     body_limit_bytes: int = Field(32 * MIB, gt=0, description="largest JSON body")
-    ndjson_limit_bytes: int = Field(4096 * MIB, gt=0, description="largest NDJSON body, unpacked")
+    ndjson_limit_bytes: int = Field(4096 * MIB, gt=0, description="largest NDJSON body, uncompressed")
     gzip_expansion_limit: int = Field(
-        100, gt=0, description="how many times its size a gzip body may unpack to"
+        100, gt=0, description="largest ratio of uncompressed to compressed size of a gzip body"
     )
     text_limit_bytes: int = Field(1 * MIB, gt=0, description="largest text, in UTF-8")
-    texts_per_job_limit: int = Field(1_000_000, gt=0, description="most texts in a job")
+    texts_per_job_limit: int = Field(1_000_000, gt=0, description="largest number of texts in a job")
     domains_per_job_limit: int = Field(
-        16, gt=0, description="most domains in a job: its state stays under 4 KiB"
+        16, gt=0, description="largest number of domains in a job; it keeps the state of a job below 4 KiB"
     )
     retention_days: float | None = Field(
-        None, gt=0, description="finished jobs are erased after so many days; unset: kept until DELETE"
+        None, gt=0, description="age at which finished jobs are deleted; unset: they are kept until DELETE"
     )
     json_depth_limit: int = Field(16, gt=0, description="deepest nesting of a JSON body")

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.resources import ROOT
+from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import wait_for
 
 COMMANDS = ("up", "api", "worker", "migrate", "profile")
@@ -159,3 +161,22 @@ def test_ctrl_c_while_the_servers_start_stops_them_all(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (0, b"", b"")
     assert not (home / "postgres" / "postmaster.pid").exists()
+
+
+def test_version_is_the_one_of_the_project(tmp_path: Path) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    answer = layerscope("--version", home=tmp_path)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"layerscope {version}\n", "")
+
+
+def test_a_platform_without_embedded_servers_is_one_sentence(tmp_path: Path) -> None:
+    code = f"{AS_ON_WINDOWS}\nimport sys; sys.argv[1:] = ['migrate']\nfrom app.cli import main; main()"
+    home = tmp_path / "home"
+    environment = {**os.environ, "LAYERSCOPE_HOME": str(home)}
+    answer = subprocess.run(
+        (sys.executable, "-c", code), cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert is_one_sentence(answer), answer
+    assert answer.stderr.startswith("There are no embedded servers for this platform")
+    assert "set LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL to your own servers" in answer.stderr
+    assert not home.exists()

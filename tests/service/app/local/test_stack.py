@@ -15,17 +15,18 @@ import pytest
 
 from app.local.servers import running_servers
 from app.resources import MODELS, ROOT
+from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
 
 
 class Command:
     """A `layerscope` command in its own process group, like a command that a shell starts in a terminal."""
 
-    def __init__(self, home: Path, output: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, output: Path, program: tuple[str, ...], *arguments: str) -> None:
         self.output = output
         with output.open("wb") as out:
             self.process = subprocess.Popen(
-                (sys.executable, "-m", "app.cli", *arguments),
+                (sys.executable, *program, *arguments),
                 cwd=ROOT,
                 env={**os.environ, "LAYERSCOPE_HOME": str(home)},
                 stdout=out,
@@ -51,8 +52,10 @@ class Command:
 def layerscope(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     started: list[Command] = []
 
-    def start(*arguments: str, home: Path = tmp_path / "home") -> Command:
-        started.append(Command(home, tmp_path / f"output-{len(started)}", *arguments))
+    def start(
+        *arguments: str, home: Path = tmp_path / "home", program: tuple[str, ...] = ("-m", "app.cli")
+    ) -> Command:
+        started.append(Command(home, tmp_path / f"output-{len(started)}", program, *arguments))
         return started[-1]
 
     yield start
@@ -164,6 +167,30 @@ def test_with_external_servers_the_worker_command_is_replaced_by_the_worker(
     line = Path(f"/proc/{worker.process.pid}/cmdline")
     wait_for(lambda: "-m\0worker\0--model\0demo" in line.read_text())
     assert is_running(worker.process.pid)
+
+
+def test_up_works_with_external_servers_on_a_platform_without_embedded_ones(
+    layerscope: Callable[..., Command],
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAYERSCOPE_DATABASE_URL", database_url)
+    monkeypatch.setenv("LAYERSCOPE_REDIS_URL", redis_url)
+    program = tmp_path / "as_on_windows.py"
+    program.write_text(f"{AS_ON_WINDOWS}\nfrom app.cli import main\nmain()\n")
+    up = layerscope("up", "--port", "0", program=(str(program),))
+    base_url = up.base_url()
+    assert is_ready(base_url)
+    before = list(children(up.process.pid))
+    assert len(before) == 2
+    os.kill(child(up.process.pid, "app.cli api"), signal.SIGKILL)
+    wait_for(lambda: "API started again" in up.printed())
+    wait_for(lambda: is_ready(base_url), seconds=60)
+    before = list(children(up.process.pid))
+    assert up.press_ctrl_c() == 0
+    wait_until_gone(before, seconds=0.5)
 
 
 def test_an_interrupted_profile_stops_the_processes_that_it_started(
