@@ -27,6 +27,7 @@ def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_s
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # texts must not appear in error messages
         connect_args={"options": f"-c timezone=UTC {limit}", "connect_timeout": 5},
     )
 

@@ -22,25 +22,23 @@ from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 OUR_PACKAGES = ("layerscope", "app", "worker")
 
-__all__ = ["about", "configure", "in_context", "take_over"]
+__all__ = ["about", "configure", "in_context"]
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Logs our own packages from `level` on, and warnings and errors of libraries."""
+    """Logs our own packages from `level` on, and warnings and errors of libraries.
+
+    Call it after the libraries were imported: some of them install handlers of their own.
+    """
+    _remove_handlers_of_libraries()
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(sys.stderr.isatty(), colors=not os.environ.get("NO_COLOR")))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OUR_PACKAGES:
         logging.getLogger(name).setLevel(level)
+    # It would log a warning for each request with an invalid id: a client could fill the log.
+    logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
     logging.captureWarnings(True)
-
-
-def take_over(*libraries: str) -> None:
-    """Routes loggers that got handlers of their own at import through ours."""
-    for name in libraries:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
 
 
 def in_context(function: Callable[[], None]) -> Callable[[], None]:
@@ -48,10 +46,21 @@ def in_context(function: Callable[[], None]) -> Callable[[], None]:
     return partial(copy_context().run, function)
 
 
+def _remove_handlers_of_libraries() -> None:
+    """transformers, huggingface_hub and torch write to stderr by themselves otherwise."""
+    for logger in logging.root.manager.loggerDict.values():
+        if not isinstance(logger, logging.Logger):
+            continue
+        if any(type(handler) is logging.StreamHandler for handler in logger.handlers):
+            logger.handlers.clear()
+            logger.propagate = True
+
+
 def _formatter(on_terminal: bool, colors: bool) -> logging.Formatter:
     prepare: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         _add_request,
+        _keep_first_line,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper("%H:%M:%S" if on_terminal else "iso", utc=not on_terminal),
@@ -72,6 +81,12 @@ def _formatter(on_terminal: bool, colors: bool) -> logging.Formatter:
 def _add_request(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     if (request := correlation_id.get()) is not None:
         line["request"] = request
+    return line
+
+
+def _keep_first_line(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """RQ puts tracebacks into its messages, PostgreSQL quotes rows after the first line of an error."""
+    line["event"] = line["event"].partition("\n")[0]
     return line
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import sys
 import threading
 
 from redis import Redis, RedisError
@@ -32,11 +31,10 @@ def main() -> int:
     arguments.add_argument("--model", required=True, help="the name of a model in models.toml")
     name = arguments.parse_args().model
     logs.configure()
-    logs.take_over("transformers", "huggingface_hub")
     try:
         return run(name, Settings())
     except ConfigurationError as error:
-        print(error.detail, file=sys.stderr)
+        log.error("%s", error.detail)
         return 1
 
 

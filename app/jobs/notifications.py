@@ -41,7 +41,7 @@ def notify(redis: Redis, model: str) -> bool:
         if queue.is_empty():
             queue.enqueue(DRAIN, model, result_ttl=0, failure_ttl=60)
     except RedisError as error:
-        log.warning("could not notify for %s, the sweep will: %s", model, error)
+        log.warning("workers of %s could not be notified; the next sweep will do it: %s", model, error)
         return False
     return True
 

@@ -1,7 +1,6 @@
 """The RQ worker: one process, one queue, the model in memory, one function that it runs."""
 
 import logging
-import signal
 import threading
 from contextlib import suppress
 from types import FrameType
@@ -39,9 +38,13 @@ class DrainJob(Job):
     """A message that can only run `drain`: anyone who can write to Redis can name any function."""
 
     def perform(self) -> Any:
-        if self.func_name != DRAIN:
-            raise PermissionError(f"a message names {self.func_name!r}; only {DRAIN} is allowed")
-        return super().perform()
+        try:
+            if self.func_name != DRAIN:
+                raise PermissionError(f"a message names {self.func_name!r}; only {DRAIN} is allowed")
+            return super().perform()
+        except Exception:
+            log.exception("the message failed")  # RQ writes the traceback into its message, which is cut
+            raise
 
 
 class NotifiedWorker(SimpleWorker):
@@ -91,15 +94,19 @@ class NotifiedWorker(SimpleWorker):
             except RedisError as error:
                 log.warning("a heartbeat could not be sent: %s", error)
 
-    def _install_signal_handlers(self) -> None:
-        signal.signal(signal.SIGTERM, self.request_stop)
-        signal.signal(signal.SIGINT, self.request_stop)
+    def check_for_suspension(self, burst: bool) -> None:
+        """Called before each message. Raises: StopRequested."""
+        if self._stopping.is_set():
+            raise StopRequested
+        super().check_for_suspension(burst)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Busy: finish the message. Idle: stop waiting. A second signal changes nothing."""
-        if self._stop_requested:
+        """RQ's handler of SIGINT and SIGTERM. Busy: finish the message. Idle: stop waiting.
+
+        A second signal changes nothing.
+        """
+        if self._stopping.is_set():
             return
         self._stopping.set()
-        self._stop_requested = True
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested

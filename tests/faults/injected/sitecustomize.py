@@ -168,13 +168,16 @@ def wrap_profile(profile: ModuleType) -> None:
 
 
 def wrap_rq_worker(rq_worker: ModuleType) -> None:
-    original = rq_worker.NotifiedWorker._install_signal_handlers
+    original = rq_worker.NotifiedWorker.check_for_suspension
 
-    def install(worker: Any) -> None:
-        original(worker)
-        note("ready")
+    def check(worker: Any, burst: bool) -> None:
+        """Called first when the worker has its signal handlers, then before each message."""
+        if not getattr(worker, "is_ready", False):
+            worker.is_ready = True
+            note("ready")
+        original(worker, burst)
 
-    rq_worker.NotifiedWorker._install_signal_handlers = install
+    rq_worker.NotifiedWorker.check_for_suspension = check
 
 
 def wrap_loading(loading: ModuleType) -> None:

@@ -32,7 +32,7 @@ Start = Callable[..., Process]
 TEXTS = [(("cpp", "python")[i % 2], f"text number {i} " * (1 + i % 7)) for i in range(40)]
 MODEL = "tiny"
 RESIDENT = "resident"  # the same model under another name: a queue of its own
-END_SECONDS = 60
+END_SECONDS = 120
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,9 @@ import logging, threading, warnings
 from app import logs
 
 log = logging.getLogger("app.somewhere")
+own = logging.getLogger("rq.worker")
+own.addHandler(logging.StreamHandler())
+own.propagate = False
 logs.configure()
 
 def fail():
@@ -27,7 +30,8 @@ with logs.about(job="J", shard=3, epoch=2):
     thread = threading.Thread(target=logs.in_context(lambda: log.warning("in a thread")))
     thread.start()
     thread.join()
-    logging.getLogger("rq.worker").warning("of a library, %s", "formatted")
+    library = logging.getLogger("rq.worker")
+    library.warning("of a library, %s", "formatted\\ncanary in the second line")
     try:
         fail()
     except ValueError:
@@ -75,6 +79,7 @@ def test_every_line_is_json_and_has_its_subject() -> None:
     assert about[4] == ("without a subject", None, None, None)
     assert "a warning of Python" in about[5][0]
     assert len(lines) == 6
+    assert "canary" not in json.dumps(lines)
     assert {line["logger"] for line in lines} == {"app.somewhere", "rq.worker", "py.warnings"}
     assert all(line["timestamp"].endswith("Z") for line in lines)
 
