@@ -5,12 +5,13 @@ import io
 import time
 
 import numpy as np
+import pytest
 
 from tests.faults.support.checks import TextRows, read_text_rows
 from tests.faults.support.disturbed_job import Reference, report
 from tests.faults.support.injection import KILLS_PROCESS, LOSES_DEVICE, OUT_OF_MEMORY
 from tests.faults.support.monitor import JobMonitor
-from tests.faults.support.scale import ONLY_WHOLE, SCALE, TEXTS_PER_SHARD
+from tests.faults.support.scale import SCALE, TEXTS_PER_SHARD
 from tests.faults.support.service import RunningService, random_texts
 
 TEXT_COLUMNS = 5  # ordinal, domain, tokens, truncated, error
@@ -63,7 +64,7 @@ def test_10_texts_that_kill_the_process(service: RunningService, reference: Refe
     report(10.1, f"{count} texts that kill the process, {len(deaths)} deaths", count, rows)
 
 
-@ONLY_WHOLE
+@pytest.mark.slow
 def test_10_a_text_after_which_the_device_is_lost(service: RunningService, reference: Reference) -> None:
     """Each process that measures it must end: its later results would be wrong."""
     begun = time.monotonic()

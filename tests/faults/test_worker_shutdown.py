@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.settings import Settings
 from app.tables import Job, Shard
 from tests.faults.support.injection import INJECTED, Injection
-from tests.faults.support.scale import ONLY_WHOLE
 from tests.support.jobs_by_hand import submit
 from tests.support.processes import wait_for
 from tests.support.tiny import causal_model, save
@@ -80,7 +79,7 @@ def test_a_stop_during_a_long_finalization_uses_no_attempt(
     assert (job.finalization_attempts, job.outcome) == (0, None)
 
 
-@ONLY_WHOLE
+@pytest.mark.slow
 def test_a_worker_stops_while_it_writes_statistics_for_a_long_time(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:

@@ -12,7 +12,7 @@ from app.local.supervisor import Child
 from tests.faults.support.checks import read_text_rows
 from tests.faults.support.disturbed_job import Reference, disturbed_job, recoveries_of, report
 from tests.faults.support.injection import Event
-from tests.faults.support.scale import ONLY_WHOLE, SCALE, SEED
+from tests.faults.support.scale import SCALE, SEED
 from tests.faults.support.service import RunningService
 from tests.support.processes import wait_for
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS
@@ -20,6 +20,7 @@ from worker.runtime.rq_worker import ALIVE_SECONDS
 
 SLOW = 1.0 if SCALE.name == "short" else 3.0
 POINTS = ("claimed", "measured", "committing", "committed", "notifying")
+SLOW_POINTS = [pytest.param(point, marks=pytest.mark.slow) for point in POINTS if point != "committing"]
 HOUR = 3600.0
 RESTARTS_PER_JOB = 10  # where processes start slowly, a job would end before twenty restarts
 
@@ -47,7 +48,7 @@ def test_1_random_workers_are_killed(service: RunningService, reference: Referen
     report(1, "SIGKILL of a random worker", count, job.rows, recoveries_of(service, deaths))
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", ["committing", *SLOW_POINTS])
 def test_2_workers_are_killed_at_a_named_point(
     service: RunningService, reference: Reference, point: str
 ) -> None:
@@ -77,7 +78,7 @@ def test_2_workers_are_killed_while_they_finalize_a_job(
     report(2.6, "SIGKILL at “finalizing”", count, job.rows, recoveries)
 
 
-@ONLY_WHOLE
+@pytest.mark.slow
 def test_2_a_job_whose_finalization_kills_every_worker_fails(
     service: RunningService, small_reference: Reference
 ) -> None:
@@ -127,6 +128,7 @@ def fenced(service: RunningService, stopped: Event) -> bool:
     return any(event.pid == stopped.pid and event.shard == shard for event in late)
 
 
+@pytest.mark.slow
 def test_4_workers_are_restarted_in_turn(service: RunningService, reference: Reference) -> None:
     count = SCALE.numbers[4]
     slow = 1.25 * SCALE.lease_seconds  # longer than a lease that is not renewed
@@ -146,6 +148,7 @@ def restart(service: RunningService, child: Child) -> None:
     wait_for(lambda: child in service.ready_workers(), 60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offset", [-HOUR, HOUR][: SCALE.numbers[12]])
 def test_12_the_clock_of_a_worker_is_wrong(
     service: RunningService, reference: Reference, offset: float
@@ -185,6 +188,7 @@ def alive_by_the_api(service: RunningService) -> int:
     return int(model["workers_alive"])
 
 
+@pytest.mark.slow
 def test_a_job_whose_finalization_takes_longer_than_a_lease_is_finalized_once(
     service: RunningService, reference: Reference
 ) -> None:

@@ -256,8 +256,9 @@ def pooled_in(session: Session, job_id: UUID) -> int:
     return session.scalar(texts) or 0
 
 
-def test_the_leases_hold_in_any_order_of_events(sessions: sessionmaker[Session]) -> None:
+@pytest.mark.parametrize("examples", [5, pytest.param(15, marks=pytest.mark.slow)])
+def test_the_leases_hold_in_any_order_of_events(sessions: sessionmaker[Session], examples: int) -> None:
     run_state_machine_as_test(
         lambda: LeaseMachine(sessions),  # type: ignore[arg-type]  # any factory will do
-        settings=settings(max_examples=15, stateful_step_count=40, deadline=None),
+        settings=settings(max_examples=examples, stateful_step_count=40, deadline=None),
     )

@@ -1,9 +1,7 @@
-"""How many faults are injected: few in `make test`, the numbers of docs/operations.md with FAULTS=whole."""
+"""How many faults are injected: few by default, the numbers of docs/operations.md with FAULTS=whole."""
 
 import os
 from dataclasses import dataclass
-
-import pytest
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,6 @@ WHOLE = Scale(
     },
 )
 SCALE = WHOLE if os.environ.get("FAULTS") == "whole" else SHORT
-
-ONLY_WHOLE = pytest.mark.skipif(SCALE is SHORT, reason="takes long: `make faults` runs it")
 
 TEXTS_PER_SHARD = 16
 WORKERS = 3

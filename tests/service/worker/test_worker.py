@@ -166,6 +166,7 @@ def test_a_job_of_which_no_text_succeeds_fails_and_says_why(sessions: Sessions, 
     assert "the text is empty" in job.error["detail"]
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_loaded_fails_its_jobs_and_the_worker(
     sessions: Sessions, start: Start
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sess
     assert finished(sessions, later).status == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_killed_workers_shard_is_measured_by_another(sessions: Sessions, start: Start) -> None:
     job_id = submit(sessions, TEXTS * 25, texts_per_shard=100, model=MODEL)
     first = start()
@@ -214,6 +216,7 @@ def test_a_killed_workers_shard_is_measured_by_another(sessions: Sessions, start
     assert len(values(sessions, job_id)) == len(TEXTS) * 25
 
 
+@pytest.mark.slow
 def test_two_workers_share_a_job_and_every_text_has_one_row(sessions: Sessions, start: Start) -> None:
     job_id = submit(sessions, TEXTS * 10, texts_per_shard=10, model=MODEL)
     start()
@@ -227,6 +230,7 @@ def test_a_lost_bell_costs_a_sweep(sessions: Sessions, resident: None) -> None:
     assert finished(sessions, job_id).status == "succeeded"
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_worker_and_wastes_no_attempt(sessions: Sessions, start: Start) -> None:
     job_id = submit(sessions, TEXTS * 50, texts_per_shard=50, model=MODEL)
     for _ in range(2):

@@ -46,6 +46,7 @@ def test_nothing_is_kept_of_one_that_fails_on_its_last_line(bench: Bench) -> Non
     assert rejected_upload(bench, TEXTS) == f"422, /{TEXTS}/text; 0 rows kept"
 
 
+@pytest.mark.slow
 def test_a_file_is_never_held(bench: Bench, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         (job_id,) = insert_jobs(connection, 1, WIDE_TEXTS, stored_values(28))

@@ -93,6 +93,7 @@ def test_up_serves_the_first_model(stack: RunningStack) -> None:
     assert [line for line in lines if "-m worker --model demo" in line]
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_restarted_at_its_address(layerscope: Callable[..., Command]) -> None:
     up = layerscope("up", "--port", "0")
     base_url, pid = up.base_url(), up.process.pid
@@ -130,6 +131,7 @@ def test_ctrl_c_twice_ends_everything_in_order(layerscope: Callable[..., Command
     )  # its clients had disconnected before
 
 
+@pytest.mark.slow
 def test_after_up_was_killed_no_process_remains_and_it_can_start_again(
     layerscope: Callable[..., Command],
 ) -> None:
@@ -142,6 +144,7 @@ def test_after_up_was_killed_no_process_remains_and_it_can_start_again(
     assert is_ready(layerscope("up", "--port", "0").base_url())
 
 
+@pytest.mark.slow
 def test_commands_share_the_running_servers(layerscope: Callable[..., Command], tmp_path: Path) -> None:
     with running_servers(tmp_path / "home") as running:
         assert layerscope("migrate").process.wait(60) == 0
@@ -193,6 +196,7 @@ def test_up_works_with_external_servers_on_a_platform_without_embedded_ones(
     wait_until_gone(before, seconds=0.5)
 
 
+@pytest.mark.slow
 def test_an_interrupted_profile_stops_the_processes_that_it_started(
     layerscope: Callable[..., Command], tmp_path: Path
 ) -> None:

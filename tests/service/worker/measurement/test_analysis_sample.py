@@ -165,6 +165,7 @@ def test_an_ablation_is_what_the_model_without_the_layer_costs(house: House, tin
         assert float(row["ablation_nll"]) == pytest.approx(mean, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_planted_activations_are_named_by_the_report(house: House) -> None:
     with house.worker("planted"):
         job_id = house.submit("planted", analyses=["activations"])
@@ -188,6 +189,7 @@ def test_planted_activations_are_named_by_the_report(house: House) -> None:
             assert row["mean_share"] == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_files_are_the_same_bytes_however_many_workers(house: House, tiny: None) -> None:
     names = ("results.csv", "texts.csv", "comparison.csv", "first_token.csv")
     options = {"analyses": ["ablation", "logit_lens"], "analysis_texts": 6}
@@ -237,6 +239,7 @@ def test_a_paired_job_compares_pairs_in_its_analyses_too(house: House, tiny: Non
         assert float(row["p_value"]) == pytest.approx(expected.pvalue, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_head_fails_the_job_and_says_so(house: House) -> None:
     with house.worker("headless"):
         job = house.finish(house.submit("headless", analyses=["ablation"]))
@@ -246,6 +249,7 @@ def test_a_model_without_a_head_fails_the_job_and_says_so(house: House) -> None:
             assert house.finish(house.submit("headless", analyses=analyses))["status"] == "succeeded"
 
 
+@pytest.mark.slow
 def test_an_analysis_in_hand_is_let_go_when_its_job_ends(house: House) -> None:
     long = {"a": [f"{i} " + "x" * 250 for i in range(4)]}  # one shard
     with house.worker("deep") as worker:
