@@ -1,4 +1,4 @@
-"""What the processes of one database coordinate by: its clock, and its advisory locks."""
+"""Coordination between processes: the clock and the advisory locks of their database."""
 
 from datetime import datetime
 from enum import IntEnum
@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
-CLOCK = func.clock_timestamp()  # leases and times are the database's, never a worker's
+CLOCK = func.clock_timestamp()  # all leases and times use the clock of the database, not that of a worker
 
 
 class AdvisoryLock(IntEnum):
@@ -20,17 +20,17 @@ class AdvisoryLock(IntEnum):
 
 
 def now(session: Session) -> datetime:
-    """The time by the database's clock."""
+    """The time of the database."""
     clock: datetime = session.execute(select(CLOCK)).scalar_one()
     return clock
 
 
 def try_lock(session: Session, lock: AdvisoryLock) -> bool:
-    """Take a lock until the transaction ends; False where another transaction holds it."""
+    """Take a lock until the transaction ends; False if another transaction holds it."""
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(int(lock)))))
 
 
 def try_lock_job(session: Session, lock: AdvisoryLock, job_id: UUID) -> bool:
-    """The same for one job: jobs are locked independently of each other."""
+    """The same for a single job. Locks of different jobs are independent."""
     key = func.hashtext(cast(job_id, String))
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(int(lock), key))))

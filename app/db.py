@@ -1,4 +1,4 @@
-"""The engine, the sessions and the migrations of the one database."""
+"""The engine, the sessions and the migrations of the database."""
 
 from alembic import command
 from alembic.config import Config
@@ -10,15 +10,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.resources import MIGRATIONS
 
-# The server is gone, or has ended our connection or transaction, or lends us no connection.
+# The server is unavailable, or it ended our connection or transaction, or the pool has no free connection.
 AWAY = (OperationalError, InternalError, TimeoutError)
 
 
 def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_seconds: float = 60) -> Engine:
-    """An engine on psycopg 3 that notices dead connections before it lends them out.
+    """An engine on psycopg 3 that tests each connection before use.
 
-    A process that is stopped in the middle of a transaction holds its row locks until the
-    server ends that transaction, hence the idle limit.
+    A process that is suspended within a transaction holds its row locks until the server ends the
+    transaction. This is the reason for the limit of idle time.
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     limit = f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_seconds * 1000)}"
@@ -37,12 +37,12 @@ def make_sessions(engine: Engine) -> sessionmaker[Session]:
 
 
 def set_for_transaction(session: Session, setting: str, value: str) -> None:
-    """SET LOCAL, which takes no parameters."""
+    """Like SET LOCAL, which cannot take parameters."""
     session.execute(select(func.set_config(setting, value, True)))
 
 
 def migrate(database_url: str, revision: str = "head") -> None:
-    """Bring the database up (or with a lower revision, down) to `revision`."""
+    """Upgrade the database to `revision`, or downgrade it to "base"."""
     config = alembic_config()
     config.attributes["database_url"] = database_url
     if revision == "base":
@@ -58,6 +58,6 @@ def alembic_config() -> Config:
 
 
 def is_migrated(connection: Connection) -> bool:
-    """Whether the database stands at the newest revision known to this code."""
+    """Whether the database has the newest revision known to this code."""
     newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
     return MigrationContext.configure(connection).get_current_revision() == newest

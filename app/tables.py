@@ -1,4 +1,4 @@
-"""The tables. Postgres holds the truth: a job's status follows from facts that are written once."""
+"""The tables. PostgreSQL holds all state. The status of a job follows from columns that are written once."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    column,
     func,
     text,
 )
@@ -67,19 +66,17 @@ class Job(Base):
     texts: Mapped[int]
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_sha256: Mapped[bytes]
-    configured: Mapped[dict[str, Any]]  # the model's source and revision when the job was accepted
+    configured: Mapped[dict[str, Any]]  # source and revision of the model when the job was accepted
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     started_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    deletion_requested_at: Mapped[datetime | None]  # hidden since then; `texts`: not yet deleted
-    finalization_attempts: Mapped[int] = mapped_column(
-        server_default="0"
-    )  # attempts, those that a process died of too
+    deletion_requested_at: Mapped[datetime | None]  # hidden since then; `texts`: those not yet deleted
+    finalization_attempts: Mapped[int] = mapped_column(server_default="0")  # also if the worker died
     outcome: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it
-    estimators: Mapped[dict[str, Any] | None]  # how the worker that closed it came from texts to statistics
+    estimators: Mapped[dict[str, Any] | None]  # describes how the worker computed the statistics
 
     __table_args__ = (
         CheckConstraint(f"outcome in ({', '.join(map(repr, OUTCOMES))})", name="outcome"),
@@ -95,7 +92,7 @@ class Job(Base):
 
     @property
     def analyses(self) -> tuple[str, ...]:
-        """Jobs accepted before analyses existed have no such option."""
+        """Empty for jobs that were accepted before this option existed."""
         return tuple(self.options.get("analyses", ()))
 
     @property
@@ -106,7 +103,7 @@ class Job(Base):
 
 
 class Text(Base):
-    """A text as it was posted; `ordinal` is its place in the job."""
+    """A text as it was submitted. `ordinal` is its number in the job."""
 
     __tablename__ = "text"
 
@@ -114,25 +111,14 @@ class Text(Base):
     ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     domain: Mapped[str]
     text: Mapped[str]
-    pair: Mapped[str | None]  # texts of two domains with the same one belong together
-
-    __table_args__ = (
-        Index(
-            "text_pair_idx",
-            "job_id",
-            "domain",
-            "pair",
-            unique=True,
-            postgresql_where=column("pair").is_not(None),
-        ),
-    )
+    pair: Mapped[str | None]  # texts of two domains with the same pair belong together
 
 
 class Shard(Base):
     """A contiguous range of ordinals: leased, measured and committed whole.
 
-    Each claim raises `epoch`; a commit under an older epoch finds no row and is thrown away.
-    `crashes` holds the ordinal of a text as often as a worker died while it measured that text alone.
+    Each claim increases `epoch`; a commit with an older epoch finds no row and is discarded. `crashes`
+    contains the ordinal of a text once for each worker that died while it measured that text alone.
     """
 
     __tablename__ = "shard"
@@ -145,7 +131,7 @@ class Shard(Base):
     attempt: Mapped[int] = mapped_column(server_default="0")
     lease_until: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
-    suspect: Mapped[int | None]  # the ordinal that is being measured alone just now
+    suspect: Mapped[int | None]  # the ordinal of the text that is measured alone at the moment
     crashes: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
 
     __table_args__ = (
@@ -155,7 +141,7 @@ class Shard(Base):
 
 
 class ShardDomain(Base):
-    """How many texts of a domain a shard holds, and what became of them: a job's progress is their sum."""
+    """The numbers of texts of a domain in a shard. Their sums are the progress of the job."""
 
     __tablename__ = "shard_domain"
 
@@ -179,13 +165,9 @@ class ShardDomain(Base):
 
 
 class StoredProfile(Base):
-    """What was measured on a text.
+    """The results of a text. layerscope.values describes the layout of `values` and `analysis`.
 
-    `values` holds little-endian float64 in the order (component, scope, layer, metric), the
-    components being those of the job's options; NaN stands for "no value". Null where the text failed.
-    `analysis` is there where the text was analysed: float64 in the order (layer, number), of each layer
-    ANALYSIS_METRICS and then, of the four largest activations that leave it, units, values, tokens, and the
-    ratio of the largest to the median.
+    `values` is null if the text failed, and `analysis` is null if the text was not analysed.
     """
 
     __tablename__ = "text_profile"
@@ -210,7 +192,7 @@ class StoredProfile(Base):
 
 
 class LoadedModel(Base):
-    """A configured model as the last worker that loaded it found it."""
+    """A configured model, as it was described by the last worker that loaded it."""
 
     __tablename__ = "model"
 
@@ -220,11 +202,11 @@ class LoadedModel(Base):
 
 
 def _key(*names: str) -> list[Column[Any]]:
-    """A job's id, and what else names a row of its statistics."""
+    """The primary key of a table of statistics: the id of the job, and the given columns."""
     job: Column[Any] = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
-    word, number = Text.__table__.c.domain.type, Shard.__table__.c.number.type
-    kinds = [(name, number if name == "layer" else word) for name in names]
-    return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in kinds)]
+    string, integer = Text.__table__.c.domain.type, Shard.__table__.c.number.type
+    types = [(name, integer if name == "layer" else string) for name in names]
+    return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in types)]
 
 
 layer_profile = Table(
@@ -235,7 +217,7 @@ layer_profile = Table(
     Column("tokens", BigInteger, nullable=False),
     *(Column(name, Double) for name in STATISTIC_COLUMNS),
     *(Column(name, Integer) for name in RANK_COLUMNS),
-    # Of an analysed sample of the texts, in component `block` and scope `all` alone.
+    # Statistics of the analysed texts, only in component `block` and scope `all`.
     Column("analysis_texts", Integer),
     *(Column(name, Double) for name in ANALYSIS_STATISTIC_COLUMNS),
 )
@@ -248,8 +230,8 @@ comparison = Table(
     *(Column(name, Double) for name in COMPARISON_STATISTICS),
 )
 
-# What the first token has of `delta_abs_mean` in scope `all`; in component `block` also the largest
-# activations, where texts were analysed.
+# The share of the first token in `delta_abs_mean`, scope `all`. If texts were analysed, the rows of component
+# `block` also contain the largest activations.
 first_token = Table(
     "first_token",
     Base.metadata,

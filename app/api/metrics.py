@@ -7,7 +7,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import AWAY
-from app.jobs import store
+from app.jobs import counts
 
 
 class WorkCollector(Collector):
@@ -23,7 +23,7 @@ class WorkCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             with self._sessions.begin() as session:
-                by_status, by_state = store.count_by_status(session), store.count_texts_by_state(session)
+                by_status, by_state = counts.jobs_by_status(session), counts.texts_by_state(session)
         except AWAY:
             yield GaugeMetricFamily("layerscope_database_up", "Whether the database answered", value=0)
             return

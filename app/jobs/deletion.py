@@ -21,9 +21,9 @@ TEXTS_PER_BATCH = 1000
 
 
 def purge(sessions: sessionmaker[Session], home: Path, retention_days: float | None) -> bool:
-    """Erase one piece of what is to go, and the files here of what is gone; whether there is more.
+    """Delete one batch of the rows of hidden jobs, and the files here of deleted jobs.
 
-    Of all processes that are at it one does it at a time.
+    Returns whether there may be more to delete. A lock allows one process at a time to delete rows.
     """
     _remove_files_of_absent_jobs(sessions, home)
     with sessions.begin() as session:
@@ -39,7 +39,7 @@ def purge(sessions: sessionmaker[Session], home: Path, retention_days: float | N
 
 
 def delete_rows(sessions: sessionmaker[Session], job_id: UUID) -> None:
-    """Erase a hidden job to its last row."""
+    """Delete all rows of a hidden job."""
     while True:
         with sessions.begin() as session:
             job = session.get(Job, job_id, with_for_update=True)
@@ -49,21 +49,21 @@ def delete_rows(sessions: sessionmaker[Session], job_id: UUID) -> None:
 
 
 def _delete_batch(session: Session, job: Job) -> None:
-    """The job's last texts with their values; with the first of them the job and all that hangs on it."""
+    """Delete the last texts of the job with their values. The last batch also deletes the job itself."""
     end, job.texts = job.texts, max(job.texts - TEXTS_PER_BATCH, 0)
-    # With its end too: beyond it lie those deleted before, and each piece would walk past all of them.
-    piece = Text.ordinal.between(job.texts, end - 1)
-    session.execute(delete(Text).where(Text.job_id == job.id, piece))
+    # Without the upper bound, each batch would read the index entries of all texts deleted before.
+    batch = Text.ordinal.between(job.texts, end - 1)
+    session.execute(delete(Text).where(Text.job_id == job.id, batch))
     if job.texts == 0:
         session.execute(delete(Job).where(Job.id == job.id))
 
 
 def _remove_files_of_absent_jobs(sessions: sessionmaker[Session], home: Path) -> None:
-    """Also of those that another process has erased, or that died while it did."""
+    """Also the files of jobs whose rows another process has deleted."""
     kept = set(cache.jobs_with_files(home))
     if not kept:
         return
     with sessions.begin() as session:
-        there = set(session.scalars(select(Job.id).where(store.VISIBLE, Job.id.in_(kept))))
-    for job_id in kept - there:
+        existing = set(session.scalars(select(Job.id).where(store.VISIBLE, Job.id.in_(kept))))
+    for job_id in kept - existing:
         cache.remove(home, job_id)

@@ -1,6 +1,6 @@
-"""Redis is only the bell: a message says that there is work for a model, and nothing else.
+"""Notifies workers through Redis. A message says only that there is work for a model.
 
-Whatever becomes of Redis and its messages, the work stands in Postgres and the sweep rings again.
+The work itself is in PostgreSQL. If a message or all of Redis is lost, the next sweep notifies again.
 """
 
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def connect(redis_url: str, *, retries: int = 0) -> Redis:
-    """A connection that gives up soon: no request and no shard waits long for a Redis that is away."""
+    """A connection with short timeouts: neither requests nor shards wait long for Redis."""
     retry = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), retries)
     return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=2, retry=retry)
 
@@ -32,9 +32,9 @@ def queue_of(redis: Redis, model: str) -> Queue:
 
 
 def notify(redis: Redis, model: str) -> bool:
-    """Say that there is work for a model; False where Redis is away.
+    """Notify the workers of a model; False if Redis is unavailable.
 
-    A message that still waits says the same: whoever takes it will look after our commit.
+    If a message already waits, no other is sent: the worker that takes it looks for work after our commit.
     """
     try:
         queue = queue_of(redis, model)
@@ -47,7 +47,7 @@ def notify(redis: Redis, model: str) -> bool:
 
 
 def workers_alive(redis: Redis, model: str) -> int:
-    """Those whose key Redis has not let expire: no clock but its own is asked.
+    """The workers whose keys have not expired, by the clock of Redis.
 
     Raises: RedisError.
     """
@@ -55,12 +55,12 @@ def workers_alive(redis: Redis, model: str) -> int:
 
 
 def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
-    """Ring for every model with work that nobody is at; the models, or none where another process sweeps."""
+    """Notify for each model with free work. Returns these models; none if another process is sweeping."""
     with sessions.begin() as session:
         if not try_lock(session, AdvisoryLock.SWEEP):
             return []
         models = list(shards.models_with_work(session))
-    for model in models:  # outside the transaction: Redis may take its time
+    for model in models:  # outside the transaction, because Redis may be slow
         notify(redis, model)
     return models
 

@@ -1,4 +1,4 @@
-"""Something done again and again in a thread of its own, whatever happens."""
+"""Repeats a task in its own thread, also after errors."""
 
 import logging
 import threading
@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 class Periodic:
-    """Calls `work` every so many seconds while entered; at once again where it says that there is more."""
+    """Calls `work` every `seconds` seconds while entered, and again immediately if it returns True."""
 
     def __init__(self, name: str, work: Callable[[], bool], seconds: float) -> None:
         self._work, self._seconds = work, seconds
@@ -32,6 +32,6 @@ class Periodic:
             except SQLAlchemyError as error:
                 more = False
                 log.warning("the %s could not work: %s", self._thread.name, error)
-            except Exception:  # a disk that is full, say: it must not end the thread
+            except Exception:  # for example a full disk; the thread must continue
                 more = False
                 log.exception("the %s could not work", self._thread.name)

@@ -1,13 +1,11 @@
-"""Shards: cut when a job is accepted; claimed, renewed, committed or given back by workers.
+"""The shards of jobs: workers claim, renew, commit, release and give back shards.
 
-Each function takes a Session and never commits. All times are the database's. A claim raises the
-shard's epoch; whoever holds an older epoch can neither renew nor commit.
+Each function takes a Session and never commits. All times are those of the database. A claim increases the
+epoch of the shard. A worker with an older epoch can neither renew nor commit it.
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,75 +16,10 @@ from sqlalchemy.orm import Session
 from app.coordination import CLOCK
 from app.tables import Job, Shard, ShardDomain, StoredProfile, Text
 
-PAIR_FOLLOWS = b"\xff" * 8  # in the fingerprint, where else the length of a domain's name stands
-
-
-@dataclass(frozen=True)
-class ShardSize:
-    """A shard is closed with the text that takes it to one of these."""
-
-    characters: int
-    texts: int
-
-
-@dataclass
-class _Shard:
-    first_ordinal: int
-    characters: int = 0
-    texts: dict[str, int] = field(default_factory=dict)
-    first_of: dict[str, int] = field(default_factory=dict)  # each domain's first ordinal here
-
-    @property
-    def end_ordinal(self) -> int:
-        return self.first_ordinal + sum(self.texts.values())
-
-
-class ShardPlan:
-    """Cuts a job's texts into shards, and takes the fingerprint of the whole request on the way.
-
-    The plan depends on the request and the size alone, and is frozen with the job.
-    """
-
-    def __init__(self, request: list[Any], size: ShardSize) -> None:
-        self.shards: list[_Shard] = []
-        self.has_pairs = False
-        self._size = size
-        self._hash = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
-
-    @property
-    def texts(self) -> int:
-        return self.shards[-1].end_ordinal if self.shards else 0
-
-    @property
-    def request_sha256(self) -> bytes:
-        return self._hash.digest()
-
-    def add(self, domain: str, text: str, pair: str | None = None) -> None:
-        self._fingerprint(domain, text)
-        if pair is not None:
-            self.has_pairs = True
-            self._hash.update(PAIR_FOLLOWS)
-            self._fingerprint(pair)
-        if not self.shards or self._is_full(self.shards[-1]):
-            self.shards.append(_Shard(self.texts))
-        shard = self.shards[-1]
-        shard.characters += len(text)
-        shard.first_of.setdefault(domain, self.texts)
-        shard.texts[domain] = shard.texts.get(domain, 0) + 1
-
-    def _fingerprint(self, *parts: str) -> None:
-        for part in map(str.encode, parts):
-            self._hash.update(len(part).to_bytes(8))
-            self._hash.update(part)
-
-    def _is_full(self, shard: _Shard) -> bool:
-        texts = shard.end_ordinal - shard.first_ordinal
-        return shard.characters >= self._size.characters or texts >= self._size.texts
-
 
 @dataclass(frozen=True)
 class Claim:
-    """A shard in a worker's hands, for as long as `epoch` is the shard's."""
+    """A shard that is leased to a worker, as long as `epoch` is the epoch of the shard."""
 
     job_id: UUID
     number: int
@@ -100,7 +33,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class TextResult:
-    """What a worker has to say of one text: `values` and `analysis` as in the table, or an `error`."""
+    """The result of one text: `values` and `analysis` in the layout of layerscope.values, or an `error`."""
 
     ordinal: int
     domain: str
@@ -112,28 +45,31 @@ class TextResult:
 
 
 class Fenced(Exception):
-    """The shard is no longer this worker's, or its job's end is due or past."""
+    """The shard is no longer leased to this worker, or its job is finished or about to be finalized."""
 
 
-OPEN = Shard.done_at.is_(None)
-FREE = or_(Shard.lease_until.is_(None), Shard.lease_until < CLOCK)
+OPEN = Shard.done_at.is_(None)  # a shard that is not committed
+FREE = or_(Shard.lease_until.is_(None), Shard.lease_until < CLOCK)  # a shard without a valid lease
+# A job whose shards are still to be measured: neither finished, nor cancelled, nor failed.
 WANTED = and_(Job.outcome.is_(None), Job.cancel_requested_at.is_(None), Job.error.is_(None))
 HAS_OPEN = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN))
+HAS_FREE = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE))
+# A job that is to be finalized: all its shards are committed, or it was cancelled or has failed.
 DUE = and_(
     Job.outcome.is_(None), or_(~HAS_OPEN, Job.cancel_requested_at.is_not(None), Job.error.is_not(None))
 )
 
 
 def claim(session: Session, model: str, lease_seconds: float, measured_with: dict[str, Any]) -> Claim | None:
-    """Lease the next shard of a model to the caller, or None where none waits.
+    """Lease the next free shard of a model to the caller; None if there is none.
 
-    The job is drawn at random among those with a free shard, so that a huge one starves no small
-    one; within a job the lowest number goes first. The attempt is counted here: a kill counts.
+    The job is chosen at random among those with a free shard, so that small jobs do not wait for a large
+    one. Within a job the lowest number is first. The attempt is counted here, so that it also counts if the
+    worker dies.
     """
-    free = select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE)
-    job_ids = select(Job.id).where(Job.model == model, WANTED, exists(free)).order_by(func.random())
+    job_ids = select(Job.id).where(Job.model == model, WANTED, HAS_FREE).order_by(func.random())
     for job_id in session.scalars(job_ids).all():
-        # The job's row before the shard's, as whoever deletes or commits: else two would wait for each other.
+        # The row of the job is locked before that of the shard, as in commit and deletion: no deadlock.
         session.execute(
             update(Job)
             .where(Job.id == job_id, Job.started_at.is_(None), WANTED)
@@ -186,16 +122,16 @@ def texts(session: Session, claim: Claim) -> Sequence[tuple[str, str]]:
     return [(row.domain, row.text) for row in rows]
 
 
-def _mine(claim: Claim) -> ColumnElement[bool]:
+def _leased_by(claim: Claim) -> ColumnElement[bool]:
     return and_(Shard.job_id == claim.job_id, Shard.number == claim.number, Shard.epoch == claim.epoch)
 
 
 def renew(session: Session, claim: Claim, lease_seconds: float) -> None:
-    """Raises: Fenced, also where the job's end was asked for: there is no point in going on."""
+    """Raises: Fenced, also if the job was cancelled or has failed."""
     wanted = exists(select(Job.id).where(Job.id == claim.job_id, WANTED))
     renewed = session.scalar(
         update(Shard)
-        .where(_mine(claim), OPEN, wanted)
+        .where(_leased_by(claim), OPEN, wanted)
         .values(lease_until=CLOCK + timedelta(seconds=lease_seconds))
         .returning(Shard.number)
     )
@@ -204,51 +140,51 @@ def renew(session: Session, claim: Claim, lease_seconds: float) -> None:
 
 
 def give_back(session: Session, claim: Claim) -> None:
-    """Free a shard whose measuring failed; the attempt stays counted."""
-    session.execute(update(Shard).where(_mine(claim), OPEN).values(lease_until=None, suspect=None))
+    """Free a shard whose measurement failed. The attempt remains counted."""
+    session.execute(update(Shard).where(_leased_by(claim), OPEN).values(lease_until=None, suspect=None))
 
 
 def suspect(session: Session, claim: Claim, ordinal: int | None) -> None:
-    """Note the text that is about to be measured alone: if the worker dies, the next claim knows by which.
+    """Record the text that is measured alone next. If the worker dies, the next claim knows the cause.
 
     Raises: Fenced.
     """
     noted = session.scalar(
-        update(Shard).where(_mine(claim), OPEN).values(suspect=ordinal).returning(Shard.number)
+        update(Shard).where(_leased_by(claim), OPEN).values(suspect=ordinal).returning(Shard.number)
     )
     if noted is None:
         raise Fenced
 
 
 def release(session: Session, claim: Claim) -> None:
-    """Free a shard that was not measured to its end, as if it had not been claimed."""
+    """Free a shard whose measurement was stopped. The attempt is not counted."""
     session.execute(
         update(Shard)
-        .where(_mine(claim), OPEN)
+        .where(_leased_by(claim), OPEN)
         .values(lease_until=None, attempt=Shard.attempt - 1, suspect=None)
     )
 
 
 def commit(session: Session, claim: Claim, measured: Sequence[TextResult]) -> None:
-    """Close a shard with its rows, all or nothing; a second time is harmless.
+    """Store all rows of a shard and mark it as done. Repeating a commit has no effect.
 
-    A share of the job's row is held meanwhile, so that nothing is added to a job whose end was asked for.
+    The row of the job is locked in share mode, so that nothing is added to a job after it was cancelled.
 
-    Raises: Fenced if the shard is not the caller's any more.
+    Raises: Fenced if the shard is no longer leased to the caller.
     """
     wanted = select(Job.id).where(Job.id == claim.job_id, WANTED)
     if session.scalar(wanted.with_for_update(read=True)) is None:
         raise Fenced
-    closed = session.scalar(
+    done = session.scalar(
         update(Shard)
-        .where(_mine(claim), OPEN)
+        .where(_leased_by(claim), OPEN)
         .values(done_at=CLOCK, lease_until=None)
         .returning(Shard.number)
     )
-    if closed is None:
-        if session.scalar(select(Shard.done_at).where(_mine(claim))) is None:
+    if done is None:
+        if session.scalar(select(Shard.done_at).where(_leased_by(claim))) is None:
             raise Fenced
-        return  # an earlier commit of ours whose answer was lost
+        return  # an earlier commit succeeded, but its answer was lost
     session.execute(insert(StoredProfile), [_row(claim, text) for text in measured])
     _count(session, claim, measured)
 
@@ -275,6 +211,5 @@ def _count(session: Session, claim: Claim, measured: Sequence[TextResult]) -> No
 
 
 def models_with_work(session: Session) -> Sequence[str]:
-    """The models with a free shard or a job to be closed."""
-    free_shard = exists(select(Shard.number).where(Shard.job_id == Job.id, OPEN, FREE))
-    return session.scalars(select(Job.model).where(or_(DUE, and_(WANTED, free_shard))).distinct()).all()
+    """The models with a free shard or a job to finalize."""
+    return session.scalars(select(Job.model).where(or_(DUE, and_(WANTED, HAS_FREE))).distinct()).all()

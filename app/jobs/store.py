@@ -1,32 +1,31 @@
-"""Jobs: submit, get, list, cancel, delete. Each function takes a Session and never commits."""
+"""Submits, reads, lists, cancels and deletes jobs. Each function takes a Session and never commits."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from psycopg.errors import UniqueViolation
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.coordination import CLOCK, now
 from app.db import set_for_transaction
-from app.errors import IdempotencyKeyReused, InvalidRequest, JobFinished, JobNotFinished, JobNotFound
-from app.jobs.shards import ShardPlan, ShardSize
-from app.tables import Job, Shard, ShardDomain, Text
-from layerscope.names import STATUSES, TEXT_OUTCOMES, Outcome, Status
+from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
+from app.jobs.pairs import check_pairs
+from app.jobs.shard_plan import ShardPlan, ShardSize
+from app.tables import Job, Shard, ShardDomain
+from layerscope.names import Outcome, Status
 
-# A text as it is posted: its domain, itself and, where it has one, its pair.
+# A submitted text: its domain, the text, and its pair if it has one.
 PostedText = tuple[str, str] | tuple[str, str, str]
 
-VISIBLE = Job.deletion_requested_at.is_(None)
+VISIBLE = Job.deletion_requested_at.is_(None)  # a job that is not deleted
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A checked request, but for its texts, which may be too many to hold."""
+    """A checked request without its texts, which may be too many for the memory."""
 
     model: str
     name: str | None = None
@@ -35,25 +34,14 @@ class Draft:
     configured: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DomainProgress:
-    """Texts of a domain: `done` were measured, `failed` could not be; the rest wait."""
-
-    domain: str
-    texts: int
-    done: int
-    failed: int
-    tokens: int
-
-
 def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: ShardSize) -> tuple[Job, bool]:
-    """Write a job with its texts and shards; the job, and whether it is new.
+    """Store a job with its texts and shards. Returns the job, and whether it is new.
 
-    The insert of the job's row waits for another that holds the same idempotency key, so of many
-    parallel requests with one key one is new. A job whose texts have pairs is `paired`.
+    The insert of the job's row waits for transactions that insert the same idempotency key, so only one of
+    many parallel requests with one key creates a job. A job whose texts have pairs is `paired`.
 
-    Raises: IdempotencyKeyReused if the key stands for another request; InvalidRequest if a domain has
-        two texts of one pair, or no pair has texts of two domains.
+    Raises: IdempotencyKeyReused if the key was used for a different request; InvalidRequest if the pairs are
+        invalid; the errors of `texts`.
     """
     plan = ShardPlan([draft.model, draft.name, draft.options], size)
     job_id = _reserve(session, draft)
@@ -63,7 +51,7 @@ def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: Sh
     _insert_shards(session, job_id, plan)
     found: dict[str, Any] = {"texts": plan.texts, "request_sha256": plan.request_sha256}
     if plan.has_pairs:
-        _check_partners(session, job_id)
+        check_pairs(session, job_id)
         found["options"] = draft.options | {"paired": True}
     session.execute(update(Job).where(Job.id == job_id).values(found))
     return session.get_one(Job, job_id), True
@@ -90,15 +78,15 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
 def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText], plan: ShardPlan) -> Job:
     key = draft.idempotency_key
     job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
-    if job is None:  # deleted between our insert and our look
-        raise JobFinished("The job of this Idempotency-Key has just been deleted: send the request again.")
-    # They may take longer to arrive than a transaction may be idle.
+    if job is None:  # deleted after our insert and before our select
+        raise JobFinished("The job of this Idempotency-Key has just been deleted. Send the request again.")
+    # The texts may arrive more slowly than the limit for idle transactions allows.
     set_for_transaction(session, "idle_in_transaction_session_timeout", "0")
     for posted in texts:
         plan.add(*posted)
     if job.request_sha256 != plan.request_sha256:
         raise IdempotencyKeyReused(
-            f"The Idempotency-Key was used for another request, which became job {job.id}."
+            f"The Idempotency-Key was used for a different request, which created the job {job.id}."
         )
     return job
 
@@ -106,31 +94,10 @@ def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText
 def _copy_texts(session: Session, job_id: UUID, texts: Iterable[PostedText], plan: ShardPlan) -> None:
     connection = session.connection().connection.driver_connection
     assert connection is not None
-    try:
-        with connection.cursor().copy("copy text (job_id, ordinal, domain, text, pair) from stdin") as copy:
-            for ordinal, (domain, text, *pair) in enumerate(texts):
-                plan.add(domain, text, *pair)
-                copy.write_row((job_id, ordinal, domain, text, pair[0] if pair else None))
-    except UniqueViolation as error:
-        raise _pair_twice(error) from None
-
-
-def _pair_twice(error: UniqueViolation) -> InvalidRequest:
-    """Only the database has seen all pairs, and it says in its own language which is there twice."""
-    key = re.search(r"=\([^,]*, ([^,]*), (.*)\)", error.diag.message_detail or "", re.DOTALL)
-    assert key is not None
-    return InvalidRequest(f"Two texts of the domain {key[1]} have the pair {key[2]}: only one may.")
-
-
-def _check_partners(session: Session, job_id: UUID) -> None:
-    of_two_domains = (
-        select(Text.pair)
-        .where(Text.job_id == job_id, Text.pair.is_not(None))
-        .group_by(Text.pair)
-        .having(func.count() > 1)
-    )
-    if not session.scalar(select(of_two_domains.exists())):
-        raise InvalidRequest("No pair has texts of two domains: there is nothing to compare in pairs.")
+    with connection.cursor().copy("copy text (job_id, ordinal, domain, text, pair) from stdin") as copy:
+        for ordinal, (domain, text, *pair) in enumerate(texts):
+            plan.add(domain, text, *pair)
+            copy.write_row((job_id, ordinal, domain, text, pair[0] if pair else None))
 
 
 def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:
@@ -165,17 +132,17 @@ def get_finished(session: Session, job_id: UUID) -> Job:
     """Raises: JobNotFound, JobNotFinished."""
     job = get(session, job_id)
     if job.outcome is None:
-        raise JobNotFinished(f"The job is {job.status}: its files are there when it is finished.")
+        raise JobNotFinished(f"The job is {job.status}. Its files exist after it is finished.")
     return job
 
 
 def page(
     session: Session, *, status: str | None, model: str | None, limit: int, before: UUID | None
 ) -> Sequence[Job]:
-    """The newest `limit` jobs older than `before`; ids are UUIDv7, so they sort by age."""
+    """The newest `limit` jobs that are older than `before`. Ids are UUIDv7, so they sort by age."""
     statement = select(Job).where(VISIBLE).order_by(Job.id.desc()).limit(limit)
     if status is not None:
-        statement = statement.where(_has_status(status))
+        statement = statement.where(has_status(status))
     if model is not None:
         statement = statement.where(Job.model == model)
     if before is not None:
@@ -183,7 +150,7 @@ def page(
     return session.scalars(statement).all()
 
 
-def _has_status(status: str) -> ColumnElement[bool]:
+def has_status(status: str) -> ColumnElement[bool]:
     if status == Status.QUEUED:
         return and_(Job.outcome.is_(None), Job.started_at.is_(None))
     if status == Status.RUNNING:
@@ -191,50 +158,14 @@ def _has_status(status: str) -> ColumnElement[bool]:
     return Job.outcome == status
 
 
-def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[DomainProgress]]:
-    """The progress of each job by domain, domains in the order of their first text."""
-    sums = (func.sum(getattr(ShardDomain, name)) for name in ("texts", "done", "failed", "tokens"))
-    statement = (
-        select(ShardDomain.job_id, ShardDomain.domain, *sums)
-        .where(ShardDomain.job_id.in_(list(job_ids)))
-        .group_by(ShardDomain.job_id, ShardDomain.domain)
-        .order_by(ShardDomain.job_id, func.min(ShardDomain.first_ordinal))
-    )
-    domains: dict[UUID, list[DomainProgress]] = {}
-    for job_id, domain, *counts in session.execute(statement):
-        domains.setdefault(job_id, []).append(DomainProgress(domain, *map(int, counts)))
-    return domains
-
-
-def queued_by_model(session: Session) -> dict[str, int]:
-    statement = (
-        select(Job.model, func.count().label("jobs")).where(_has_status(Status.QUEUED)).group_by(Job.model)
-    )
-    return {row.model: row.jobs for row in session.execute(statement)}
-
-
-def count_by_status(session: Session) -> dict[str, int]:
-    counts = (func.count().filter(_has_status(status)) for status in STATUSES)
-    return dict(zip(STATUSES, session.execute(select(*counts).where(VISIBLE)).one(), strict=True))
-
-
-def count_texts_by_state(session: Session) -> dict[str, int]:
-    """Of the jobs that are there; what a finished job has left waits for nothing and is not counted."""
-    unfinished = Job.outcome.is_(None)
-    waiting = ShardDomain.texts - ShardDomain.done - ShardDomain.failed
-    sums = (func.sum(ShardDomain.done), func.sum(ShardDomain.failed), func.sum(waiting).filter(unfinished))
-    row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id).where(VISIBLE)).one()
-    return {state: int(count or 0) for state, count in zip(TEXT_OUTCOMES, row, strict=True)}
-
-
 def cancel(session: Session, job_id: UUID) -> Job:
-    """Ask for a job's end. One that no worker has taken ends here, another when a worker closes it.
+    """Cancel a job. It ends here if no worker has started it; otherwise when a worker has finalized it.
 
     Raises: JobNotFound, JobFinished.
     """
     job = get(session, job_id, locked=True)
     if job.outcome is not None:
-        raise JobFinished(f"The job is finished ({job.outcome}): there is nothing to cancel.")
+        raise JobFinished(f"The job cannot be cancelled: it is finished ({job.outcome}).")
     job.cancel_requested_at = job.cancel_requested_at or now(session)
     if job.started_at is None:
         job.outcome, job.finished_at = Outcome.CANCELLED, job.cancel_requested_at
@@ -242,7 +173,7 @@ def cancel(session: Session, job_id: UUID) -> Job:
 
 
 def delete_job(session: Session, job_id: UUID) -> None:
-    """Hide a job from all requests and workers; `deletion.delete_rows` then deletes its rows.
+    """Hide a job from all requests and workers. `deletion.delete_rows` then deletes its rows.
 
     Raises: JobNotFound.
     """
@@ -251,7 +182,7 @@ def delete_job(session: Session, job_id: UUID) -> None:
 
 
 def hide(session: Session, which: ColumnElement[bool]) -> int:
-    """End the jobs, take them out of sight and free their keys; how many there were."""
+    """Finish jobs, hide them and release their idempotency keys. Returns the number of jobs."""
     hidden = session.scalars(
         update(Job)
         .where(which, VISIBLE)

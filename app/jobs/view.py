@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from app.coordination import now
 from app.errors import Problem
-from app.jobs import store
-from app.jobs.store import DomainProgress
+from app.jobs import counts
+from app.jobs.counts import DomainProgress
 from app.models import ModelConfig
 from app.schemas import DomainOut, JobOut, Links, ModelOut, Options, Progress
 from app.tables import Job, LoadedModel
@@ -27,7 +27,7 @@ Known = Mapping[str, dict[str, Any]]
 
 def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelConfig]) -> list[JobOut]:
     """The states of the jobs, in their order. The number of statements does not depend on their number."""
-    progress = store.progress(session, [job.id for job in found])
+    progress = counts.progress(session, [job.id for job in found])
     known, at = known_models(session, models), now(session)
     return [_present(job, progress.get(job.id, []), known, at) for job in found]
 

@@ -6,7 +6,7 @@ import time
 
 from app.db import make_engine, make_sessions
 from app.jobs import notifications, store
-from app.jobs.shards import ShardSize
+from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
 from app.schemas import Options
 from tests.faults.support.disturbed_job import (

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.coordination import CLOCK
 from app.jobs import shards, store
-from app.jobs.shards import Claim, ShardSize, TextResult
+from app.jobs.shard_plan import ShardSize
+from app.jobs.shards import Claim, TextResult
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, layer_profile
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS

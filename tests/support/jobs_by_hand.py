@@ -8,7 +8,8 @@ import numpy as np
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import Claim, ShardSize, TextResult
+from app.jobs.shard_plan import ShardSize
+from app.jobs.shards import Claim, TextResult
 from app.jobs.store import Draft
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 

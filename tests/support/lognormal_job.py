@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import ShardSize, TextResult
+from app.jobs.shard_plan import ShardSize
+from app.jobs.shards import TextResult
 from app.jobs.store import Draft
 from layerscope import values as codec
 from layerscope.names import COMPONENTS, METRICS, SCOPES

@@ -204,7 +204,7 @@ def _place(session: Session, job: Job) -> ColumnElement[int]:
     Below 0, and then no other's, where others have a pair and it has none.
     """
     pairs = select(Text.pair).where(Text.job_id == job.id, Text.pair.is_not(None))
-    if not session.scalar(select(pairs.exists())):
+    if not job.options.get("paired") or not session.scalar(select(pairs.exists())):
         return func.row_number().over(partition_by=Text.domain, order_by=Text.ordinal) - 1
     among_pairs = func.dense_rank().over(order_by=Text.pair.collate("C")) - 1
     return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)

@@ -22,7 +22,7 @@ from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
 from app.errors import JobNotFound
 from app.files import cache
 from app.jobs import deletion, notifications, store
-from app.jobs.shards import ShardSize
+from app.jobs.shard_plan import ShardSize
 from app.jobs.view import configured, known_models, path_of, present
 from app.schemas import JobOut, JobPage
 from layerscope.names import NAME_PATTERN, Status

@@ -5,7 +5,7 @@ from redis import RedisError
 
 from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
-from app.jobs import notifications, store
+from app.jobs import counts, notifications
 from app.jobs.view import describe_model, known_models
 from app.schemas import ConfiguredModel, ModelList
 
@@ -17,7 +17,7 @@ def list_models(service: ServiceDep) -> ModelList:
     """The configured models, with their workers and queues."""
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
-        queued = store.queued_by_model(session)
+        queued = counts.queued_jobs_by_model(session)
     alive = _workers_alive(service)
     data = [
         ConfiguredModel(

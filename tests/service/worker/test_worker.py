@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import notifications, store
+from app.jobs import counts, notifications, store
 from app.local.servers import Servers
 from app.tables import Job, Shard, StoredProfile, Text, layer_profile
 from layerscope.core import load_model, profile_texts
@@ -153,7 +153,7 @@ def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(sessions: Sessions
     job_id = submit(sessions, [*TEXTS[:3], ("cpp", "")], model=RESIDENT)
     assert finished(sessions, job_id).status == "succeeded"
     with sessions() as session:
-        assert sum(d.failed for d in store.progress(session, [job_id])[job_id]) == 1
+        assert sum(d.failed for d in counts.progress(session, [job_id])[job_id]) == 1
         error = session.scalar(select(StoredProfile.error).where(StoredProfile.ordinal == 3))
     assert error == "the text is empty"
 

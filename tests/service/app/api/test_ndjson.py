@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import make_engine
 from app.jobs import store
-from app.jobs.shards import ShardSize
+from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
 from app.settings import Settings
 from app.tables import Job, Text

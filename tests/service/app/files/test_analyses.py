@@ -18,7 +18,8 @@ from app.files.first_token import first_token_rows
 from app.files.results import layer_rows
 from app.files.texts import texts_csv
 from app.jobs import shards, store
-from app.jobs.shards import ShardSize, TextResult
+from app.jobs.shard_plan import ShardSize
+from app.jobs.shards import TextResult
 from app.jobs.store import Draft
 from app.tables import Job, layer_profile
 from layerscope.names import (

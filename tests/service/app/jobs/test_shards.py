@@ -1,4 +1,4 @@
-"""The lease protocol on the real database: who may measure a shard, and whose result counts."""
+"""The lease protocol on the real database: which worker may measure a shard, and whose result counts."""
 
 import time
 from collections import Counter
@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import Claim, Fenced, ShardPlan, ShardSize
+from app.jobs.shards import Claim, Fenced
 from app.tables import Job, Shard, ShardDomain, StoredProfile
 from tests.support.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, measured, must_claim, submit
 
@@ -44,25 +44,6 @@ def expire(sessions: Sessions, claim: Claim) -> None:
         )
 
 
-def test_the_plan_covers_each_ordinal_once_and_cuts_by_characters() -> None:
-    plan = ShardPlan([], ShardSize(characters=10, texts=100))
-    for text in ("a" * 4, "b" * 4, "c" * 4, "d" * 30, "e"):
-        plan.add("x", text)
-    assert [(s.first_ordinal, s.end_ordinal) for s in plan.shards] == [(0, 3), (3, 4), (4, 5)]
-
-
-def test_the_fingerprint_knows_where_a_text_ends() -> None:
-    def fingerprint(*texts: tuple[str, str]) -> bytes:
-        plan = ShardPlan(["demo"], ShardSize(10, 10))
-        for domain, text in texts:
-            plan.add(domain, text)
-        return plan.request_sha256
-
-    assert fingerprint(("a", "bc")) != fingerprint(("ab", "c"))
-    assert fingerprint(("a", "b"), ("a", "c")) != fingerprint(("a", "c"), ("a", "b"))
-    assert fingerprint(("a", "b")) == fingerprint(("a", "b"))
-
-
 def test_a_shard_is_leased_to_one_worker(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     claims = [claim(sessions) for _ in range(4)]
@@ -70,7 +51,7 @@ def test_a_shard_is_leased_to_one_worker(sessions: Sessions) -> None:
     assert claims[3] is None
 
 
-def test_parallel_claims_never_meet(sessions: Sessions) -> None:
+def test_parallel_claims_get_different_shards(sessions: Sessions) -> None:
     submit(sessions, TEXTS * 20, texts_per_shard=1)
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(lambda _: claim(sessions), range(100)))
@@ -78,7 +59,7 @@ def test_parallel_claims_never_meet(sessions: Sessions) -> None:
     assert sorted(numbers) == list(range(100))
 
 
-def test_a_claim_in_the_making_holds_nobody_up(sessions: Sessions) -> None:
+def test_an_uncommitted_claim_does_not_block_another(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     must_claim(sessions)
     with sessions.begin() as one, sessions.begin() as other:
@@ -103,17 +84,17 @@ def test_a_late_commit_is_fenced(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     late = must_claim(sessions)
     expire(sessions, late)
-    heir = must_claim(sessions)
+    next_claim = must_claim(sessions)
     with pytest.raises(Fenced):
         commit(sessions, late)
-    commit(sessions, heir)
+    commit(sessions, next_claim)
     with pytest.raises(Fenced):
         commit(sessions, late)
     with sessions() as session:
         assert session.scalars(select(StoredProfile.ordinal)).all() == [0, 1]
 
 
-def test_an_expired_lease_that_nobody_took_may_still_commit(sessions: Sessions) -> None:
+def test_an_expired_lease_that_no_other_worker_took_can_still_be_committed(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     slow = must_claim(sessions)
     expire(sessions, slow)
@@ -121,7 +102,7 @@ def test_an_expired_lease_that_nobody_took_may_still_commit(sessions: Sessions) 
     assert shard_of(sessions, slow).done_at is not None
 
 
-def test_a_commit_sent_twice_counts_once(sessions: Sessions) -> None:
+def test_a_repeated_commit_counts_once(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     held = must_claim(sessions)
     commit(sessions, held)
@@ -141,7 +122,7 @@ def test_a_commit_is_all_or_nothing(sessions: Sessions) -> None:
         assert session.scalar(select(func.count()).select_from(StoredProfile)) == 0
 
 
-def test_only_the_holder_renews(sessions: Sessions) -> None:
+def test_only_the_worker_with_the_lease_can_renew_it(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     held = must_claim(sessions, lease_seconds=1)
     until = shard_of(sessions, held).lease_until
@@ -177,7 +158,7 @@ def test_nothing_is_added_to_a_finished_job(sessions: Sessions) -> None:
         commit(sessions, held)
 
 
-def test_a_deleted_job_takes_its_claims_along(sessions: Sessions) -> None:
+def test_the_claims_of_a_deleted_job_are_fenced(sessions: Sessions) -> None:
     job_id = submit(sessions, TEXTS)
     held = must_claim(sessions)
     rows = measured(sessions, held)
@@ -187,7 +168,9 @@ def test_a_deleted_job_takes_its_claims_along(sessions: Sessions) -> None:
         shards.commit(session, held, rows)
 
 
-def test_a_released_shard_is_as_if_never_claimed_and_one_given_back_is_not(sessions: Sessions) -> None:
+def test_the_attempt_of_a_released_shard_does_not_count_and_that_of_one_given_back_does(
+    sessions: Sessions,
+) -> None:
     submit(sessions, TEXTS)
     with sessions.begin() as session:
         shards.release(session, must_claim(sessions))
@@ -198,23 +181,23 @@ def test_a_released_shard_is_as_if_never_claimed_and_one_given_back_is_not(sessi
     assert must_claim(sessions).attempt == 2
 
 
-def test_the_lease_goes_by_the_databases_clock(sessions: Sessions) -> None:
+def test_leases_use_the_clock_of_the_database(sessions: Sessions) -> None:
     submit(sessions, TEXTS, texts_per_shard=10)
     ends = lease_end(sessions, must_claim(sessions, lease_seconds=0.5))
-    while (heir := claim(sessions)) is None:
+    while (next_claim := claim(sessions)) is None:
         time.sleep(0.02)
-    assert heir.epoch == 2
-    assert lease_end(sessions, heir) - timedelta(seconds=LEASE_SECONDS) > ends
+    assert next_claim.epoch == 2
+    assert lease_end(sessions, next_claim) - timedelta(seconds=LEASE_SECONDS) > ends
 
 
-def test_a_small_job_is_not_starved_by_a_huge_one(sessions: Sessions) -> None:
+def test_a_small_job_does_not_wait_for_a_large_one(sessions: Sessions) -> None:
     submit(sessions, TEXTS * 40, texts_per_shard=1)
     small = submit(sessions, TEXTS, texts_per_shard=5)
     drawn = next(n for n in range(200) if must_claim(sessions).job_id == small)
     assert drawn < 100  # 2⁻¹⁰⁰ is the chance of a draw this late
 
 
-def test_jobs_are_given_like_shares_however_large_they_are(sessions: Sessions) -> None:
+def test_jobs_get_equal_shares_whatever_their_size(sessions: Sessions) -> None:
     for texts in (1000, 1000, 1000, 100):
         submit(sessions, [("cpp", "a")] * texts, texts_per_shard=1)
     shares = Counter(must_claim(sessions).job_id for _ in range(160))
@@ -222,7 +205,7 @@ def test_jobs_are_given_like_shares_however_large_they_are(sessions: Sessions) -
     assert min(shares.values()) > 15  # of 40; a fair draw gives less than once in 500,000 runs
 
 
-def test_models_with_work_are_those_that_a_worker_could_serve(sessions: Sessions) -> None:
+def test_models_with_work_have_a_free_shard_or_a_job_to_finalize(sessions: Sessions) -> None:
     def models() -> list[str]:
         with sessions() as session:
             return list(shards.models_with_work(session))
@@ -233,24 +216,13 @@ def test_models_with_work_are_those_that_a_worker_could_serve(sessions: Sessions
     held = must_claim(sessions)
     assert models() == []
     commit(sessions, held)
-    assert models() == [MODEL]  # to be closed
+    assert models() == [MODEL]  # the job is to be finalized
     with sessions.begin() as session:
         store.delete_job(session, job_id)
     assert models() == []
 
 
-def test_progress_is_the_sum_of_the_shards(sessions: Sessions) -> None:
-    job_id = submit(sessions, TEXTS)
-    commit(sessions, must_claim(sessions))
-    commit(sessions, must_claim(sessions), failing=[3])
-    with sessions() as session:
-        domains = {d.domain: d for d in store.progress(session, [job_id])[job_id]}
-    assert (domains["cpp"].texts, domains["cpp"].done, domains["cpp"].failed) == (3, 2, 0)
-    assert (domains["python"].texts, domains["python"].done, domains["python"].failed) == (2, 1, 1)
-    assert domains["cpp"].tokens == 10 + 11
-
-
-def test_a_text_that_kills_its_worker_is_known_to_the_next(sessions: Sessions) -> None:
+def test_the_next_claim_knows_the_text_that_killed_a_worker(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     held = must_claim(sessions)
     assert held.crashes == ()
@@ -263,12 +235,12 @@ def test_a_text_that_kills_its_worker_is_known_to_the_next(sessions: Sessions) -
     with sessions.begin() as session:
         shards.suspect(session, held, 0)
     with sessions.begin() as session:
-        shards.suspect(session, held, None)  # it lived
+        shards.suspect(session, held, None)  # the worker survived
     expire(sessions, held)
     assert must_claim(sessions).crashes == (1, 1)
 
 
-def test_who_lost_a_shard_accuses_no_text_of_it(sessions: Sessions) -> None:
+def test_a_worker_without_the_lease_cannot_record_a_suspect(sessions: Sessions) -> None:
     submit(sessions, TEXTS)
     late = must_claim(sessions)
     expire(sessions, late)

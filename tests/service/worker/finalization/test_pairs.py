@@ -15,7 +15,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import shards, store
-from app.jobs.shards import ShardPlan, ShardSize, TextResult
+from app.jobs.shard_plan import ShardPlan, ShardSize
+from app.jobs.shards import TextResult
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, Text, comparison
 from layerscope.names import COMPONENTS, METRICS, SCOPES
@@ -121,7 +122,7 @@ def test_two_texts_of_a_pair_in_one_domain_are_refused(
 ) -> None:
     answer = post(api, [("a", "1", pair), ("b", "2", pair), ("c", "3", pair), ("b", "4", pair)])
     assert answer.status_code == 422
-    detail = f"Two texts of the domain b have the pair {pair}: only one may."
+    detail = f"Two texts of the domain b have the pair {pair}. A domain must contain each pair only once."
     assert answer.json()["errors"] == [{"pointer": "", "detail": detail}]
     assert_nothing_kept(sessions)
 
@@ -129,7 +130,7 @@ def test_two_texts_of_a_pair_in_one_domain_are_refused(
 def test_pairs_without_a_partner_anywhere_are_refused(api: httpx.Client, sessions: Sessions) -> None:
     answer = post(api, [("a", "1", "p"), ("b", "2", "q"), ("c", "3")])
     assert answer.status_code == 422
-    assert answer.json()["detail"].startswith("No pair has texts of two domains")
+    assert answer.json()["detail"].startswith("No pair spans two domains")
     assert_nothing_kept(sessions)
 
 

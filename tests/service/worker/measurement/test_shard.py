@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from torch import Tensor, nn
 
 from app.jobs import shards, store
-from app.jobs.shards import Claim, ShardSize
+from app.jobs.shard_plan import ShardSize
+from app.jobs.shards import Claim
 from app.jobs.store import Draft
 from layerscope.core import Model, load_model
 from layerscope.stats.sampling import sample
