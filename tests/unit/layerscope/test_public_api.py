@@ -22,6 +22,8 @@ layerscope.ModelError, dir(layerscope)
 print(sorted({"torch", "transformers", "numpy", "scipy"} & set(sys.modules)))
 layerscope.load_model
 print(sorted({"torch", "transformers", "numpy", "scipy"} & set(sys.modules)))
+from transformers import AttentionInterface
+print("layerscope_packed" in AttentionInterface())
 """
 
 
@@ -41,8 +43,8 @@ def test_it_works_next_to_the_users_own_modules_of_the_same_names(tmp_path: Path
     assert python(PROFILE, tmp_path) == f"[(0, None, (3, 3, {layers}, 7)), (1, None, (3, 3, {layers}, 7))]\n"
 
 
-def test_torch_is_loaded_only_when_it_is_needed(tmp_path: Path) -> None:
-    assert python(LOADED, tmp_path) == "[]\n['numpy', 'scipy', 'torch', 'transformers']\n"
+def test_torch_is_loaded_only_when_it_is_needed_and_importing_registers_nothing(tmp_path: Path) -> None:
+    assert python(LOADED, tmp_path) == "[]\n['numpy', 'scipy', 'torch', 'transformers']\nFalse\n"
 
 
 @pytest.mark.parametrize("name", layerscope.__all__)
