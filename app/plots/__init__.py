@@ -29,7 +29,7 @@ from app.plots.drawing.canvas import STYLE, encode
 from app.plots.drawing.canvas import Format as Format
 from app.plots.drawing.plot import JobContents as JobContents
 from app.plots.drawing.plot import Plot
-from app.plots.drawing.plot import Row as Row
+from app.plots.drawing.plot import PlotRow as PlotRow
 from app.plots.drawing.plot import Table as Table
 from app.plots.effect import EFFECT
 from app.plots.first_token_share import FIRST_TOKEN
@@ -57,7 +57,7 @@ def find(name: str) -> Plot:
     return PLOTS[name]
 
 
-def draw(name: str, rows: Sequence[Row], caption: str, file_format: Format) -> bytes:
+def draw(name: str, rows: Sequence[PlotRow], caption: str, file_format: Format) -> bytes:
     """Draws a plot; the same rows give the same bytes.
 
     Raises: FileNotFound for an unknown name.

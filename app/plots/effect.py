@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, layer_panels, marker_size, write_instead
 from app.plots.drawing.lines import column, shortened
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
 MOST_PAIRS = 16  # panels beyond would be too small to read, or the plot too high
 TITLE_CHARACTERS = 26  # a line of a panel's title, where four stand side by side
@@ -24,7 +24,7 @@ WORDS = "Above 0: the domain named first has the larger mean; bar: 95 % confiden
 class DomainPair:
     """The comparisons of two domains, by layer."""
 
-    rows: Sequence[Row]
+    rows: Sequence[PlotRow]
 
     @property
     def title(self) -> str:
@@ -48,7 +48,7 @@ class DomainPair:
 class Effect(Plot):
     metric: str
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         pairs = _pairs(rows)
         shown = pairs if len(pairs) <= MOST_PAIRS else _most_differing(pairs)
         reach, cut = _reach([row for pair in shown for row in pair.rows])
@@ -76,8 +76,8 @@ EFFECT = Effect(
 )
 
 
-def _pairs(rows: Sequence[Row]) -> list[DomainPair]:
-    found: dict[tuple[str, str], list[Row]] = {}
+def _pairs(rows: Sequence[PlotRow]) -> list[DomainPair]:
+    found: dict[tuple[str, str], list[PlotRow]] = {}
     for row in rows:
         found.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
     return [DomainPair(of_pair) for of_pair in found.values()]
@@ -98,7 +98,7 @@ def _left_out(pairs: Sequence[DomainPair], shown: Sequence[DomainPair]) -> list[
     ]
 
 
-def _reach(rows: Sequence[Row]) -> tuple[float, list[str]]:
+def _reach(rows: Sequence[PlotRow]) -> tuple[float, list[str]]:
     """How far the y axis goes to either side, and what is to be said of intervals beyond."""
     ends = [abs(row[end]) for row in rows for end in ("g_ci_low", "g_ci_high") if row[end] is not None]
     longest = LONGEST_INTERVAL * max(_effects(rows), default=0.0)
@@ -126,10 +126,10 @@ def _draw_pair(axes: Axes, pair: DomainPair) -> None:
         write_instead(axes, "no value in any layer")
 
 
-def _effects(rows: Sequence[Row]) -> list[float]:
+def _effects(rows: Sequence[PlotRow]) -> list[float]:
     """Their sizes."""
     return [abs(row["hedges_g"]) for row in rows if row["hedges_g"] is not None]
 
 
-def _is_significant(row: Row) -> bool:
+def _is_significant(row: PlotRow) -> bool:
     return row["q_value"] is not None and row["q_value"] < SIGNIFICANT

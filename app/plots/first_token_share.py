@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, draw_line, layer_panels
 from app.plots.drawing.lines import Line, lines_of
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
 SHARES = {
     "mean_share": "of the mean: mean(first / T) / mean(all)",
@@ -27,7 +27,7 @@ PAD = 0.08
 class FirstToken(Plot):
     metric: str
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         lines = lines_of(rows, self.components)
         low, high = limits = _limits(lines)
         beyond = any(not low <= share <= high for line in lines for share in _shares(line))

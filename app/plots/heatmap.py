@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.plots.drawing.canvas import SHADES, layer_ticks, panels
 from app.plots.drawing.lines import lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import PLAIN, logarithmic_ticks
 
 LIGHT = 0.55  # of the scale: from here on figures are black
@@ -28,7 +28,7 @@ class Heatmap(Plot):
     metric: str
     unit: str
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         lines = lines_in_scope(self, rows)
         values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
         words = f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}; {SHADE_WORDS}"

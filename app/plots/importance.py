@@ -23,7 +23,7 @@ from app.plots.drawing.canvas import (
 )
 from app.plots.drawing.labels import label_points
 from app.plots.drawing.lines import Line, lines_in_scope, lines_of, shortened
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import scale_around_zero, scale_logarithmically
 
 COST = "ablation_nll"
@@ -58,7 +58,7 @@ class Cloud:
 class Importance(Plot):
     metric: str
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         cost = lines_of([row for row in rows if row["scope"] == "all"], self.components)
         clouds = [Cloud(*both, self.metric) for both in zip(lines_in_scope(self, rows), cost, strict=True)]
         scopes = f"{self.metric}: {SCOPE_WORDS[self.scope]}, n texts, log scale; {COST_WORDS}"

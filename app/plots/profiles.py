@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import FAINT, LOOKS, add_legend, draw_line, layer_panels, write_instead
 from app.plots.drawing.lines import Line, lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
@@ -29,7 +29,7 @@ class Profile(Plot):
         of = self.deviation.removesuffix("_std")
         return f"Band: standard deviation of {of} over n > 1 texts (ddof = 1)"
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         """One pair of axes for few domains, else one for each domain with the others behind it in grey."""
         lines = lines_in_scope(self, rows)
         domains = sorted({line.domain for line in lines})

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from app.plots.drawing.canvas import LOOKS, panels, write_instead
 from app.plots.drawing.lines import Line, lines_in_scope
-from app.plots.drawing.plot import SCOPE_WORDS, Plot, Row
+from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
 LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
 NO_VARIANCE = "no sample variance over fewer than two texts"
@@ -19,7 +19,7 @@ NO_VARIANCE = "no sample variance over fewer than two texts"
 class Ranking(Plot):
     column: str
 
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         lines = lines_in_scope(self, rows)
         columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
         bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from app.plots import PLOTS, draw
 from app.plots.drawing.canvas import STYLE
-from app.plots.drawing.plot import Plot, Row
+from app.plots.drawing.plot import Plot, PlotRow
 from layerscope.names import (
     COMPARISON_STATISTICS,
     COMPONENTS,
@@ -103,14 +103,14 @@ def rows_for(name: str, domains: Sequence[str] = DOMAINS, layers: int = 4, texts
 TABLES = {"results": layer_rows, "comparison": comparison_rows, "first_token": first_token_rows}
 
 
-def axes_of(plot: Plot, rows: Sequence[Row]) -> list[Any]:
+def axes_of(plot: Plot, rows: Sequence[PlotRow]) -> list[Any]:
     with matplotlib.rc_context(STYLE):
         figure = Figure()
         plot.draw(figure, rows, CAPTION)
     return figure.axes
 
 
-def words(name: str, rows: Sequence[Row], caption: str = CAPTION) -> list[str]:
+def words(name: str, rows: Sequence[PlotRow], caption: str = CAPTION) -> list[str]:
     """Matplotlib writes each text of an SVG into a comment before its outlines."""
     return re.findall(r"<!-- (.*?) -->", unescape(draw(name, rows, caption, "svg").decode()), re.DOTALL)
 

@@ -17,13 +17,13 @@ from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
 from app.files.results import layer_rows
 from app.jobs import store
-from app.plots import Format, JobContents, Row, Table
+from app.plots import Format, JobContents, PlotRow, Table
 from app.plots.effect import EFFECT
 from app.schemas import JobOut, Options
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
-ROWS: dict[Table, Callable[[Session, Job], Iterator[Row]]] = {
+ROWS: dict[Table, Callable[[Session, Job], Iterator[PlotRow]]] = {
     "results": layer_rows,
     "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
     "first_token": first_token_rows,

@@ -28,7 +28,7 @@ LOOKS = (("#0072b2", "o", "-"), ("#d55e00", "s", "--"), ("#009e73", "^", "-."), 
 SHADES = "cividis"  # from dark to light also in print and for colour-blind readers
 
 # Settings of Matplotlib while a plot is drawn.
-STYLE: dict[str, Any] = {
+STYLE: Any = {  # a plain dictionary; Matplotlib types its keys one by one
     "figure.dpi": DOTS_PER_INCH,
     "svg.hashsalt": "layerscope",
     "font.size": 11,

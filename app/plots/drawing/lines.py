@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.plots.drawing.plot import Plot, Row
+from app.plots.drawing.plot import Plot, PlotRow
 from layerscope.names import POOLED_DOMAIN
 
 NAME_LENGTH = 18
@@ -14,7 +14,7 @@ NAME_LENGTH = 18
 class Line:
     domain: str
     component: str
-    rows: Sequence[Row]
+    rows: Sequence[PlotRow]
 
     @property
     def title(self) -> str:
@@ -24,7 +24,7 @@ class Line:
         return column(self.rows, name)
 
 
-def column(rows: Iterable[Row], name: str) -> list[float]:
+def column(rows: Iterable[PlotRow], name: str) -> list[float]:
     return [math.nan if row[name] is None else row[name] for row in rows]
 
 
@@ -32,14 +32,14 @@ def shortened(name: str) -> str:
     return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH // 2]}…{name[-NAME_LENGTH // 2 + 1 :]}"
 
 
-def lines_of(rows: Iterable[Row], components: Sequence[str]) -> list[Line]:
+def lines_of(rows: Iterable[PlotRow], components: Sequence[str]) -> list[Line]:
     """In the order of the rows; without the pool."""
-    grouped: dict[tuple[str, str], list[Row]] = {}
+    grouped: dict[tuple[str, str], list[PlotRow]] = {}
     for row in rows:
         if row["component"] in components and row["domain"] != POOLED_DOMAIN:
             grouped.setdefault((row["domain"], row["component"]), []).append(row)
     return [Line(*place, of_line) for place, of_line in grouped.items()]
 
 
-def lines_in_scope(plot: Plot, rows: Iterable[Row]) -> list[Line]:
+def lines_in_scope(plot: Plot, rows: Iterable[PlotRow]) -> list[Line]:
     return lines_of([row for row in rows if row["scope"] == plot.scope], plot.components)

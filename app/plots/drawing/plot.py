@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from matplotlib.figure import Figure
 
-Row = Mapping[str, Any]
+PlotRow = Mapping[str, Any]
 Table = Literal["results", "comparison", "first_token"]
 
 SCOPE_WORDS = {
@@ -35,7 +35,7 @@ class Plot(ABC):
     analysis: str | None = None
 
     @abstractmethod
-    def draw(self, figure: Figure, rows: Sequence[Row], caption: str) -> None:
+    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         """Draws the rows of a job that has everything the plot needs, in the order of their file.
 
         Rows of the table `comparison` are only those of the plot's metric, scope and component.

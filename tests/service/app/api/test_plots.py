@@ -48,9 +48,7 @@ def test_every_plot_comes_in_both_formats(
     assert "Model demo: demo/model at revision r1, float32" in svg.text
 
 
-def test_a_plot_is_as_stable_as_the_other_files(
-    api: httpx.Client, sessions: sessionmaker[Session]
-) -> None:
+def test_a_plot_is_as_stable_as_the_other_files(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     address = path(finished_job(sessions, name="Vier").id, "relative.svg")
     with ThreadPoolExecutor(4) as pool:
         first, *others = pool.map(lambda _: api.get(address), range(4))
@@ -97,9 +95,7 @@ def test_what_was_not_measured_has_no_plot(
     assert "`components` excludes" in answer.json()["detail"]
 
 
-def test_without_a_measured_text_there_is_no_plot(
-    api: httpx.Client, sessions: sessionmaker[Session]
-) -> None:
+def test_without_a_measured_text_there_is_no_plot(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job = finished_job(sessions, failing=[0, 1, 2], outcome="cancelled")
     answer = api.get(path(job.id, "relative.png"))
     assert answer.status_code == 404
@@ -150,9 +146,7 @@ def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_doe
     assert path(job_id, f"{name}.png") not in api.get(f"/jobs/{job_id}").text
 
 
-def test_a_job_whose_rows_are_missing_has_no_plot(
-    api: httpx.Client, sessions: sessionmaker[Session]
-) -> None:
+def test_a_job_whose_rows_are_missing_has_no_plot(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     answer = api.get(path(finished_job(sessions).id, "effect.png"))
     assert answer.status_code == 404
     assert "before there was a plot 'effect'" in answer.json()["detail"]
