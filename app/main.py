@@ -1,20 +1,16 @@
 """Assembles the HTTP service."""
 
-import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
-from uuid import UUID, uuid4
 
-from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
-from structlog.contextvars import bind_contextvars
 
 from app.api.endpoints import files, jobs, models, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
-from app.api.middleware import RequestMiddleware
+from app.api.middleware import add_middleware, log_about_job
 from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
@@ -24,8 +20,6 @@ from app.jobs.periodic import Periodic
 from app.models import read_models
 from app.resources import model_list_files
 from app.settings import Settings
-
-REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -54,28 +48,12 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(log_about_job)],
     )
     app.state.service = service
-    app.add_middleware(RequestMiddleware, registry=registry)
-    app.add_middleware(  # outermost, so that every answer has an id
-        CorrelationIdMiddleware,
-        header_name="X-Request-Id",
-        update_request_header=False,
-        generator=lambda: str(uuid4()),
-        validator=lambda given: REQUEST_ID.fullmatch(given) is not None,
-    )
+    add_middleware(app, registry)
     answer_with_problems(app)
     for module in (jobs, files, plots, models, pages, system):
         app.include_router(module.router)
     app.mount("/static", static, name="static")
     return app
-
-
-async def log_about_job(request: Request) -> None:
-    """Binds the job of the address to the log lines of the request.
-
-    It is asynchronous so that it runs in the request's own context, which the thread pool then copies.
-    """
-    with suppress(KeyError, ValueError):
-        bind_contextvars(job=str(UUID(request.path_params["job_id"])))
 
 
 def make_service(settings: Settings, registry: CollectorRegistry) -> Service:

@@ -1,17 +1,45 @@
 """Middleware for every request: request metrics, HEAD for every GET, and a problem for unexpected errors."""
 
 import logging
+import re
 import time
+from contextlib import suppress
+from uuid import UUID, uuid4
 
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from app.api.problems import internal_error
 
+REQUEST_ID = re.compile(r"[!-~]{1,128}")
 HEAD = "layerscope.head"
 METHODS = ("GET", "HEAD", "POST", "DELETE")  # others are counted together: clients can invent any number
 
 log = logging.getLogger(__name__)
+
+
+def add_middleware(app: FastAPI, registry: CollectorRegistry) -> None:
+    """Request metrics, HEAD and unexpected errors, and around them the id of every request."""
+    app.add_middleware(RequestMiddleware, registry=registry)
+    app.add_middleware(  # the outermost one, so that every answer has an id
+        CorrelationIdMiddleware,
+        header_name="X-Request-Id",
+        update_request_header=False,
+        generator=lambda: str(uuid4()),
+        validator=lambda given: REQUEST_ID.fullmatch(given) is not None,
+    )
+
+
+async def log_about_job(request: Request) -> None:
+    """Binds the job of the address to the log lines of the request.
+
+    It is asynchronous so that it runs in the request's own context, which the thread pool then copies.
+    """
+    with suppress(KeyError, ValueError):
+        bind_contextvars(job=str(UUID(request.path_params["job_id"])))
 
 
 class RequestMiddleware:
