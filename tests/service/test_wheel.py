@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from app.local.sample_run import TABLES
-from app.plots import PICTURES
+from app.plots import PLOTS
 from app.resources import ROOT
 from tests.support.processes import wait_for
 
@@ -164,7 +164,7 @@ def test_profile_writes_all_tables_and_plots(installation: Installation, empty_f
     printed = installation.run(empty_folder, "layerscope", "profile")
     assert "Layers that contribute most" in printed
     out = empty_folder / "profile"
-    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PICTURES)}
+    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PLOTS)}
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["domain"] for row in rows} == {"*", "cpp", "finance", "numbers", "python"}
