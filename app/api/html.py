@@ -1,4 +1,4 @@
-"""Pages: rendered here, with nothing from elsewhere and nothing inline allowed in the browser."""
+"""Renders the pages. The browser may load nothing from other sites and run nothing inline."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -38,7 +38,7 @@ def render(template: str, *, status_code: int = 200, **context: Any) -> HTMLResp
 
 
 class StaticPages(StaticFiles):
-    """Asked for again each time, so that a page and its script are never of two versions."""
+    """The browser revalidates them on each use, so that a page and its script have the same version."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)

@@ -83,7 +83,7 @@ def _stream(request: Request, encoding: str, service: Service) -> Iterator[bytes
     if encoding not in (*UNCOMPRESSED, "gzip"):
         raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
     chunks = _chunks(request.stream())
-    return gunzip(chunks, service.settings.gzip_expansion_limit) if encoding == "gzip" else chunks
+    return gunzip(chunks, service.settings) if encoding == "gzip" else chunks
 
 
 def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:

@@ -7,26 +7,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.errors import InvalidRequest
-from app.settings import MIB
+from app.settings import MIB, Settings
 from app.submission.rules import over_limit
 
 PIECE_BYTES = MIB  # decompressed at a time
 
 
-def gunzip(chunks: Iterable[bytes], expansion_limit: int) -> Iterator[bytes]:
+def gunzip(chunks: Iterable[bytes], settings: Settings) -> Iterator[bytes]:
     """The contents of a gzip stream, of any number of members, in pieces of at most PIECE_BYTES.
 
-    Raises: InvalidRequest if the stream is not gzip or is incomplete; LimitExceeded if the contents are more
-        than `expansion_limit` times as large as the stream.
+    Raises: InvalidRequest if the stream is not gzip or is incomplete; LimitExceeded if it is too large, or
+        expands too far.
     """
-    source, written = _Source(chunks), 0
+    source, written = _Source(chunks, settings.ndjson_limit_bytes), 0
     with gzip.GzipFile(fileobj=io.BufferedReader(source)) as file:  # it expects full reads
         while piece := _read(file):
             written += len(piece)
-            if written > expansion_limit * source.read_bytes + PIECE_BYTES:
-                raise over_limit(
-                    "The expansion of the body", f"{expansion_limit} to 1", "gzip_expansion_limit"
-                )
+            if written > settings.gzip_expansion_limit * source.read_bytes + PIECE_BYTES:
+                limit = f"{settings.gzip_expansion_limit} to 1"
+                raise over_limit("The expansion of the body", limit, "gzip_expansion_limit")
             yield piece
 
 
@@ -40,10 +39,13 @@ def _read(file: gzip.GzipFile) -> bytes:
 
 
 class _Source(io.RawIOBase):
-    """Chunks that arrive one by one, as a file; `read_bytes` counts what was read."""
+    """Chunks that arrive one by one, as a file; `read_bytes` counts what was read.
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
+    The limit also ends streams without contents, such as endless padding, which `gunzip` cannot see.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], limit: int) -> None:
+        self._chunks, self._limit = iter(chunks), limit
         self._rest = memoryview(b"")
         self.read_bytes = 0
 
@@ -59,4 +61,6 @@ class _Source(io.RawIOBase):
         size = min(len(buffer), len(self._rest))
         buffer[:size], self._rest = self._rest[:size], self._rest[size:]
         self.read_bytes += size
+        if self.read_bytes > self._limit:
+            raise over_limit("The body", f"{self._limit} bytes", "ndjson_limit_bytes")
         return size

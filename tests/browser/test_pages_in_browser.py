@@ -1,4 +1,4 @@
-"""The pages in a real browser: what the scripts do, and what they must not."""
+"""The pages in a real browser: what the scripts do, and what they must not do."""
 
 import json
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
-    chromium.complaints.clear()
+    chromium.errors.clear()
     yield chromium
-    chromium.load_images()  # or the service would still be at it when the next test empties the tables
+    chromium.load_images()  # otherwise plots are still drawn when the next test empties the tables
     chromium.open("about:blank")
 
 
@@ -40,12 +40,12 @@ def address(api: httpx.Client, path: str) -> str:
     return str(api.base_url).rstrip("/") + path
 
 
-def told(browser: Browser) -> str:
+def alert_of(browser: Browser) -> str:
     browser.wait_for(f"!document.querySelector({json.dumps(ALERT)}).hidden")
     return str(browser.evaluate(f"document.querySelector({json.dumps(ALERT)}).textContent"))
 
 
-def test_a_text_becomes_pictures_under_one_s_eyes(browser: Browser, stack: RunningStack) -> None:
+def test_a_submitted_text_is_measured_and_shown_as_plots(browser: Browser, stack: RunningStack) -> None:
     browser.open(f"{stack.base_url}/")
     browser.fill("[name=domain]", "python")
     browser.fill("[name=name]", "From a browser")
@@ -58,8 +58,10 @@ def test_a_text_becomes_pictures_under_one_s_eyes(browser: Browser, stack: Runni
     browser.load_images()
     assert browser.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     plots = "[...document.images].filter((image) => image.src.includes('/plots/')).length"
-    assert browser.evaluate(plots) == len(PLOTS) - 2  # no effect of one domain, no ablation asked for
-    assert browser.complaints == []
+    assert (
+        browser.evaluate(plots) == len(PLOTS) - 2
+    )  # one domain has no effect plot, and no ablation was requested
+    assert browser.errors == []
 
 
 def test_files_become_texts_of_their_domains(browser: Browser, api: httpx.Client, tmp_path: Path) -> None:
@@ -83,28 +85,28 @@ def test_files_become_texts_of_their_domains(browser: Browser, api: httpx.Client
     ("content", "message"),
     [
         (b"[1", "file.json is not JSON"),
-        (b'{"cpp": "text"}', "must hold a list of texts, or lists of texts by domain"),
-        (b"3", "must hold a list of texts, or lists of texts by domain"),
+        (b'{"cpp": "text"}', "must contain a list of texts, or an object with a list of texts"),
+        (b"3", "must contain a list of texts, or an object with a list of texts"),
         (b"\xff", "file.json is not UTF-8"),
         (b'["a", " "]', "/texts/default/1: is empty or contains only white space"),
     ],
 )
-def test_a_bad_file_is_told(
+def test_an_invalid_file_is_reported(
     browser: Browser, api: httpx.Client, tmp_path: Path, content: bytes, message: str
 ) -> None:
     (tmp_path / "file.json").write_bytes(content)
     browser.open(address(api, "/"))
     browser.choose_files("[name=files]", tmp_path / "file.json")
     browser.click("#submit button")
-    assert message in told(browser)
+    assert message in alert_of(browser)
     assert not browser.evaluate("document.querySelector('#submit button').disabled")
     assert api.get("/v1/jobs").json()["data"] == []
 
 
-def test_an_empty_form_is_told(browser: Browser, api: httpx.Client) -> None:
+def test_an_empty_form_is_reported(browser: Browser, api: httpx.Client) -> None:
     browser.open(address(api, "/"))
     browser.click("#submit button")
-    assert told(browser) == "Write a text or choose a file."
+    assert alert_of(browser) == "Write a text or choose a file."
 
 
 def test_a_job_is_cancelled_and_deleted(
@@ -118,10 +120,10 @@ def test_a_job_is_cancelled_and_deleted(
     browser.click("[data-do=delete]")
     browser.wait_for("location.pathname === '/'")
     assert api.get(f"/v1/jobs/{job_id}").status_code == 404
-    assert browser.complaints == []
+    assert browser.errors == []
 
 
-def test_the_first_page_follows_its_jobs(
+def test_the_home_page_follows_its_jobs(
     browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job_id = submit(sessions, [("cpp", "a")])
@@ -141,16 +143,16 @@ def test_a_hostile_name_is_harmless(
         assert browser.evaluate("document.querySelector('svg')") is None
         assert browser.evaluate("document.documentElement.dataset.owned") is None
     assert HOSTILE in browser.evaluate("document.title")
-    assert browser.complaints == []
+    assert browser.errors == []
 
 
-def test_even_markup_that_got_in_would_not_run(browser: Browser, api: httpx.Client) -> None:
+def test_injected_markup_does_not_run(browser: Browser, api: httpx.Client) -> None:
     browser.open(address(api, "/"))
     browser.evaluate(f"document.body.insertAdjacentHTML('beforeend', {json.dumps(HOSTILE)})")
 
     def is_refused() -> bool:
-        browser.evaluate("0")  # what the browser says comes along with an answer
-        return any("Content Security Policy" in complaint for complaint in browser.complaints)
+        browser.evaluate("0")  # the browser sends its messages together with an answer
+        return any("Content Security Policy" in error for error in browser.errors)
 
     wait_for(is_refused)
     assert browser.evaluate("document.documentElement.dataset.owned") is None

@@ -1,4 +1,4 @@
-"""A real Chromium, spoken to through a pipe in its DevTools protocol: no package needed."""
+"""A real Chromium, controlled by its DevTools protocol through a pipe, without any package."""
 
 import json
 import os
@@ -23,7 +23,7 @@ ARGUMENTS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
-# Chromium reads from descriptor 3 and writes to 4, whatever numbers they have here.
+# Chromium reads from descriptor 3 and writes to descriptor 4; the pipes have other numbers here.
 LAUNCHER = """
 import fcntl, os, sys
 ours = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
@@ -39,10 +39,10 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """One tab. Dialogs are agreed to; what goes wrong in the page is kept in `complaints`."""
+    """One tab. Dialogs are accepted. `errors` contains the errors and log entries of the page."""
 
     def __init__(self, write: IO[bytes], read: IO[bytes]) -> None:
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self._write, self._read, self._last_id = write, read, 0
         self._session: str | None = None
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
@@ -77,7 +77,7 @@ class Browser:
         self._call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def load_images(self) -> None:
-        """Those too that nobody has scrolled to."""
+        """Load also the images that are not visible yet."""
         self.evaluate("[...document.images].forEach((image) => (image.loading = 'eager'))")
         self.wait_for("[...document.images].every((image) => image.complete)")
 
@@ -116,9 +116,9 @@ class Browser:
             case "Page.javascriptDialogOpening":
                 self._send("Page.handleJavaScriptDialog", {"accept": True})
             case "Log.entryAdded":
-                self.complaints.append(message["params"]["entry"]["text"])
+                self.errors.append(message["params"]["entry"]["text"])
             case "Runtime.exceptionThrown":
-                self.complaints.append(json.dumps(message["params"]["exceptionDetails"]))
+                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How many statements something takes."""
+"""The statements that a block executes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

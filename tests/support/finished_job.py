@@ -1,4 +1,4 @@
-"""Jobs measured and closed as a worker does it, with known numbers in place of a model's."""
+"""Finished jobs with known numbers, stored as a worker stores them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def finished_job(
     failing: Sequence[int] = (),
     outcome: str = "succeeded",
 ) -> FinishedJob:
-    """The first text has one token, so nothing in scope `rest`: NaN there; the second has an infinity."""
+    """The first text has one token: its values in scope `rest` are NaN. The second has an infinity."""
     options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
     with sessions.begin() as session:
         draft = Draft(model="demo", name=name, options=options)
@@ -49,7 +49,7 @@ def finished_job(
     values = {i: _values(i, len(components), layers) for i in range(len(texts)) if i not in failing}
     with sessions.begin() as session:
         shards.commit(session, claim, [_measured(claim, i, d, values) for i, (d, *_) in enumerate(texts)])
-    _close(sessions, job_id, {domain for domain, *_ in texts}, components, layers, outcome)
+    _finish(sessions, job_id, {domain for domain, *_ in texts}, components, layers, outcome)
     return FinishedJob(job_id, values)
 
 
@@ -70,7 +70,7 @@ def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray
     return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data)
 
 
-def _close(
+def _finish(
     sessions: sessionmaker[Session],
     job_id: UUID,
     domains: set[str],
@@ -91,7 +91,7 @@ def _close(
 
 
 def layer_row(job_id: UUID, domain: str, scope: str, component: str, layer: int) -> dict[str, Any]:
-    """Pooled, a domain has three texts; on its own one, and then no variance."""
+    """The pooled domain has three texts. Each other domain has one text, and therefore no variance."""
     seed = abs(hash((len(domain), scope == "all", COMPONENTS.index(component), layer))) % 2**32
     statistics: dict[str, float | None] = dict(
         zip(
@@ -105,5 +105,5 @@ def layer_row(job_id: UUID, domain: str, scope: str, component: str, layer: int)
             name: None for name in STATISTIC_COLUMNS if name.endswith(("_var", "_std", "_low", "_high"))
         }
     texts = 3 if domain == "*" else 1
-    where = {"domain": domain, "scope": scope, "component": component, "layer": layer}
-    return {"job_id": job_id, **where, "texts": texts, "tokens": 10 * texts, **statistics}
+    key = {"domain": domain, "scope": scope, "component": component, "layer": layer}
+    return {"job_id": job_id, **key, "texts": texts, "tokens": 10 * texts, **statistics}

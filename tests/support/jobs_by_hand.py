@@ -1,4 +1,4 @@
-"""Jobs submitted and measured step by step, as API and worker do it, without a model."""
+"""Submits jobs and measures their shards step by step, as the API and a worker do, without a model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +57,7 @@ def must_claim(sessions: sessionmaker[Session], lease_seconds: float = LEASE_SEC
 
 
 def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> list[TextResult]:
-    """Values that tell the ordinal; the texts of the ordinals in `failing` have an error instead."""
+    """Values that depend on the ordinal. The texts with ordinals in `failing` have an error instead."""
     with sessions.begin() as session:
         texts = shards.texts(session, claim)
     return [

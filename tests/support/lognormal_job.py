@@ -1,4 +1,4 @@
-"""A finished job with values from a log-normal distribution, written without a model."""
+"""Finished jobs with values from a log-normal distribution, written without a model."""
 
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ TOKENS = {"a": 7, "b": 31, "c": 12}  # tokens of a text of the domain
 def lognormal_job(
     sessions: Sessions, domains: dict[str, int], failing: tuple[int, ...] = (), **options: Any
 ) -> tuple[UUID, dict[str, dict[int, Array]]]:
-    """A finished job, and the values of each domain's texts by their place in it."""
+    """A finished job, and the values of the texts of each domain by their number in the domain."""
     texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
     draft = Draft(model=MODEL, options=OPTIONS | options)
     with sessions.begin() as session:

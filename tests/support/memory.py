@@ -1,4 +1,4 @@
-"""What a test leaves in both servers, to see later that it is still there."""
+"""Data that a test writes to both servers, to check later that it was kept."""
 
 import psycopg
 from redis import Redis

@@ -1,4 +1,4 @@
-"""Jobs and their files as a client asks for them."""
+"""Requests for jobs and their files."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ def submit(api: httpx.Client, **changes: object) -> dict[str, object]:
 
 
 def answered(api: httpx.Client, status: int) -> float:
-    """How many submissions were answered so, by the service's own count."""
+    """The number of submissions answered with this status, as the service counts them."""
     counted = rf'requests_total{{method="POST",route="/v1/jobs",status="{status}"}} (\S+)'
     found = re.search(counted, api.get("/metrics").text)
     return float(found[1]) if found else 0

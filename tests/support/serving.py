@@ -1,4 +1,4 @@
-"""A real uvicorn in a thread."""
+"""Runs a real uvicorn in a thread."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, read, follow, cancel, delete."""
+"""Submits, lists, reads, follows, cancels and deletes jobs."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from app.schemas import JobOut, JobPage
 from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
-FIRST_LOOK_SECONDS, LATER_LOOK_SECONDS = 0.1, 1.0
+FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[ -~]+$",
-        description="a request sent again with its key is answered with the first one's job",
+        description="a repeated request with the same key is answered with the job of the first request",
     ),
 ]
 
@@ -51,7 +51,7 @@ IdempotencyKey = Annotated[
     "/v1/jobs",
     status_code=202,
     responses={
-        200: {"model": JobOut, "description": "the job that the key stands for"},
+        200: {"model": JobOut, "description": "the job of the first request with this key"},
         **problems(413, 415),
     },
     openapi_extra=JOB_REQUEST_BODY,
@@ -62,12 +62,12 @@ def create_job(
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> JobOut:
-    """Submit texts; the job is durable when this is answered."""
+    """Submit texts. The job is stored before the response is sent."""
     settings = service.settings
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
-    most_tokens = {name: facts.get("max_tokens") for name, facts in known.items()}
-    draft, texts = body.read(idempotency_key, most_tokens, service)
+    limits = {name: facts.get("max_tokens") for name, facts in known.items()}
+    draft, texts = body.read(idempotency_key, limits, service)
     draft = replace(draft, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     with service.sessions.begin() as session:
@@ -80,11 +80,11 @@ def create_job(
     else:
         response.status_code = 200
     response.headers["Location"] = path_of(job)
-    _say_when_to_look_again(state, response)
+    _set_retry_after(state, response)
     return state
 
 
-def _say_when_to_look_again(state: JobOut, response: Response) -> None:
+def _set_retry_after(state: JobOut, response: Response) -> None:
     if state.finished_at is None:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
 
@@ -120,9 +120,9 @@ def list_jobs(listing: Annotated[Listing, Query()], service: ServiceDep, respons
     if len(found) == len(data):
         return JobPage(data=data, next=None)
     following = listing.model_copy(update={"cursor": data[-1].id})
-    address = "/v1/jobs?" + urlencode(following.model_dump(mode="json", exclude_none=True))
-    response.headers["Link"] = f'<{address}>; rel="next"'
-    return JobPage(data=data, next=address)
+    url = "/v1/jobs?" + urlencode(following.model_dump(mode="json", exclude_none=True))
+    response.headers["Link"] = f'<{url}>; rel="next"'
+    return JobPage(data=data, next=url)
 
 
 @router.get("/v1/jobs/{job_id}", responses=problems(404))
@@ -133,20 +133,20 @@ async def read_job(
     response: Response,
     wait: Annotated[
         float,
-        Query(ge=0, le=LONGEST_WAIT_SECONDS, description="seconds to wait for the end"),
+        Query(ge=0, le=LONGEST_WAIT_SECONDS, description="seconds to wait until the job is finished"),
     ] = 0,
 ) -> JobOut:
-    """The job's state; with `wait`, as soon as it is finished or the time is over."""
+    """The state of a job. With `wait`, the response waits until the job is finished or the time is over."""
     end = time.monotonic() + wait
-    pause = FIRST_LOOK_SECONDS
+    pause = FIRST_POLL_SECONDS
     state = await run_in_threadpool(service.read, job_id)
     while state.finished_at is None and (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(pause, left))
         if await request.is_disconnected():
             break
-        pause = min(pause * 1.5, LATER_LOOK_SECONDS)
+        pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
         state = await run_in_threadpool(service.read, job_id)
-    _say_when_to_look_again(state, response)
+    _set_retry_after(state, response)
     return state
 
 
@@ -162,7 +162,7 @@ def existing_job(job_id: UUID, service: ServiceDep) -> JobOut:
 async def follow_job(
     state: Annotated[JobOut, Depends(existing_job)], service: ServiceDep, request: Request
 ) -> AsyncIterator[ServerSentEvent]:
-    """`progress` with the Job whenever it has changed, and `finished` with it at the end."""
+    """An event `progress` with the Job whenever it changes, and an event `finished` at the end."""
     if HEAD not in request.scope:
         async for event in _events(service, state):
             yield event
@@ -171,7 +171,7 @@ async def follow_job(
 async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(event="progress", data=state)
     while state.finished_at is None:
-        await asyncio.sleep(LATER_LOOK_SECONDS)
+        await asyncio.sleep(LONGEST_POLL_SECONDS)
         before = state
         try:
             state = await run_in_threadpool(service.read, state.id)
@@ -184,19 +184,19 @@ async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEv
 
 @router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(404, 409))
 def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
-    """End a job; what is measured by then is kept."""
+    """Cancel a job. The results that are already committed are kept."""
     with service.sessions.begin() as session:
         job = store.cancel(session, job_id)
         state = service.present(session, job)
     if state.finished_at is None:
         notifications.notify(service.redis, job.model)
-    _say_when_to_look_again(state, response)
+    _set_retry_after(state, response)
     return state
 
 
 @router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(404))
 def delete_job(job_id: UUID, service: ServiceDep) -> None:
-    """Remove a job, its texts and its files; a running one is cancelled."""
+    """Delete a job, its texts and its files. A running job is cancelled first."""
     with service.sessions.begin() as session:
         store.delete_job(session, job_id)
     cache.remove(service.settings.home, job_id)

@@ -1,4 +1,4 @@
-"""The web page: what is there, and a job from its texts to its plots."""
+"""The web pages: the newest jobs with a form for new ones, and a page for each job."""
 
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from app.errors import JobNotFound
 from app.jobs import store
 from app.jobs.view import present
 from app.schemas import JobOut
+from layerscope.names import Component, Status
 
 JOBS_SHOWN = 20
 
@@ -44,8 +45,8 @@ def read_job_page(job_id: str, service: ServiceDep) -> HTMLResponse:
     return render(
         "job.html",
         job=job,
-        unattended=job.status == "queued" and _has_no_worker(service, job.model.name),
-        **_what_there_is(job),
+        unattended=job.status == Status.QUEUED and _has_no_worker(service, job.model.name),
+        **_contents(job),
     )
 
 
@@ -53,16 +54,13 @@ def _has_no_worker(service: Service, model: str) -> bool:
     return any(known.name == model and known.workers_alive == 0 for known in list_models(service).data)
 
 
-def _what_there_is(job: JobOut) -> dict[str, Any]:
+def _contents(job: JobOut) -> dict[str, Any]:
+    """The files and plots of a job; none before it is finished."""
     if job.finished_at is None:
         return {"files": [], "plots": {}}
-    needs = {"transitions.csv": "block"}
+    has_block = Component.BLOCK in job.options.components
     return {
-        "files": [
-            file.name
-            for file in files.FILES
-            if file.name not in needs or needs[file.name] in job.options.components
-        ],
+        "files": [file.name for file in files.FILES if has_block or file.name != "transitions.csv"],
         "plots": {
             name: plot for name, plot in plots.PLOTS.items() if plot.unavailable_reason(measured(job)) is None
         },

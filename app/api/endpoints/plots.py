@@ -1,4 +1,4 @@
-"""The plots of finished jobs: drawn once, byte-stable."""
+"""The plots of finished jobs. Each is drawn once, and then always the same bytes are served."""
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
@@ -29,8 +29,6 @@ ROWS: dict[Table, Callable[[Session, Job], Iterator[PlotRow]]] = {
     "first_token": first_token_rows,
 }
 
-router = APIRouter(tags=["files"])
-
 
 def _endpoint(file_format: Format) -> Callable[..., Any]:
     async def read_plot(job_id: UUID, name: str, service: ServiceDep, request: Request) -> Response:
@@ -46,12 +44,12 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
     with service.sessions.begin() as session:
         job = store.get_finished(session, job_id)
         state = service.present(session, job)
-        lack = plots.find(name).unavailable_reason(measured(state))
-        if lack is not None:
-            raise FileNotFound(f"The job has no plot {name!r}. {lack}")
+        reason = plots.find(name).unavailable_reason(measured(state))
+        if reason is not None:
+            raise FileNotFound(f"The job has no plot {name!r}. {reason}")
         rows = list(ROWS[plots.find(name).table](session, job))
     if not rows:
-        old = f"The job was finished before there was a plot {name!r}: its rows were not kept."
+        old = f"The job was finished by a version without the plot {name!r}, so its rows do not exist."
         raise FileNotFound(state.error.detail if state.error else old)
     yield plots.draw(name, rows, _caption(state), file_format)
 
@@ -71,18 +69,24 @@ def _caption(job: JobOut) -> str:
 
 
 def _design(options: Options) -> str:
-    """What else a reader has to know: under these options the same words mean other numbers."""
+    """The options that change the meaning of the numbers."""
     counted = f"only the first {options.window}" if options.window else f"at most {options.max_tokens}"
     tokens = f"; of each text {counted} tokens count" if options.window or options.max_tokens else ""
     return tokens + ("; texts compared in pairs" if options.paired else "")
 
 
-for file_format, media_type in MEDIA_TYPES.items():
-    router.add_api_route(
-        f"/v1/jobs/{{job_id}}/plots/{{name}}.{file_format}",
-        _endpoint(file_format),
-        name=f"plot.{file_format}",
-        summary=f"A plot: {', '.join(plots.PLOTS)}",
-        response_class=FileResponse,
-        responses=file_responses(media_type),
-    )
+def _router() -> APIRouter:
+    router = APIRouter(tags=["files"])
+    for file_format, media_type in MEDIA_TYPES.items():
+        router.add_api_route(
+            f"/v1/jobs/{{job_id}}/plots/{{name}}.{file_format}",
+            _endpoint(file_format),
+            name=f"plot.{file_format}",
+            summary=f"A plot: {', '.join(plots.PLOTS)}",
+            response_class=FileResponse,
+            responses=file_responses(media_type),
+        )
+    return router
+
+
+router = _router()

@@ -1,4 +1,4 @@
-"""Health, metrics, the description and its page."""
+"""Health, metrics, and the OpenAPI description with its page."""
 
 from typing import Any
 
@@ -19,16 +19,18 @@ router = APIRouter(tags=["system"])
 
 @router.get("/health/live", response_model_exclude_defaults=True)
 def read_liveness() -> Health:
-    """The process answers."""
+    """The process responds."""
     return Health(status="live")
 
 
 @router.get("/health/ready", responses=problems(), response_model_exclude_defaults=True)
 def read_readiness(service: ServiceDep) -> Health:
-    """Jobs are accepted. Without Redis they still are, and start later."""
+    """The service accepts jobs. It also accepts them while Redis is unavailable; they then start later."""
     with service.engine.connect() as connection:
         if not is_migrated(connection):
-            raise NotMigrated("The database has not the tables of this version: run `layerscope migrate`.")
+            raise NotMigrated(
+                "The database does not have the tables of this version. Run `layerscope migrate`."
+            )
     try:
         service.redis.ping()
     except RedisError:
@@ -38,7 +40,7 @@ def read_readiness(service: ServiceDep) -> Health:
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 def read_metrics(service: ServiceDep) -> Response:
-    """For Prometheus."""
+    """Metrics for Prometheus."""
     return Response(generate_latest(service.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,6 +1,6 @@
 // Submits, refreshes, cancels and deletes jobs. The server renders everything that is shown.
 
-const LOOK_SECONDS = 2;
+const POLL_SECONDS = 2;
 
 document.documentElement.classList.add("js");
 
@@ -48,12 +48,12 @@ async function refresh(part) {
 async function follow(part) {
   while (part.dataset.live === "running") {
     try {
-      if (part.dataset.job) await call(`${part.dataset.job}?wait=${LOOK_SECONDS}`);
-      else await pause(LOOK_SECONDS);
+      if (part.dataset.job) await call(`${part.dataset.job}?wait=${POLL_SECONDS}`);
+      else await pause(POLL_SECONDS);
       part = await refresh(part);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      await pause(LOOK_SECONDS);
+      await pause(POLL_SECONDS);
     }
   }
 }
@@ -97,7 +97,7 @@ function parse(name, text) {
 function listsOf(name, content, domain) {
   const lists = Array.isArray(content) ? { [domain]: content } : content;
   if (lists === null || typeof lists !== "object" || !Object.values(lists).every(Array.isArray))
-    throw new Refused(`${name} must hold a list of texts, or lists of texts by domain.`);
+    throw new Refused(`${name} must contain a list of texts, or an object with a list of texts for each domain.`);
   return lists;
 }
 

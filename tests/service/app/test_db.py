@@ -13,5 +13,5 @@ def test_a_setting_lasts_as_long_as_its_transaction(sessions: sessionmaker[Sessi
         before = session.scalar(process), session.scalar(shown)
     with sessions() as session:
         after = session.scalar(process), session.scalar(shown)
-    assert before[0] == after[0]  # the pool lends the same connection again
+    assert before[0] == after[0]  # the pool returns the same connection
     assert (before[1], after[1]) == ("2s", "0")

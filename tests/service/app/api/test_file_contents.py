@@ -25,7 +25,7 @@ def cell(value: float | None) -> str:
     return "" if value is None or not np.isfinite(value) else repr(float(value))
 
 
-def test_results_csv_has_a_row_for_each_place_in_order(
+def test_results_csv_has_a_row_for_each_combination_in_order(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions, [("zeta", "a"), ("Alpha", "b"), ("-minus", "c")])
@@ -53,7 +53,7 @@ def test_results_csv_has_a_row_for_each_place_in_order(
         assert [row[name] for name in STATISTIC_COLUMNS] == [cell(want[name]) for name in STATISTIC_COLUMNS]
 
 
-def test_results_json_holds_the_job_and_the_same_rows(
+def test_results_json_contains_the_job_and_the_same_rows(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions)
@@ -121,7 +121,7 @@ def test_texts_ndjson_has_the_same_rows(api: httpx.Client, sessions: sessionmake
         assert ours == theirs | written
 
 
-def test_transitions_are_the_block_deltas_from_layer_1_on(
+def test_transitions_are_the_block_deltas_after_layer_0(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions, [("cpp", "a"), ("python", "b")])

@@ -1,4 +1,4 @@
-"""What a job's files are called when they are saved."""
+"""The names under which the files of a job are saved."""
 
 import re
 from urllib.parse import unquote
@@ -21,7 +21,7 @@ from tests.support.over_http import path
 @pytest.mark.parametrize(
     "name", ["</script><svg onload=1>", 'a"; b', "../../etc/passwd", "\u202egpj.exe", "日本"]
 )
-def test_a_file_is_named_after_its_job_whatever_that_is_called(
+def test_a_file_is_named_after_its_job_for_any_name_of_the_job(
     api: httpx.Client, sessions: sessionmaker[Session], name: str
 ) -> None:
     answer = api.get(path(finished_job(sessions, name=name).id, "results.csv"))
@@ -30,7 +30,7 @@ def test_a_file_is_named_after_its_job_whatever_that_is_called(
 
 
 def filename_of(disposition: str) -> str:
-    """As RFC 6266 has it: the extended one where both are there."""
+    """By RFC 6266: the extended name if the header has both."""
     plain, _, true = disposition.removeprefix("attachment; filename=").partition("; filename*=UTF-8''")
     return unquote(true) if true else plain.strip('"')
 
@@ -38,7 +38,7 @@ def filename_of(disposition: str) -> str:
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1, max_size=100))
 @example("../.bashrc")
 @example(" .. a")
-def test_no_name_breaks_out_of_the_header(name: str) -> None:
+def test_any_name_gives_a_valid_header(name: str) -> None:
     header = content_disposition(f"{name}-results.csv")
     assert re.fullmatch(r'attachment; filename="[ !#-~]+"(; filename\*=UTF-8\'\'[A-Za-z0-9%._~-]+)?', header)
     filename = filename_of(header)

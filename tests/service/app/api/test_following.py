@@ -1,4 +1,4 @@
-"""A job followed to its end: by waiting, and by events."""
+"""Following a job to its end, by waiting and by events."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ import pytest
 from tests.support.over_http import submit
 
 
-def test_waiting_ends_with_the_job(api: httpx.Client) -> None:
+def test_waiting_ends_when_the_job_is_finished(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     timer = threading.Timer(0.5, lambda: httpx.post(f"{api.base_url}{path}/cancel"))
     started = time.monotonic()
@@ -23,7 +23,7 @@ def test_waiting_ends_with_the_job(api: httpx.Client) -> None:
     timer.join()
 
 
-def test_waiting_ends_with_the_time(api: httpx.Client) -> None:
+def test_waiting_ends_when_the_time_is_over(api: httpx.Client) -> None:
     started = time.monotonic()
     answer = api.get(f"/v1/jobs/{submit(api)['id']}", params={"wait": 0.3})
     assert answer.json()["status"] == "queued"
@@ -35,10 +35,10 @@ def test_waiting_ends_with_the_time(api: httpx.Client) -> None:
 def test_a_bad_wait_is_refused(api: httpx.Client, wait: str) -> None:
     answer = api.get(f"/v1/jobs/{submit(api)['id']}", params={"wait": wait})
     assert answer.status_code == 422
-    assert [fault["pointer"] for fault in answer.json()["errors"]] == ["?wait"]
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["?wait"]
 
 
-def test_a_hundred_waiters_leave_room_for_others(api: httpx.Client) -> None:
+def test_a_hundred_waiting_requests_do_not_block_others(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     limits = httpx.Limits(max_connections=110)
     with (
@@ -53,7 +53,7 @@ def test_a_hundred_waiters_leave_room_for_others(api: httpx.Client) -> None:
         assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
 
 
-def test_events_tell_progress_and_the_end(api: httpx.Client) -> None:
+def test_events_report_progress_and_the_end(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     seen = []
     with api.stream("GET", f"{path}/events") as answer:
@@ -68,7 +68,7 @@ def test_events_tell_progress_and_the_end(api: httpx.Client) -> None:
     assert seen == ["progress", "queued", "progress", "cancelled", "finished", "cancelled"]
 
 
-def test_events_end_where_the_job_is_deleted_and_refuse_where_it_is_absent(api: httpx.Client) -> None:
+def test_events_end_if_the_job_is_deleted_and_are_not_found_if_it_does_not_exist(api: httpx.Client) -> None:
     path = f"/v1/jobs/{submit(api)['id']}"
     with api.stream("GET", f"{path}/events") as answer:
         httpx.delete(f"{api.base_url}{path}")

@@ -1,4 +1,4 @@
-"""A job over HTTP: what its state says, cancelled, deleted."""
+"""A job over HTTP: its state, cancelling, deleting."""
 
 from uuid import uuid4
 
@@ -15,7 +15,9 @@ from tests.support.jobs_by_hand import MEASURED_WITH, commit, must_claim
 from tests.support.over_http import submit
 
 
-def test_the_model_is_described_as_it_was_loaded(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_the_model_is_described_as_a_worker_loaded_it(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
     with sessions.begin() as session:
         session.add(LoadedModel(name="demo", measured_with=MEASURED_WITH))
     expected = {
@@ -39,7 +41,7 @@ def test_progress_adds_up_while_a_job_runs(api: httpx.Client, sessions: sessionm
     }
 
 
-def test_an_absent_job_is_a_404(api: httpx.Client) -> None:
+def test_a_job_that_does_not_exist_is_a_404(api: httpx.Client) -> None:
     for job_id in (uuid4(), "abc", "%00", "..%2f.."):
         for method, rest in (("GET", ""), ("POST", "/cancel"), ("DELETE", ""), ("GET", "/results.csv")):
             answer = api.request(method, f"/v1/jobs/{job_id}{rest}")
@@ -47,7 +49,7 @@ def test_an_absent_job_is_a_404(api: httpx.Client) -> None:
             assert answer.headers["Content-Type"] == "application/problem+json"
 
 
-def test_cancelling_ends_a_queued_job_at_once_and_asks_for_a_running_one_s_end(
+def test_a_queued_job_is_cancelled_immediately_and_a_running_one_by_a_worker(
     api: httpx.Client, sessions: sessionmaker[Session], redis: Redis
 ) -> None:
     running = submit(api)
@@ -101,7 +103,7 @@ def test_the_state_of_the_longest_job_is_at_most_4_kib(
     assert len(answer.content) + len("m" * 64) - len("demo") <= 4096
 
 
-def test_a_job_that_never_started_still_names_its_models_source(api: httpx.Client) -> None:
+def test_a_job_that_never_started_names_the_source_of_its_model(api: httpx.Client) -> None:
     job = api.post("/v1/jobs", json={"model": "llama-3.2-3b", "texts": ["a"]}).json()
     cancelled = api.post(f"/v1/jobs/{job['id']}/cancel").json()
     assert cancelled["status"] == "cancelled"

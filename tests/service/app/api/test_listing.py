@@ -1,4 +1,4 @@
-"""The listing of jobs, by pages."""
+"""The list of jobs, in pages."""
 
 import httpx
 import pytest
@@ -15,7 +15,7 @@ from tests.support.finished_job import finished_job
 from tests.support.over_http import submit
 
 
-def test_a_listing_goes_from_the_newest_to_the_oldest_by_pages(api: httpx.Client) -> None:
+def test_pages_go_from_the_newest_job_to_the_oldest(api: httpx.Client) -> None:
     ids = [submit(api, name=f"job {i}")["id"] for i in range(5)]
     answer = api.get("/v1/jobs", params={"limit": 2})
     listed = [job["id"] for job in answer.json()["data"]]
@@ -27,9 +27,7 @@ def test_a_listing_goes_from_the_newest_to_the_oldest_by_pages(api: httpx.Client
     assert "Link" not in answer.headers
 
 
-def test_a_listing_can_be_narrowed_and_keeps_so_over_pages(
-    api: httpx.Client, sessions: sessionmaker[Session]
-) -> None:
+def test_filters_apply_to_all_pages(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     finished = [str(finished_job(sessions).id) for _ in range(2)]
     submit(api)
     other = submit(api, model="llama-3.2-3b")["id"]
@@ -44,13 +42,13 @@ def test_a_listing_can_be_narrowed_and_keeps_so_over_pages(
 @pytest.mark.parametrize(
     "query", ["status=new", "limit=0", "limit=101", "cursor=x", "model=%00", "stauts=queued"]
 )
-def test_a_bad_listing_names_its_parameter(api: httpx.Client, query: str) -> None:
+def test_an_invalid_parameter_is_named(api: httpx.Client, query: str) -> None:
     answer = api.get(f"/v1/jobs?{query}")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "?" + query.split("=")[0]
 
 
-def test_a_listing_takes_as_many_statements_for_ten_jobs_as_for_one(
+def test_a_page_takes_the_same_number_of_statements_for_any_number_of_jobs(
     api: httpx.Client, settings: Settings, sessions: sessionmaker[Session], engine: Engine
 ) -> None:
     models = read_models(MODELS)

@@ -1,4 +1,4 @@
-"""The pages as they are served; what a browser makes of them stands in test_pages_in_browser.py."""
+"""The pages as the service sends them. test_pages_in_browser.py tests them in a browser."""
 
 from collections import Counter
 from html.parser import HTMLParser
@@ -32,7 +32,7 @@ Attributes = dict[str, str | None]
 
 
 class Page(HTMLParser):
-    """Every element with its attributes and the names of those around it, and the text."""
+    """Every element with its attributes and the names of its ancestors, and the text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -80,7 +80,9 @@ def pages(api: httpx.Client, paths: list[str]) -> list[Page]:
     return [read(api, path, 404 if str(ABSENT) in path else 200) for path in paths]
 
 
-def test_nothing_is_inline_and_nothing_comes_from_elsewhere(api: httpx.Client, every_page: list[str]) -> None:
+def test_nothing_is_inline_and_nothing_comes_from_other_sites(
+    api: httpx.Client, every_page: list[str]
+) -> None:
     for page in pages(api, every_page):
         assert not page.all("style", "svg")
         for script in page.all("script"):
@@ -90,7 +92,7 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere(api: httpx.Client, e
         assert not [a for a in page.addresses() if not a.startswith(("/", "#")) or a.startswith("//")]
 
 
-def test_a_name_is_text_and_nothing_else(api: httpx.Client, every_page: list[str]) -> None:
+def test_a_name_is_shown_as_text(api: httpx.Client, every_page: list[str]) -> None:
     for path in every_page[0], every_page[2]:
         assert HOSTILE in read(api, path).text
 
@@ -99,7 +101,7 @@ def test_texts_are_on_no_page(api: httpx.Client, every_page: list[str]) -> None:
     assert not [path for path in every_page if CANARY in api.get(path).text]
 
 
-def test_pages_can_be_read_by_everyone(api: httpx.Client, every_page: list[str]) -> None:
+def test_pages_are_accessible(api: httpx.Client, every_page: list[str]) -> None:
     for page in pages(api, every_page):
         assert page.all("html")[0]["lang"] == "en"
         assert len(page.all("h1")) == len(page.all("main")) == len(page.all("title")) == 1
@@ -112,9 +114,7 @@ def test_pages_can_be_read_by_everyone(api: httpx.Client, every_page: list[str])
             assert attributes.get("aria-labelledby", next(iter(ids))) in ids
 
 
-def test_every_link_of_a_finished_job_leads_somewhere(
-    api: httpx.Client, sessions: sessionmaker[Session]
-) -> None:
+def test_every_link_of_a_finished_job_works(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2})
     addresses = read(api, f"/jobs/{job_id}").addresses()
     plots = {f"/v1/jobs/{job_id}/plots/{name}.{ending}" for name in PLOTS for ending in ("png", "svg")}
@@ -126,7 +126,7 @@ def test_every_link_of_a_finished_job_leads_somewhere(
         assert api.get(address).status_code == 200, address
 
 
-def test_only_pictures_and_files_of_what_was_measured_are_offered(
+def test_a_page_offers_only_plots_and_files_of_what_was_measured(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions, components=["attention", "mlp"])
@@ -136,25 +136,27 @@ def test_only_pictures_and_files_of_what_was_measured_are_offered(
     assert f"/v1/jobs/{job.id}/transitions.csv" not in addresses
 
 
-def test_an_unfinished_job_offers_no_files_and_is_looked_at_again_without_scripts(
+def test_an_unfinished_job_offers_no_files_and_is_refreshed_without_scripts(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     page = read(api, f"/jobs/{submit(sessions, [('cpp', 'a'), ('cpp', 'b')])}")
     assert not [address for address in page.addresses() if "results.csv" in address or "/plots/" in address]
     assert [around[-1] for _, a, around in page.elements if "http-equiv" in a] == ["noscript"]
     assert "0 of 2 texts measured" in page.text
+    headings = ("Domain", "Texts", "Measured", "Failed")
+    assert all(heading in page.text for heading in headings)
     assert "No worker for this model is running" in page.text
     assert [a.get("data-do") for a in page.all("button")] == ["cancel", "delete"]
 
 
-def test_a_finished_job_is_left_alone(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_a_finished_job_is_not_refreshed(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     page = read(api, f"/jobs/{finished_job(sessions).id}")
     assert not [a for a in page.all("meta") if "http-equiv" in a]
     assert [a.get("data-do") for a in page.all("button")] == ["delete"]
     assert [a["data-live"] for _, a, _ in page.elements if "data-live" in a] == ["finished"]
 
 
-def test_a_failed_job_says_why(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+def test_a_failed_job_shows_the_reason(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job_id = submit(sessions, [("cpp", "a")])
     problem = {"type": "urn:x", "title": "The model can't be loaded", "detail": "no <weights>"}
     with sessions.begin() as session:
@@ -165,7 +167,7 @@ def test_a_failed_job_says_why(api: httpx.Client, sessions: sessionmaker[Session
     assert not [address for address in page.addresses() if "/plots/" in address]
 
 
-def test_a_cancelled_job_says_that_its_files_are_a_part(
+def test_a_cancelled_job_says_that_its_files_are_incomplete(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     job_id = submit(sessions, [("cpp", "a")])
@@ -175,11 +177,11 @@ def test_a_cancelled_job_says_that_its_files_are_a_part(
 
 
 @pytest.mark.parametrize("job_id", [str(ABSENT), "nothing", "%3Cb%3E"])
-def test_a_job_that_is_not_there_is_a_page_too(api: httpx.Client, database_url: str, job_id: str) -> None:
-    assert "There is no such job" in read(api, f"/jobs/{job_id}", 404).text
+def test_a_job_that_does_not_exist_has_a_page(api: httpx.Client, database_url: str, job_id: str) -> None:
+    assert "This job does not exist" in read(api, f"/jobs/{job_id}", 404).text
 
 
-def test_the_first_page_has_the_newest_jobs_and_all_models(
+def test_the_home_page_shows_the_newest_jobs_and_all_models(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     older, newer = submit(sessions, [("cpp", "a")]), submit(sessions, [("cpp", "a")])
@@ -192,26 +194,26 @@ def test_the_first_page_has_the_newest_jobs_and_all_models(
     assert f"curl {str(api.base_url).rstrip('/')}/v1/jobs " in page.text
 
 
-def test_a_host_with_marks_stays_text(api: httpx.Client) -> None:
+def test_a_host_with_markup_is_shown_as_text(api: httpx.Client) -> None:
     answer = api.get("/", headers={"Host": 'a"><b>'})
     assert answer.status_code in (200, 400)
     assert "<b>" not in answer.text
 
 
-def test_the_first_page_takes_as_many_statements_for_many_jobs_as_for_one(
+def test_the_home_page_takes_the_same_number_of_statements_for_any_number_of_jobs(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     counts = []
     for _ in range(2):
         submit(sessions, [("cpp", "a"), ("python", "b")])
-        with statements(Engine) as said:
+        with statements(Engine) as executed:
             read(api, "/")
-        counts.append(len(said))
+        counts.append(len(executed))
     assert counts[0] == counts[1] > 0
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css", "icon.svg"])
-def test_scripts_and_styles_are_asked_for_anew(api: httpx.Client, name: str) -> None:
+def test_scripts_and_styles_are_revalidated(api: httpx.Client, name: str) -> None:
     answer = api.get(f"/static/{name}")
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -220,6 +222,6 @@ def test_scripts_and_styles_are_asked_for_anew(api: httpx.Client, name: str) -> 
     assert api.head(f"/static/{name}").status_code == 200
 
 
-def test_nothing_else_of_the_package_is_served(api: httpx.Client) -> None:
+def test_no_other_file_of_the_package_is_served(api: httpx.Client) -> None:
     for path in ("/static/", "/static/..%2fpages.py", "/static/%2e%2e/html.py", "/static/none.css"):
         assert api.get(path).status_code == 404

@@ -1,4 +1,4 @@
-"""Parquet over HTTP: the CSV's columns, order and values, read by the libraries that people use."""
+"""Parquet over HTTP has the columns, order and values of the CSV files, and common libraries read it."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def table_of(api: httpx.Client, job_id: UUID, name: str) -> Any:
 
 
 def cells(row: dict[str, Any]) -> dict[str, str]:
-    """As they stand in a CSV."""
+    """The cells of a CSV file."""
     return {name: "" if value is None else _cell(value) for name, value in row.items()}
 
 
@@ -58,7 +58,7 @@ def test_a_parquet_file_has_the_columns_rows_and_values_of_the_csv(
     assert not any(str(field.type) == "null" for field in table.schema)
 
 
-def test_what_needs_many_pieces_is_the_same(
+def test_a_file_with_many_row_groups_has_the_same_rows(
     api: httpx.Client, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, _ = lognormal_job(sessions, DOMAINS, FAILING)
@@ -75,7 +75,7 @@ def test_what_needs_many_pieces_is_the_same(
             assert file.read().equals(whole[name])
 
 
-def test_it_says_where_the_numbers_come_from(api: httpx.Client, sessions: Sessions) -> None:
+def test_the_metadata_contains_the_provenance(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, DOMAINS)
     with sessions.begin() as session:
         job = session.get_one(Job, job_id)
@@ -91,7 +91,7 @@ def test_it_says_where_the_numbers_come_from(api: httpx.Client, sessions: Sessio
 def test_pandas_polars_and_duckdb_read_it(
     api: httpx.Client, sessions: Sessions, name: str, tmp_path: Path
 ) -> None:
-    """Pandas straight from the address. Polars and DuckDB do so where they may fetch their HTTP parts."""
+    """Pandas reads the URL. Polars and DuckDB read a local file: for URLs they download extensions."""
     job_id, _ = lognormal_job(sessions, DOMAINS, FAILING)
     rows = table_of(api, job_id, name).num_rows
     url = str(api.base_url.join(address(job_id, f"{name}.parquet")))
@@ -103,7 +103,7 @@ def test_pandas_polars_and_duckdb_read_it(
         assert database.execute(f"select count(*) from '{file}'").fetchall() == [(rows,)]
 
 
-def test_a_job_without_any_value_has_its_errors(api: httpx.Client, sessions: Sessions) -> None:
+def test_a_job_without_values_contains_its_errors(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 2}, failing=(0, 1))
     assert table_of(api, job_id, "results").num_rows == table_of(api, job_id, "comparison").num_rows == 0
     texts = table_of(api, job_id, "texts").to_pylist()

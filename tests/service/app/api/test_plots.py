@@ -149,7 +149,7 @@ def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_doe
 def test_a_job_whose_rows_are_missing_has_no_plot(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     answer = api.get(path(finished_job(sessions).id, "effect.png"))
     assert answer.status_code == 404
-    assert "before there was a plot 'effect'" in answer.json()["detail"]
+    assert "by a version without the plot 'effect'" in answer.json()["detail"]
 
 
 def test_a_job_without_statistics_says_that_it_has_none(

@@ -1,4 +1,4 @@
-"""What analyses add to a job's files: from rows in the database to files over HTTP."""
+"""The additional columns and rows of analyses, from the database to the files over HTTP."""
 
 import io
 from typing import Any
@@ -103,7 +103,7 @@ def of_domain(found: dict[str, dict[int, Array]], domain: str) -> Array:
     ],
     ids=lambda value: "+".join(value),
 )
-def test_columns_come_behind_and_only_those_asked_for(
+def test_the_requested_columns_follow_the_usual_columns(
     api: httpx.Client, sessions: Sessions, analyses: list[str], metrics: tuple[str, ...]
 ) -> None:
     job_id, _ = analysed_job(sessions, {"a": 3, "b": 2}, analyses)
@@ -115,7 +115,7 @@ def test_columns_come_behind_and_only_those_asked_for(
     assert compared == {*METRICS, *metrics}
 
 
-def test_a_texts_values_stand_beside_its_own(api: httpx.Client, sessions: Sessions) -> None:
+def test_the_analysis_of_a_text_is_in_its_rows(api: httpx.Client, sessions: Sessions) -> None:
     job_id, found = analysed_job(sessions, {"a": 3}, left_out=(1,))
     rows = rows_of(api.get(path(job_id, "texts.csv")))
     for row in rows:
@@ -155,7 +155,7 @@ def test_layers_have_the_statistics_of_the_analysed_texts(sessions: Sessions) ->
             assert row[f"{metric}_ci_high"] == pytest.approx(sample.mean() + half, rel=1e-9)
 
 
-def test_domains_are_compared_by_scipys_welch_test(api: httpx.Client, sessions: Sessions) -> None:
+def test_domains_are_compared_by_welchs_test_of_scipy(api: httpx.Client, sessions: Sessions) -> None:
     job_id, found = analysed_job(sessions, {"a": 12, "b": 9, "c": 3}, left_out=(4, 21, 22, 23))
     rows = [
         row for row in rows_of(api.get(path(job_id, "comparison.csv"))) if row["metric"] in ANALYSIS_METRICS
@@ -233,15 +233,15 @@ def test_no_more_statements_for_more_texts(engine: Engine, sessions: Sessions) -
     assert counts[0][1] == 5
 
 
-def test_an_analysis_goes_with_its_job(api: httpx.Client, sessions: Sessions) -> None:
+def test_an_analysis_is_deleted_with_its_job(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = analysed_job(sessions, {"a": 2})
     assert api.delete(f"/v1/jobs/{job_id}").status_code == 204
     with sessions() as session:
         assert session.scalars(select(layer_profile.c.layer)).all() == []
 
 
-def test_a_job_from_before_has_no_analyses(api: httpx.Client, sessions: Sessions) -> None:
-    """Its options name none."""
+def test_a_job_without_the_option_has_no_analyses(api: httpx.Client, sessions: Sessions) -> None:
+    """Its options were stored before the option `analyses` existed."""
     texts: Any = [("a", "x")]
     with sessions.begin() as session:
         draft = Draft(model=MODEL, options=OPTIONS)

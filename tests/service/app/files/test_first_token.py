@@ -35,7 +35,7 @@ def test_shares_are_those_of_all_texts_of_a_domain(api: httpx.Client, sessions: 
         assert float(row["variance_share"]) == pytest.approx(covariance[0, 1] / covariance[1, 1], rel=1e-9)
 
 
-def test_json_has_the_same_rows_and_says_what_they_are_of(api: httpx.Client, sessions: Sessions) -> None:
+def test_json_contains_the_same_rows_and_describes_them(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 3, "b": 1})
     found = api.get(f"/v1/jobs/{job_id}/first_token.json").json()
     assert list(found) == ["job", "about", "layers", "provenance"]
@@ -46,7 +46,7 @@ def test_json_has_the_same_rows_and_says_what_they_are_of(api: httpx.Client, ses
     assert all(row["variance_share"] is None and row["mean_share"] is not None for row in alone)
 
 
-def test_a_job_of_which_nothing_was_measured_has_no_row(api: httpx.Client, sessions: Sessions) -> None:
+def test_a_job_without_measured_texts_has_no_rows(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 2}, failing=(0, 1))
     assert rows_of(api.get(path(job_id, "first_token.csv"))) == []
     with sessions() as session:

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest, LimitExceeded
+from app.settings import Settings
 from app.submission.gzip_stream import PIECE_BYTES, gunzip
 
-EXPANSION_LIMIT = 100
+SETTINGS = Settings(gzip_expansion_limit=100)
 CONTENTS = random.Random(0).randbytes(3 * PIECE_BYTES)
 
 
@@ -20,7 +21,7 @@ def cut(body: bytes, size: int) -> Iterator[bytes]:
 
 
 def unpacked(body: bytes, size: int = 65_536) -> bytes:
-    return b"".join(gunzip(cut(body, size), EXPANSION_LIMIT))
+    return b"".join(gunzip(cut(body, size), SETTINGS))
 
 
 @given(st.lists(st.binary(max_size=200), max_size=4), st.integers(1, 300))
@@ -29,14 +30,14 @@ def test_any_members_in_any_chunks_are_decompressed(members: list[bytes], size: 
 
 
 def test_pieces_have_a_largest_size() -> None:
-    pieces = list(gunzip([gzip.compress(CONTENTS)], EXPANSION_LIMIT))
+    pieces = list(gunzip([gzip.compress(CONTENTS)], SETTINGS))
     assert b"".join(pieces) == CONTENTS
     assert max(map(len, pieces)) <= PIECE_BYTES
 
 
 def test_empty_chunks_and_padding_change_nothing() -> None:
     packed = gzip.compress(b"abc")
-    assert b"".join(gunzip([b"", packed[:5], b"", packed[5:], b"", b"\0" * 10], EXPANSION_LIMIT)) == b"abc"
+    assert b"".join(gunzip([b"", packed[:5], b"", packed[5:], b"", b"\0" * 10], SETTINGS)) == b"abc"
 
 
 def test_contents_come_before_the_end_of_the_stream() -> None:
@@ -47,7 +48,7 @@ def test_contents_come_before_the_end_of_the_stream() -> None:
             requested.append(chunk)
             yield chunk
 
-    next(gunzip(chunks(), EXPANSION_LIMIT))
+    next(gunzip(chunks(), SETTINGS))
     assert sum(map(len, requested)) < 400_000
 
 
@@ -86,10 +87,20 @@ def test_other_bytes_are_refused(body: bytes) -> None:
 def test_a_stream_that_expands_too_far_is_refused_before_its_end() -> None:
     bomb = gzip.compress(b"\n" * 50_000_000)
     sizes: list[int] = []
-    pieces = gunzip(cut(bomb, 1000), EXPANSION_LIMIT)
+    pieces = gunzip(cut(bomb, 1000), SETTINGS)
     with pytest.raises(LimitExceeded, match="LAYERSCOPE_GZIP_EXPANSION_LIMIT"):
         sizes += map(len, pieces)
-    assert sum(sizes) < len(bomb) * EXPANSION_LIMIT + 2 * PIECE_BYTES
+    assert sum(sizes) < len(bomb) * SETTINGS.gzip_expansion_limit + 2 * PIECE_BYTES
+
+
+def test_endless_padding_is_refused_at_the_limit_of_the_body() -> None:
+    def padded() -> Iterator[bytes]:
+        yield gzip.compress(b"abc")
+        while True:
+            yield b"\0" * 65_536
+
+    with pytest.raises(LimitExceeded, match="LAYERSCOPE_NDJSON_LIMIT_BYTES"):
+        list(gunzip(padded(), Settings(ndjson_limit_bytes=300_000)))
 
 
 def test_an_error_of_the_source_is_passed_on() -> None:
@@ -98,4 +109,4 @@ def test_an_error_of_the_source_is_passed_on() -> None:
         raise LimitExceeded("too long")
 
     with pytest.raises(LimitExceeded, match="too long"):
-        list(gunzip(interrupted(), EXPANSION_LIMIT))
+        list(gunzip(interrupted(), SETTINGS))
