@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.resources import MIGRATIONS
 
 # The server is unavailable, or it ended our connection or transaction, or the pool has no free connection.
-AWAY = (OperationalError, InternalError, TimeoutError)
+UNAVAILABLE = (OperationalError, InternalError, TimeoutError)
 
 
 def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_seconds: float = 60) -> Engine:

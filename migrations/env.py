@@ -1,4 +1,4 @@
-"""Alembic's entry: the database's address comes from the caller, the schema from `app.tables`."""
+"""The entry point of Alembic. The caller sets the URL of the database, `app.tables` defines the schema."""
 
 from alembic import context
 from sqlalchemy import create_engine, make_url

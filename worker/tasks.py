@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from app.db import AWAY
+from app.db import UNAVAILABLE
 from app.errors import ShardFailed
 from app.jobs import completion, notifications, shards
 from app.jobs.shards import Claim, Fenced, TextResult
@@ -42,7 +42,7 @@ def drain(model: str) -> None:
         raise RuntimeError(f"this process does not hold the model {model!r}")
     try:
         _drain(context, until=time.monotonic() + context.drain_seconds)
-    except AWAY as error:
+    except UNAVAILABLE as error:
         log.warning("the database is unavailable; the next sweep will notify again: %s", error)
 
 
@@ -78,7 +78,7 @@ def _work(context: WorkerContext, claim: Claim) -> None:
             shards.release(session, claim)
     except Fenced:
         log.warning("the lease was lost to another worker or the job ended: the result is discarded")
-    except AWAY:
+    except UNAVAILABLE:
         raise
     except DEVICE_LOST:
         log.exception("this process can no longer use its device: it exits")
@@ -105,7 +105,7 @@ def _commit(context: WorkerContext, claim: Claim, measured: Sequence[TextResult]
         try:
             with context.sessions.begin() as session:
                 return shards.commit(session, claim, measured)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             log.warning("the commit failed; the next try is in %s s: %s", wait, error)
             time.sleep(wait)
     with context.sessions.begin() as session:

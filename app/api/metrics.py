@@ -6,12 +6,12 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import AWAY
+from app.db import UNAVAILABLE
 from app.jobs import counts
 
 
 class WorkCollector(Collector):
-    """Jobs by status and texts by state; the requests are counted even while the database is away."""
+    """Jobs by status and texts by state; the requests are counted even while the database is unavailable."""
 
     def __init__(self, sessions: sessionmaker[Session]) -> None:
         self._sessions = sessions
@@ -24,7 +24,7 @@ class WorkCollector(Collector):
         try:
             with self._sessions.begin() as session:
                 by_status, by_state = counts.jobs_by_status(session), counts.texts_by_state(session)
-        except AWAY:
+        except UNAVAILABLE:
             yield GaugeMetricFamily("layerscope_database_up", "Whether the database answered", value=0)
             return
         yield GaugeMetricFamily("layerscope_database_up", "Whether the database answered", value=1)

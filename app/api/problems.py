@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.service import RETRY_AFTER_SECONDS
-from app.db import AWAY
+from app.db import UNAVAILABLE
 from app.errors import (
     PROBLEM_TYPE,
     DatabaseUnavailable,
@@ -39,8 +39,8 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    for unavailable in (*AWAY, psycopg.OperationalError, ProgrammingError):
-        app.add_exception_handler(unavailable, _on_database_error)
+    for error in (*UNAVAILABLE, psycopg.OperationalError, ProgrammingError):
+        app.add_exception_handler(error, _on_database_error)
 
 
 def problem_response(error: ProblemError) -> Response:

@@ -1,4 +1,4 @@
-"""Jobs, their texts and shards, what was measured on each text and layer."""
+"""Jobs with their texts and shards, and the results of each text and layer."""
 
 from collections.abc import Sequence
 
@@ -156,7 +156,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("job_id", "ordinal", name=op.f("text_profile_pkey")),
     )
-    # Mantissas do not compress: don't let every insert try.
+    # Float64 mantissas do not compress, so inserts must not try.
     op.execute('alter table text_profile alter column "values" set storage external')
 
 

@@ -1,4 +1,4 @@
-"""Jobs that are being erased: out of sight first, then away piece by piece."""
+"""Jobs are hidden first and then erased in batches."""
 
 from collections.abc import Sequence
 

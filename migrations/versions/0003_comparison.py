@@ -1,4 +1,4 @@
-"""Domains against each other, the layers' ranks, and how both were found."""
+"""Comparisons of domains, ranks of layers, and the descriptions of the estimators."""
 
 from collections.abc import Sequence
 

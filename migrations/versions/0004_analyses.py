@@ -1,4 +1,4 @@
-"""What a sample of the texts is analysed for, and the first token's share."""
+"""Analyses of a sample of the texts, and the share of the first token."""
 
 from collections.abc import Sequence
 from typing import Any

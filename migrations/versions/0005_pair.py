@@ -1,4 +1,4 @@
-"""What a text is paired by with texts of other domains."""
+"""The pair of a text: texts of different domains with the same pair belong together."""
 
 from collections.abc import Sequence
 

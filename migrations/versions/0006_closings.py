@@ -1,4 +1,4 @@
-"""How often it was tried to close a job."""
+"""The number of attempts to close a job."""
 
 from collections.abc import Sequence
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import AWAY
+from app.db import UNAVAILABLE
 from app.errors import ModelUnavailable, NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
@@ -60,9 +60,9 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
     try:
         with session.begin_nested():
             finalize(session, job)
-    except AWAY as error:
+    except UNAVAILABLE as error:
         if _is_temporary(error):
-            with suppress(*AWAY):
+            with suppress(*UNAVAILABLE):
                 _abandon(sessions, job.id)
         raise
     except Exception as error:

@@ -4,7 +4,7 @@ import logging
 import threading
 from contextlib import ExitStack
 
-from app.db import AWAY
+from app.db import UNAVAILABLE
 from app.jobs import shards
 from app.jobs.shards import Claim, Fenced
 from app.logs import in_context
@@ -57,7 +57,7 @@ class Lease:
                 shards.renew(session, self._claim, self._context.lease_seconds)
         except Fenced:
             self._lost.set()
-        except AWAY as error:
+        except UNAVAILABLE as error:
             log.warning("a lease could not be renewed: %s", error)
 
     def _release(self) -> None:

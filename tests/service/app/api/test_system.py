@@ -24,7 +24,7 @@ from tests.support.serving import serving
 
 JOB = "01a20a26-33f5-7641-a213-2cafd04d4b7f"
 BODY = {"model": "demo", "texts": ["a"]}
-AWAY = "postgresql://nobody@127.0.0.1:1/none"
+UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 def assert_problem(answer: httpx.Response, status: int, code: str) -> None:
@@ -158,7 +158,7 @@ def test_without_redis_the_service_is_degraded(settings: Settings) -> None:
 def without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = Settings(
         home=tmp_path_factory.mktemp("away"),
-        database_url=AWAY,
+        database_url=UNREACHABLE,
         redis_url="redis://127.0.0.1:1/0",
         models=ROOT / "models.toml",
         sweep_seconds=3600,
