@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from layerscope.core import Model, TextProfile, load_model, pipeline, profile_texts
-from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS
+from layerscope.core import Model, TextProfile, load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.support.tiny import (
     byte_tokenizer,
@@ -103,17 +101,6 @@ def test_batching_does_not_change_numbers(model: Model, budget: int) -> None:
     assert_same(list(profile_texts(model, TEXTS, token_budget=budget)), alone)
 
 
-def test_positions_start_at_zero_in_every_text(model: Model) -> None:
-    """Checks the model's inputs, because a shift changes only the last digits of rotary attention."""
-    seen: list[list[int]] = []
-    hook = model.module.register_forward_pre_hook(
-        lambda _module, _args, named: seen.append(named["position_ids"][0].tolist()), with_kwargs=True
-    )
-    with hook:
-        list(profile_texts(model, ["abc", "a", "ab"]))
-    assert seen == [[0, 1, 2, 3, 0, 1, 2, 0, 1]]
-
-
 def test_order_does_not_change_numbers(model: Model) -> None:
     in_order = list(profile_texts(model, TEXTS, token_budget=60))
     reversed_order = list(profile_texts(model, TEXTS[::-1], token_budget=60))
@@ -196,90 +183,6 @@ def test_the_method_of_the_original_study_agrees(folder: Path, model: Model) -> 
             )
     print(f"original study: {worst:.1e}")
     assert worst < 1e-6
-
-
-def test_texts_are_read_lazily(model: Model) -> None:
-    read = 0
-
-    def endless() -> Iterator[str]:
-        nonlocal read
-        while True:
-            read += 1
-            yield "a text of some length"
-
-    found = profile_texts(model, endless(), token_budget=100)
-    assert read == 0
-    assert next(found).ordinal == 0
-    assert 0 < read <= BUFFER_BATCHES * 100 / 22 + 1
-    for _ in range(200):
-        last = next(found)
-    assert last.ordinal == 200
-    assert read < 200 + BUFFER_TEXTS
-
-
-def test_only_a_text_that_does_not_fit_in_memory_alone_fails(
-    model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    launch_batch = pipeline.launch_batch
-
-    def small_memory(batch: Any, measure: pipeline.Measure) -> pipeline.Launch:
-        if sum(text.tokens for text in batch) > 30:
-            raise torch.OutOfMemoryError
-        return launch_batch(batch, measure)
-
-    monkeypatch.setattr(pipeline, "launch_batch", small_memory)
-    found = list(profile_texts(model, TEXTS))
-    errors = [text.error for text in found]
-    assert errors[1] == (
-        "the 40 tokens of the text do not fit in the memory of cpu; set a smaller max_tokens"
-    )
-    assert [errors[0], errors[4], errors[5]] == [None, None, None]
-
-
-def test_a_batch_too_large_for_memory_is_halved_with_a_warning(
-    model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    launch_batch, tried = pipeline.launch_batch, []
-
-    def small_memory(batch: Any, measure: pipeline.Measure) -> pipeline.Launch:
-        tried.append([text.ordinal for text in batch])
-        if len(batch) > 1 and sum(text.tokens for text in batch) > 30:
-            raise torch.OutOfMemoryError
-        return launch_batch(batch, measure)
-
-    texts = ["twenty-five letters......"] + ["five."] * 3
-    monkeypatch.setattr(pipeline, "launch_batch", small_memory)
-    found = list(profile_texts(model, texts))
-    assert tried == [[0, 1, 2, 3], [0, 1], [0], [1], [2, 3]]
-    assert [text.error for text in found] == [None] * 4
-    assert caplog.messages == [
-        f"a batch of {tokens} tokens does not fit in the memory of cpu: halved" for tokens in (44, 32)
-    ]
-
-
-@pytest.mark.parametrize("count", [0, 1, 3, 100])
-def test_batches_are_launched_ahead_and_keep_their_order(count: int) -> None:
-    made: list[int] = []
-
-    def launches() -> Iterator[Any]:
-        for batch in range(5):
-            made.append(batch)
-            yield batch
-
-    found: Iterator[Any] = pipeline.launch_ahead(launches(), count)
-    assert made == []
-    assert next(found) == 0
-    assert made == list(range(min(count + 1, 5)))
-    assert list(found) == [1, 2, 3, 4]
-
-
-def test_launching_ahead_does_not_change_numbers(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_by_one = list(profile_texts(model, TEXTS, token_budget=20))
-    launch_ahead = pipeline.launch_ahead
-    monkeypatch.setattr(pipeline, "launch_ahead", lambda launches, _: launch_ahead(launches, 2))
-    for found, expected in zip(profile_texts(model, TEXTS, token_budget=20), one_by_one, strict=True):
-        assert (found.ordinal, found.error) == (expected.ordinal, expected.error)
-        np.testing.assert_array_equal(found.values, expected.values)
 
 
 @pytest.mark.skipif(not torch.cpu.get_capabilities().get("avx512_bf16"), reason="no bfloat16 instructions")

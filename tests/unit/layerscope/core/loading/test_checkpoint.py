@@ -1,19 +1,14 @@
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import torch
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors.torch import load_file, save_file
 from transformers import LlamaModel
 
 from layerscope.core import Model, load_model
-from layerscope.core.loading import hub
-from layerscope.core.loading.device import choose_dtype, exceeds_memory
 from layerscope.core.model import DTYPES, blocks
 from layerscope.errors import ModelError
 from tests.support.tiny import causal_model, save
@@ -61,37 +56,6 @@ def test_the_dtype_is_the_given_one(folder: Path, dtype: str) -> None:
     loaded = load_model(folder, dtype=dtype)
     assert loaded.dtype == dtype
     assert {value.dtype for value in loaded.module.parameters()} == {DTYPES[dtype]}
-
-
-@pytest.mark.parametrize(
-    ("saved", "device", "chosen"),
-    [
-        (torch.bfloat16, "cpu", "float32"),
-        (torch.bfloat16, "cuda:0", "bfloat16"),
-        (torch.float16, "cuda:0", "bfloat16"),
-        (torch.float32, "cuda:0", "float32"),
-        (None, "cuda:0", "bfloat16"),
-    ],
-)
-def test_dtype_auto(saved: torch.dtype | None, device: str, chosen: str) -> None:
-    assert choose_dtype("auto", saved, device) == chosen
-
-
-@pytest.mark.parametrize("dtype", ["float64", "int8", ""])
-def test_unknown_dtype(folder: Path, dtype: str) -> None:
-    with pytest.raises(ModelError, match=r"dtype = .* is not one of auto, float32, bfloat16, float16"):
-        load_model(folder, dtype=dtype)
-
-
-@pytest.mark.parametrize("device", ["gpu", "cuda", "cuda:x", ""])
-def test_unknown_device(folder: Path, device: str) -> None:
-    with pytest.raises(ModelError, match="is not one of auto, cpu"):
-        load_model(folder, device=device)
-
-
-def test_a_device_that_does_not_exist(folder: Path) -> None:
-    with pytest.raises(ModelError, match="this machine has"):
-        load_model(folder, device="cuda:99")
 
 
 def test_pickled_weights_are_refused(copy: Path) -> None:
@@ -155,70 +119,3 @@ def test_a_folder_without_tokenizer(copy: Path) -> None:
         path.unlink()
     with pytest.raises(ModelError, match=r"has no tokenizer .*tokenizer.json"):
         load_model(copy)
-
-
-@pytest.mark.parametrize("source", ["/no/such/folder", "a/b/c", "", "two words"])
-def test_neither_folder_nor_hub_id(source: str) -> None:
-    with pytest.raises(
-        ModelError, match=r"neither an existing folder nor a valid hub id .* correct `source`"
-    ):
-        load_model(source)
-
-
-def refusing(error: Exception) -> Callable[..., str]:
-    def snapshot_download(*_: object, **__: object) -> str:
-        raise error
-
-    return snapshot_download
-
-
-def response(status: int) -> Any:
-    return httpx.Response(status, request=httpx.Request("GET", "https://hub.test"))
-
-
-@pytest.mark.parametrize(
-    ("error", "advice"),
-    [
-        (GatedRepoError("403", response=response(403)), "accept its licence on the hub and set HF_TOKEN"),
-        (
-            RepositoryNotFoundError("404", response=response(404)),
-            "correct `source` in models.toml, or set HF_TOKEN",
-        ),
-        (RevisionNotFoundError("404", response=response(404)), "correct `revision` in models.toml"),
-        (
-            ConnectionError("no route"),
-            r"could not be downloaded \(no route\): check the network, HF_HUB_OFFLINE",
-        ),
-    ],
-)
-def test_errors_of_the_hub(monkeypatch: pytest.MonkeyPatch, error: Exception, advice: str) -> None:
-    monkeypatch.setattr(hub, "snapshot_download", refusing(error))
-    with pytest.raises(ModelError, match=advice) as raised:
-        load_model("meta-llama/Llama-3.2-3B", revision="v9")
-    assert "meta-llama/Llama-3.2-3B" in str(raised.value)
-
-
-def test_an_unreachable_hub_fails_within_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The real client in offline mode, as on a machine without network and cache."""
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="is not in the cache and could not be downloaded"):
-        load_model("meta-llama/Llama-3.2-3B")
-
-
-def test_the_revision_of_a_hub_model_is_its_commit(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = copy.rename(copy.parent / ("c0ffee" * 7)[:40])
-    monkeypatch.setattr(hub, "snapshot_download", lambda *_, **__: str(snapshot))
-    assert load_model("meta-llama/Llama-3.2-3B").revision == snapshot.name
-
-
-@pytest.mark.parametrize(
-    ("gpus", "free", "too_large"), [(2, 10**4, True), (2, 10**9, False), (1, 10**4, False)]
-)
-def test_a_model_too_large_for_one_gpu_is_spread(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, free: int, too_large: bool
-) -> None:
-    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free, free))
-    assert exceeds_memory(folder, torch.bfloat16, "cuda:0") == too_large
-    assert not exceeds_memory(folder, torch.bfloat16, "cpu")

@@ -5,19 +5,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from layerscope.core import Model, load_model, pipeline, profile, profile_texts
+from layerscope.core import Model, load_model, profile, profile_texts
 from layerscope.core.loading import load
-from layerscope.core.loading.process_setup import HEAP_BLOCK
 from tests.support.tiny import causal_model, save
 
 TEXTS = ["a text", "another one, somewhat longer than the first", "x", "the last of them"]
-
 WITHOUT_COMPILER = """
 from pathlib import Path
 import sys
@@ -80,22 +77,3 @@ def test_without_a_working_compiler_the_sums_are_eager(folder: Path, tmp_path: P
         timeout=250,
     )
     assert done.stdout == "eager 2\n", done.stderr
-
-
-@pytest.mark.parametrize(
-    ("device", "intermediate", "layer", "budget"),
-    [
-        ("cpu", 1_536, 0, 2_048),
-        ("cpu", 8_192, 0, HEAP_BLOCK // (4 * 8_192)),
-        ("cpu", 100_000, 0, 512),
-        ("cuda:0", 1_536, 3_000_000, 65_536),
-        ("cuda:0", 8_192, 100_000_000, 16_384),
-    ],
-)
-def test_token_budget(
-    model: Model, monkeypatch: pytest.MonkeyPatch, device: str, intermediate: int, layer: int, budget: int
-) -> None:
-    weights = torch.nn.Linear(max(1, layer), 1, bias=False, device="meta")
-    monkeypatch.setattr(pipeline, "blocks", lambda _: [SimpleNamespace(layer=weights)])
-    monkeypatch.setattr(model.module.config, "intermediate_size", intermediate)
-    assert pipeline.default_budget(replace(model, device=device)) == budget
