@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.structure import duplicates, imports, names, rules, sizes
+from tools.structure import duplicates, imports, names, retired_terms, rules, sizes, terms
 from tools.structure.sources import Check, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +21,7 @@ def checks_of(root: Path) -> list[Check]:
         imports.check_layer_order(enforced, rules.LAYERS),
         duplicates.check_duplicates([*enforced, *others]),
         names.check_names(read_sources(root, rules.PRODUCT), rules.NAMES),
+        terms.check_terms(root, retired_terms.PLACES, retired_terms.TERMS, retired_terms.ALLOWED),
     ]
 
 

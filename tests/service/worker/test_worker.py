@@ -31,7 +31,7 @@ Process = subprocess.Popen[bytes]
 Start = Callable[..., Process]
 TEXTS = [(("cpp", "python")[i % 2], f"text number {i} " * (1 + i % 7)) for i in range(40)]
 MODEL = "tiny"
-RESIDENT = "resident"  # the same model under another name: a queue of its own
+LONG_RUNNING = "long_running_worker"  # the same model under another name: a queue of its own
 END_SECONDS = 120
 
 
@@ -49,7 +49,7 @@ def environment(
 ) -> dict[str, str]:
     home = tmp_path_factory.mktemp("worker")
     models = home / "models.toml"
-    tables = {MODEL: model_folder, RESIDENT: model_folder, "absent": "nowhere/at/all"}
+    tables = {MODEL: model_folder, LONG_RUNNING: model_folder, "absent": "nowhere/at/all"}
     models.write_text("".join(f'[{name}]\nsource = "{source}"\n' for name, source in tables.items()))
     return {
         **os.environ,
@@ -82,9 +82,9 @@ def start(environment: dict[str, str], redis: Redis) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def resident(environment: dict[str, str]) -> Iterator[None]:
+def long_running_worker(environment: dict[str, str]) -> Iterator[None]:
     """One worker for all tests that only need that there is one: loading takes seconds."""
-    process = start_worker(environment, RESIDENT)
+    process = start_worker(environment, LONG_RUNNING)
     yield
     process.terminate()
     assert process.wait(END_SECONDS) == 0
@@ -115,9 +115,9 @@ def values(sessions: Sessions, job_id: UUID) -> dict[int, bytes]:
 
 
 def test_every_text_is_measured_as_the_core_measures_it(
-    sessions: Sessions, resident: None, model_folder: Path
+    sessions: Sessions, long_running_worker: None, model_folder: Path
 ) -> None:
-    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=RESIDENT)
+    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=LONG_RUNNING)
     job = finished(sessions, job_id)
     assert job.status == "succeeded"
     stored = values(sessions, job_id)
@@ -127,8 +127,8 @@ def test_every_text_is_measured_as_the_core_measures_it(
         np.testing.assert_allclose(got, text.values, rtol=1e-4, atol=1e-6)
 
 
-def test_the_layers_statistics_are_those_of_the_texts(sessions: Sessions, resident: None) -> None:
-    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=RESIDENT)
+def test_the_layers_statistics_are_those_of_the_texts(sessions: Sessions, long_running_worker: None) -> None:
+    job_id = submit(sessions, TEXTS, texts_per_shard=7, model=LONG_RUNNING)
     finished(sessions, job_id)
     with sessions() as session:
         rows = session.execute(select(layer_profile).where(layer_profile.c.job_id == job_id)).mappings().all()
@@ -149,8 +149,10 @@ def test_the_layers_statistics_are_those_of_the_texts(sessions: Sessions, reside
             assert row[f"{metric}_var"] == pytest.approx(sample.var(ddof=1), rel=1e-9, abs=1e-18)
 
 
-def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(sessions: Sessions, resident: None) -> None:
-    job_id = submit(sessions, [*TEXTS[:3], ("cpp", "")], model=RESIDENT)
+def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(
+    sessions: Sessions, long_running_worker: None
+) -> None:
+    job_id = submit(sessions, [*TEXTS[:3], ("cpp", "")], model=LONG_RUNNING)
     assert finished(sessions, job_id).status == "succeeded"
     with sessions() as session:
         assert sum(d.failed for d in counts.progress(session, [job_id])[job_id]) == 1
@@ -158,8 +160,10 @@ def test_a_text_that_cannot_be_profiled_does_not_fail_its_job(sessions: Sessions
     assert error == "the text is empty"
 
 
-def test_a_job_of_which_no_text_succeeds_fails_and_says_why(sessions: Sessions, resident: None) -> None:
-    job_id = submit(sessions, [("cpp", "")], model=RESIDENT)
+def test_a_job_of_which_no_text_succeeds_fails_and_says_why(
+    sessions: Sessions, long_running_worker: None
+) -> None:
+    job_id = submit(sessions, [("cpp", "")], model=LONG_RUNNING)
     job = finished(sessions, job_id)
     assert job.status == "failed"
     assert job.error is not None
@@ -179,13 +183,15 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_and_the_worker(
     assert worker.wait(END_SECONDS) == 1
 
 
-def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sessions, resident: None) -> None:
-    """A row that is there already is a fault of ours; no number of attempts takes it away."""
-    job_id = submit(sessions, TEXTS, texts_per_shard=7, model="nobody's yet")
+def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(
+    sessions: Sessions, long_running_worker: None
+) -> None:
+    """A row that already exists is a bug of ours, which no number of attempts fixes."""
+    job_id = submit(sessions, TEXTS, texts_per_shard=7, model="no worker's")
     with sessions.begin() as session:
-        row = StoredProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="a stranger's")
+        row = StoredProfile(job_id=job_id, ordinal=10, tokens=0, truncated=False, error="of another job")
         session.add(row)
-        session.get_one(Job, job_id).model = RESIDENT
+        session.get_one(Job, job_id).model = LONG_RUNNING
     job = finished(sessions, job_id)
     assert job.status == "failed"
     assert job.error is not None
@@ -195,7 +201,7 @@ def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(sessions: Sess
     with sessions() as session:
         leased = select(func.count()).where(Shard.job_id == job_id, Shard.lease_until.is_not(None))
         assert session.scalar(leased) == 0
-    later = submit(sessions, TEXTS, model=RESIDENT)
+    later = submit(sessions, TEXTS, model=LONG_RUNNING)
     assert finished(sessions, later).status == "succeeded"
 
 
@@ -225,8 +231,8 @@ def test_two_workers_share_a_job_and_every_text_has_one_row(sessions: Sessions, 
     assert sorted(values(sessions, job_id)) == list(range(len(TEXTS) * 10))
 
 
-def test_a_lost_bell_costs_a_sweep(sessions: Sessions, resident: None) -> None:
-    job_id = submit(sessions, TEXTS, model=RESIDENT)  # nobody rings
+def test_a_lost_notification_costs_one_sweep(sessions: Sessions, long_running_worker: None) -> None:
+    job_id = submit(sessions, TEXTS, model=LONG_RUNNING)  # without a notification
     assert finished(sessions, job_id).status == "succeeded"
 
 
@@ -246,8 +252,10 @@ def test_sigterm_ends_a_worker_and_wastes_no_attempt(sessions: Sessions, start: 
         assert session.scalar(select(func.max(Shard.attempt))) == 1
 
 
-def test_a_cancelled_job_is_closed_with_what_was_committed(sessions: Sessions, resident: None) -> None:
-    job_id = submit(sessions, TEXTS * 100, texts_per_shard=20, model=RESIDENT)
+def test_a_cancelled_job_is_finalized_with_what_was_committed(
+    sessions: Sessions, long_running_worker: None
+) -> None:
+    job_id = submit(sessions, TEXTS * 100, texts_per_shard=20, model=LONG_RUNNING)
     wait_until(lambda: len(values(sessions, job_id)) > 0)
     with sessions.begin() as session:
         store.cancel(session, job_id)
@@ -263,15 +271,15 @@ def test_a_cancelled_job_is_closed_with_what_was_committed(sessions: Sessions, r
 
 
 def test_a_message_naming_another_function_is_not_obeyed(
-    sessions: Sessions, redis: Redis, resident: None, tmp_path: Path
+    sessions: Sessions, redis: Redis, long_running_worker: None, tmp_path: Path
 ) -> None:
     forged = tmp_path / "forged"
-    notified = notifications.queue_of(redis, RESIDENT)
+    notified = notifications.queue_of(redis, LONG_RUNNING)
     message = Message.create("os.system", (f"touch {forged}",), connection=redis, serializer=JSONSerializer)
     message.origin = notified.name
     notified.enqueue_job(message)
-    job_id = submit(sessions, TEXTS, model=RESIDENT)
-    notifications.notify(redis, RESIDENT)
+    job_id = submit(sessions, TEXTS, model=LONG_RUNNING)
+    notifications.notify(redis, LONG_RUNNING)
     assert finished(sessions, job_id).status == "succeeded"
     wait_until(lambda: notified.is_empty())
     assert not forged.exists()

@@ -53,12 +53,12 @@ def analysis_of(ordinal: int) -> Array:
         analysis[:, :2] = np.nan
     for layer in range(LAYERS):
         sizes = np.sort(rng.lognormal(3, size=TOP_ACTIVATIONS))[::-1]
-        peaks = (
+        top = (
             rng.permutation(9)[:TOP_ACTIVATIONS],
             sizes * rng.choice([-1, 1], TOP_ACTIVATIONS),
             rng.integers(0, 3, TOP_ACTIVATIONS),
         )
-        analysis[layer, len(ANALYSIS_METRICS) :] = [*np.concatenate(peaks), sizes[0] / (1 + layer)]
+        analysis[layer, len(ANALYSIS_METRICS) :] = [*np.concatenate(top), sizes[0] / (1 + layer)]
     return analysis
 
 

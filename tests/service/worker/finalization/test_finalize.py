@@ -213,7 +213,7 @@ def test_a_process_that_is_asked_to_stop_begins_to_close_no_job(sessions: Sessio
     assert job_of(sessions, job_id).outcome is None
 
 
-def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions: Sessions) -> None:
+def test_a_failing_job_gets_no_more_results_and_is_finalized(sessions: Sessions) -> None:
     job_id = submit(sessions, TEXTS, texts_per_shard=2)
     commit(sessions, must_claim(sessions))
     held = must_claim(sessions)
@@ -232,7 +232,7 @@ def test_a_doomed_job_is_worked_on_no_more_and_closed_with_what_it_has(sessions:
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
 
 
-def test_a_finished_job_is_not_doomed(sessions: Sessions) -> None:
+def test_a_finished_job_cannot_be_marked_failed(sessions: Sessions) -> None:
     job_id = measured_job(sessions)
     finalize_jobs(sessions, MODEL)
     with sessions.begin() as session:

@@ -76,7 +76,7 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
     monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     texts: list[PostedText] = [("a", "x", f"{i:02}") for i in range(30)]
     texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
-    values = closed(sessions, texts)
+    values = finalized(sessions, texts)
     with sessions() as session:
         job = session.scalars(select(Job)).one()
         held = compare_domains._spaced(compare_domains._texts(session, job), most=6, together=True)
@@ -91,8 +91,8 @@ def test_of_more_pairs_than_can_be_held_both_halves_are(
     assert row.p_value == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-9)
 
 
-def closed(sessions: Sessions, texts: list[PostedText]) -> dict[Any, Any]:
-    """Measure and close a job; the values by domain and pair."""
+def finalized(sessions: Sessions, texts: list[PostedText]) -> dict[Any, Any]:
+    """Measure and finalize a job; the values by domain and pair."""
     with sessions.begin() as session:
         store.submit(session, Draft(model=MODEL, options=OPTIONS), texts, SIZE)
     claimed = must_claim(sessions)

@@ -36,7 +36,7 @@ TEXTS = {
 }
 
 
-class House:
+class ServiceWithWorkers:
     """The service, and workers for its models."""
 
     def __init__(self, client: httpx.Client, environment: dict[str, str]) -> None:
@@ -75,10 +75,10 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(
+def running(
     embedded_servers: Servers, migrated_database_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
+) -> Iterator[ServiceWithWorkers]:
+    folder = tmp_path_factory.mktemp("running")
     planted = causal_model()
     add_known_activations(planted, written=1, erased=2, values=PLANTED)
     save(causal_model(), folder / "tiny")
@@ -110,12 +110,12 @@ def house(
         "LAYERSCOPE_LEASE_SECONDS": "4",
     }
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
-        yield House(client, environment)
+        yield ServiceWithWorkers(client, environment)
 
 
 @pytest.fixture(scope="module")
-def tiny(house: House) -> Iterator[None]:
-    with house.worker("tiny"):
+def tiny(running: ServiceWithWorkers) -> Iterator[None]:
+    with running.worker("tiny"):
         yield
 
 
@@ -139,10 +139,12 @@ def without(model: LlamaForCausalLM, layer: int) -> LlamaForCausalLM:
     return shorter
 
 
-def test_an_ablation_is_what_the_model_without_the_layer_costs(house: House, tiny: None) -> None:
-    job_id = house.submit("tiny", analyses=["ablation", "logit_lens"], analysis_texts=5)
-    assert house.finish(job_id)["status"] == "succeeded"
-    rows = [row for row in house.rows(job_id, "texts.csv") if row["ablation_nll"]]
+def test_an_ablation_is_what_the_model_without_the_layer_costs(
+    running: ServiceWithWorkers, tiny: None
+) -> None:
+    job_id = running.submit("tiny", analyses=["ablation", "logit_lens"], analysis_texts=5)
+    assert running.finish(job_id)["status"] == "succeeded"
+    rows = [row for row in running.rows(job_id, "texts.csv") if row["ablation_nll"]]
     whole = causal_model().double()
     chosen = sample(range(9), 5, SEED)
     assert {int(row["ordinal"]) for row in rows} == {*chosen, *(9 + place for place in chosen)}
@@ -152,7 +154,7 @@ def test_an_ablation_is_what_the_model_without_the_layer_costs(house: House, tin
         cost = surprise(without(whole, int(row["layer"])), text) - surprise(whole, text)
         assert float(row["ablation_nll"]) == pytest.approx(cost, abs=1e-5)
         assert 0 <= float(row["lens_agreement"]) <= 1
-    layers = [row for row in house.rows(job_id, "results.csv") if row["ablation_nll"]]
+    layers = [row for row in running.rows(job_id, "results.csv") if row["ablation_nll"]]
     assert {row["analysis_texts"] for row in layers if row["domain"] != "*"} == {"5"}
     for row in layers:
         mean = np.mean(
@@ -166,11 +168,11 @@ def test_an_ablation_is_what_the_model_without_the_layer_costs(house: House, tin
 
 
 @pytest.mark.slow
-def test_planted_activations_are_named_by_the_report(house: House) -> None:
-    with house.worker("planted"):
-        job_id = house.submit("planted", analyses=["activations"])
-        assert house.finish(job_id)["status"] == "succeeded"
-    report = house.client.get(f"/v1/jobs/{job_id}/first_token.json").json()["layers"]
+def test_planted_activations_are_named_by_the_report(running: ServiceWithWorkers) -> None:
+    with running.worker("planted"):
+        job_id = running.submit("planted", analyses=["activations"])
+        assert running.finish(job_id)["status"] == "succeeded"
+    report = running.client.get(f"/v1/jobs/{job_id}/first_token.json").json()["layers"]
     of_blocks = [row for row in report if row["component"] == "block"]
     assert len(of_blocks) == 3 * 4
     written = [row for row in of_blocks if row["layer"] == 1]
@@ -190,29 +192,31 @@ def test_planted_activations_are_named_by_the_report(house: House) -> None:
 
 
 @pytest.mark.slow
-def test_the_files_are_the_same_bytes_however_many_workers(house: House, tiny: None) -> None:
+def test_the_files_are_the_same_bytes_however_many_workers(running: ServiceWithWorkers, tiny: None) -> None:
     names = ("results.csv", "texts.csv", "comparison.csv", "first_token.csv")
     options = {"analyses": ["ablation", "logit_lens"], "analysis_texts": 6}
-    alone = house.submit("tiny", **options)
-    house.finish(alone)
-    with house.worker("tiny"):
-        wait_for(lambda: house.client.get("/v1/models").json()["data"][0]["workers_alive"] == 2, END_SECONDS)
-        together = house.submit("tiny", **options)
-        house.finish(together)
+    alone = running.submit("tiny", **options)
+    running.finish(alone)
+    with running.worker("tiny"):
+        wait_for(
+            lambda: running.client.get("/v1/models").json()["data"][0]["workers_alive"] == 2, END_SECONDS
+        )
+        together = running.submit("tiny", **options)
+        running.finish(together)
     for name in names:
-        assert house.file(alone, name) == house.file(together, name), name
+        assert running.file(alone, name) == running.file(together, name), name
 
 
-def test_a_window_gives_all_texts_one_length(house: House, tiny: None) -> None:
-    job_id = house.submit("tiny", window=40, analyses=["logit_lens"])
-    job = house.finish(job_id)
+def test_a_window_gives_all_texts_one_length(running: ServiceWithWorkers, tiny: None) -> None:
+    job_id = running.submit("tiny", window=40, analyses=["logit_lens"])
+    job = running.finish(job_id)
     tokens = {
         (domain, i): len(text.encode()) + 1 for domain, of in TEXTS.items() for i, text in enumerate(of)
     }
     long = sum(count >= 40 for count in tokens.values())
     assert (job["progress"]["done"], job["progress"]["failed"]) == (long, 18 - long)
     assert 0 < long < 18
-    rows = house.rows(job_id, "texts.csv")
+    rows = running.rows(job_id, "texts.csv")
     assert {row["tokens"] for row in rows if not row["error"]} == {"40"}
     short = [row for row in rows if row["error"]]
     assert all("fewer than the window of 40" in row["error"] for row in short)
@@ -220,15 +224,15 @@ def test_a_window_gives_all_texts_one_length(house: House, tiny: None) -> None:
     assert analysed == {row["ordinal"] for row in rows} - {row["ordinal"] for row in short}
 
 
-def test_a_paired_job_compares_pairs_in_its_analyses_too(house: House, tiny: None) -> None:
-    job_id = house.submit("tiny", paired=True, analyses=["ablation"], analysis_texts=7)
-    house.finish(job_id)
+def test_a_paired_job_compares_pairs_in_its_analyses_too(running: ServiceWithWorkers, tiny: None) -> None:
+    job_id = running.submit("tiny", paired=True, analyses=["ablation"], analysis_texts=7)
+    running.finish(job_id)
     texts = {
         (int(row["ordinal"]), int(row["layer"])): row
-        for row in house.rows(job_id, "texts.csv")
+        for row in running.rows(job_id, "texts.csv")
         if (row["scope"], row["component"]) == ("all", "block")
     }
-    for row in house.rows(job_id, "comparison.csv"):
+    for row in running.rows(job_id, "comparison.csv"):
         if (row["scope"], row["component"]) != ("all", "block"):
             continue
         metric, layer = row["metric"], int(row["layer"])
@@ -240,29 +244,29 @@ def test_a_paired_job_compares_pairs_in_its_analyses_too(house: House, tiny: Non
 
 
 @pytest.mark.slow
-def test_a_model_without_a_head_fails_the_job_and_says_so(house: House) -> None:
-    with house.worker("headless"):
-        job = house.finish(house.submit("headless", analyses=["ablation"]))
+def test_a_model_without_a_head_fails_the_job_and_says_so(running: ServiceWithWorkers) -> None:
+    with running.worker("headless"):
+        job = running.finish(running.submit("headless", analyses=["ablation"]))
         assert job["status"] == "failed"
         assert "lm_head.weight is missing" in job["error"]["detail"]
         for analyses in ([], ["activations"]):
-            assert house.finish(house.submit("headless", analyses=analyses))["status"] == "succeeded"
+            assert running.finish(running.submit("headless", analyses=analyses))["status"] == "succeeded"
 
 
 @pytest.mark.slow
-def test_an_analysis_in_hand_is_let_go_when_its_job_ends(house: House) -> None:
+def test_an_analysis_in_hand_is_let_go_when_its_job_ends(running: ServiceWithWorkers) -> None:
     long = {"a": [f"{i} " + "x" * 250 for i in range(4)]}  # one shard
-    with house.worker("deep") as worker:
+    with running.worker("deep") as worker:
         for end in ("cancel", "delete"):
-            job_id = house.submit("deep", long, analyses=["ablation", "logit_lens"])
-            wait_for(lambda job_id=job_id: house.job(job_id)["status"] == "running", END_SECONDS)  # type: ignore[misc]
+            job_id = running.submit("deep", long, analyses=["ablation", "logit_lens"])
+            wait_for(lambda job_id=job_id: running.job(job_id)["status"] == "running", END_SECONDS)  # type: ignore[misc]
             if end == "cancel":
-                assert house.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
-                assert house.finish(job_id)["status"] == "cancelled"
-                assert house.rows(job_id, "texts.csv") == []
+                assert running.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+                assert running.finish(job_id)["status"] == "cancelled"
+                assert running.rows(job_id, "texts.csv") == []
             else:
-                assert house.client.delete(f"/v1/jobs/{job_id}").status_code == 204
-                assert house.client.get(f"/v1/jobs/{job_id}").status_code == 404
-        after = house.submit("deep", {"a": ["xy"]})
-        assert house.finish(after)["status"] == "succeeded"
+                assert running.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+                assert running.client.get(f"/v1/jobs/{job_id}").status_code == 404
+        after = running.submit("deep", {"a": ["xy"]})
+        assert running.finish(after)["status"] == "succeeded"
         assert worker.poll() is None

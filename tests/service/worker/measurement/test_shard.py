@@ -54,7 +54,7 @@ def runs(model: Model) -> Iterator[list[int]]:
         yield ran
 
 
-def test_a_stop_is_heard_in_the_middle_of_an_analysis(
+def test_a_stop_interrupts_an_analysis(
     context: WorkerContext, model: Model, runs: list[int], sessions: Sessions
 ) -> None:
     claim = claimed(sessions, analyses=["ablation"])
