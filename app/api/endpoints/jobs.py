@@ -1,7 +1,6 @@
 """Submits, lists, reads, follows, cancels and deletes jobs."""
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -29,8 +28,6 @@ from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
-
-log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["jobs"])
 
@@ -75,7 +72,6 @@ def create_job(
         state = service.present(session, job)
     if is_new:
         bind_contextvars(job=str(job.id))
-        log.info("job accepted: %d texts for %s", job.texts, job.model)
         notifications.notify(service.redis, draft.model)
     else:
         response.status_code = 200
