@@ -16,7 +16,7 @@ from app.errors import JobNotFound
 from app.jobs import store
 from app.jobs.view import present
 from app.schemas import JobOut
-from layerscope.names import Component, Status
+from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, NAME_RULE, Component, Status
 
 JOBS_SHOWN = 20
 
@@ -33,6 +33,9 @@ def read_home(service: ServiceDep, request: Request) -> HTMLResponse:
         jobs=newest,
         models=list_models(service).data,
         base_url=str(request.base_url).rstrip("/"),
+        default_domain=DEFAULT_DOMAIN,
+        domain_pattern=NAME_PATTERN.replace("-]", r"\-]"),  # browsers require an escaped hyphen
+        domain_rule=f"A name has {NAME_RULE}",
     )
 
 

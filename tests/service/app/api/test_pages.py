@@ -1,5 +1,6 @@
 """The pages as the service sends them. test_pages_in_browser.py tests them in a browser."""
 
+import re
 from collections import Counter
 from html.parser import HTMLParser
 from uuid import UUID
@@ -12,7 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.coordination import CLOCK
 from app.jobs import store
 from app.plots import PLOTS
+from app.submission import rules
 from app.tables import Job
+from layerscope.names import DEFAULT_DOMAIN
 from tests.support.counting import statements
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
@@ -192,6 +195,16 @@ def test_the_home_page_shows_the_newest_jobs_and_all_models(
         m["name"] for m in api.get("/v1/models").json()["data"]
     }
     assert f"curl {str(api.base_url).rstrip('/')}/v1/jobs " in page.text
+
+
+def test_the_form_accepts_the_names_that_the_service_accepts(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    (domain,) = [a for a in read(api, "/").all("input") if a["name"] == "domain"]
+    pattern = re.compile(domain["pattern"] or "")
+    for name in ("default", "a.b_c-D9", "d" * 64, "d" * 65, "a b", "*", "é", "a\n"):
+        assert bool(pattern.fullmatch(name)) == (rules.domain_error(name) is None), name
+    assert domain["value"] == DEFAULT_DOMAIN
 
 
 def test_a_host_with_markup_is_shown_as_text(api: httpx.Client) -> None:
