@@ -16,7 +16,8 @@ test: .venv/installed
 	exec $(BIN)/pytest -n $(JOBS)
 
 slow: .venv/installed
-	exec $(BIN)/pytest -n $(JOBS) -m slow
+	$(BIN)/pytest -m slow tests/faults # alone: these tests wait for recoveries with a time limit
+	$(BIN)/pytest -n $(JOBS) -m slow --ignore tests/faults
 
 faults: .venv/installed
 	FAULTS=whole exec $(BIN)/pytest -m '' --timeout 1800 tests/faults
