@@ -1,4 +1,4 @@
-"""Plots of a job's rows: the four of the original study, and better ones.
+"""Plots of a job's rows: the four of the original study, and six more.
 
 - `mean_std`: `delta_mean` ± its standard deviation over texts;
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
@@ -6,7 +6,7 @@
 - `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
 - `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
 - `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
-- `heatmap`: `relative_norm` as a shade, layers × domains, scope `rest`;
+- `heatmap`: `relative_norm` as a colour, layers × domains, scope `rest`;
 - `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
   q < 0.05; if there are more than 16 pairs, those that differ in most layers;
 - `first_token`: the first token's share of `delta_abs_mean` and of its sample variance, scope `all`;

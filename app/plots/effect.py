@@ -1,4 +1,4 @@
-"""How far two domains are apart, in every layer: Hedges' g with its interval, a panel for each pair."""
+"""The difference between two domains in each layer: Hedges' g with its interval, a panel for each pair."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, layer_panels, mar
 from app.plots.drawing.lines import column, shortened
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
-MOST_PAIRS = 16  # panels beyond would be too small to read, or the plot too high
-TITLE_CHARACTERS = 26  # a line of a panel's title, where four stand side by side
+MOST_PAIRS = 16  # more panels would be too small to read, or the plot too high
+TITLE_CHARACTERS = 26  # of a line of a panel's title, if there are four panels in a row
 SIGNIFICANT = 0.05  # largest q
-LEAST_REACH = 0.5  # of the y axis to either side of 0: a medium effect
+LEAST_REACH = 0.5  # of the y axis on both sides of 0: a medium effect
 LONGEST_INTERVAL = 2  # times the largest effect; few texts have longer ones, which are cut
 COLOUR = LOOKS[0][0]
-WORDS = "Above 0: the domain named first has the larger mean; bar: 95 % confidence interval of g"
+WORDS = "Above 0, the first domain has the larger mean. Bars: 95 % confidence intervals of g"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DomainPair:
 
     @property
     def differing(self) -> int:
-        """Layers."""
+        """The number of layers with a significant difference."""
         return sum(_is_significant(row) for row in self.rows)
 
     @property
@@ -68,7 +68,7 @@ class Effect(Plot):
 
 
 EFFECT = Effect(
-    title="How far the domains are apart in each layer",
+    title="Difference between the domains in each layer (Hedges' g)",
     metric="relative_norm",
     scope="rest",
     table="comparison",
@@ -93,17 +93,20 @@ def _left_out(pairs: Sequence[DomainPair], shown: Sequence[DomainPair]) -> list[
     others = [pair for pair in pairs if pair not in shown]
     differing = sum(pair.differing > 0 for pair in others)
     return [
-        f"Shown: of {len(pairs)} pairs the {len(shown)} with most layers of q < {SIGNIFICANT} "
-        f"(then: largest mean |g|); of the others {differing} have such a layer: comparison.csv holds all"
+        f"The plot shows {len(shown)} of {len(pairs)} pairs: those with the most layers with"
+        f" q < {SIGNIFICANT}, then by mean |g|. Other pairs with such a layer: {differing}."
+        " comparison.csv contains all pairs"
     ]
 
 
 def _reach(rows: Sequence[PlotRow]) -> tuple[float, list[str]]:
-    """How far the y axis goes to either side, and what is to be said of intervals beyond."""
+    """The limit of the y axis on both sides, and a sentence for the caption if intervals are cut."""
     ends = [abs(row[end]) for row in rows for end in ("g_ci_low", "g_ci_high") if row[end] is not None]
     longest = LONGEST_INTERVAL * max(_effects(rows), default=0.0)
     reach = 1.05 * max(LEAST_REACH, min(longest, max(ends, default=0.0)))
-    return reach, ["Intervals that reach beyond the axis are cut"] if max(ends, default=0.0) > reach else []
+    return reach, ["Intervals that are longer than the axis are cut"] if max(
+        ends, default=0.0
+    ) > reach else []
 
 
 def _draw_pair(axes: Axes, pair: DomainPair) -> None:
@@ -127,7 +130,7 @@ def _draw_pair(axes: Axes, pair: DomainPair) -> None:
 
 
 def _effects(rows: Sequence[PlotRow]) -> list[float]:
-    """Their sizes."""
+    """|g| of each row that has a value."""
     return [abs(row["hedges_g"]) for row in rows if row["hedges_g"] is not None]
 
 

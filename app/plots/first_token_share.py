@@ -1,4 +1,4 @@
-"""What the first token alone explains of each layer's numbers: two shares, a panel for each domain."""
+"""The shares of the first token in the numbers of each layer: two shares, a panel for each domain."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from app.plots.drawing.lines import Line, lines_of
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
 SHARES = {
-    "mean_share": "of the mean: mean(first / T) / mean(all)",
-    "variance_share": "of the sample variance over texts: cov(first / T, all) / var(all)",
+    "mean_share": "share of the mean: mean(first / T) / mean(all)",
+    "variance_share": "share of the sample variance over texts: cov(first / T, all) / var(all)",
 }
 WORDS = (
-    "T: tokens of a text; 1: all comes from the first; of the sample variance it may be below 0 or above 1"
+    "T: number of tokens of the text. At 1, the whole value comes from the first token."
+    " A share of the sample variance can be below 0 or above 1"
 )
 LOWEST, HIGHEST = -1.0, 2.0  # of the y axis: a share of the variance can be any number
 PAD = 0.08
@@ -31,7 +32,7 @@ class FirstToken(Plot):
         lines = lines_of(rows, self.components)
         low, high = limits = _limits(lines)
         beyond = any(not low <= share <= high for line in lines for share in _shares(line))
-        cut = ["A triangle at the edge: the share lies beyond the axis"] if beyond else []
+        cut = ["A triangle at the edge marks a share outside the axis"] if beyond else []
         heading = self.title, [caption, f"{WORDS}; {SCOPE_WORDS[self.scope]}", *cut]
         grid = layer_panels(figure, heading, len(lines), len(lines[0].rows), legend=True)
         grid[0].set_ylim(limits)
@@ -42,7 +43,7 @@ class FirstToken(Plot):
 
 
 FIRST_TOKEN = FirstToken(
-    title="What the first token alone explains of each layer's mean absolute contribution",
+    title="Share of the first token in the mean absolute contribution of each layer",
     metric="delta_abs_mean",
     scope="all",
     table="first_token",
@@ -54,7 +55,7 @@ def _shares(line: Line) -> list[float]:
 
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float]:
-    """From 0 to 1, and further as far as shares go, though not to the utmost."""
+    """From 0 to 1, extended to the most extreme shares but not beyond LOWEST and HIGHEST."""
     shares = list(chain.from_iterable(_shares(line) for line in lines))
     low, high = min([0.0, *shares]), max([1.0, *shares])
     return max(low, LOWEST) - PAD, min(high, HIGHEST) + PAD

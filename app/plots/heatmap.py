@@ -1,4 +1,4 @@
-"""Layers along x, domains along y, and how much a layer contributes as a shade."""
+"""Layers along x, domains along y, and the contribution of a layer as a colour."""
 
 import math
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from app.plots.drawing.lines import lines_in_scope
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import PLAIN, logarithmic_ticks
 
-LIGHT = 0.55  # of the scale: from here on figures are black
-NUMBERED_LAYERS = 32  # of more, the figures would not fit their cells
+LIGHT = 0.55  # of the scale: above it, numbers are black
+NUMBERED_LAYERS = 32  # with more layers, the numbers would not fit their cells
 LAYER_TICKS = 40
-SHADE_WORDS = "shades span the layers after 0"
-LEAST_ROWS = 2  # of the height; the name of the bar needs it
+SHADE_WORDS = "the colours cover the layers after 0"
+LEAST_ROWS = 2  # of the height; the label of the colour bar needs them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +60,10 @@ HEATMAP = Heatmap(
 
 
 def _scale(values: NDArray[np.float64]) -> Normalize:
-    """Logarithmic, over the layers that write onto what others wrote; nothing to scale: from 0 to 1.
+    """A logarithmic scale over the layers after 0; 0 to 1 if there is no positive value.
 
-    Layer 0 meets the bare embedding and may write a hundred times what they do: their shades would be one.
+    Layer 0 receives only the embedding and may write a hundred times as much as the others, which would then
+    all have the same colour.
     """
     positive = values[values > 0]
     later = values[:, 1:][values[:, 1:] > 0]
@@ -73,7 +74,7 @@ def _scale(values: NDArray[np.float64]) -> Normalize:
 
 
 def _beyond(values: NDArray[np.float64], low: float, high: float) -> str:
-    """The ends of a scale that values lie outside of, in Matplotlib's words."""
+    """Which ends of the colour scale values exceed, as Matplotlib's `extend`."""
     words = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     return words[bool((values < low).any()), bool((values > high).any())]
 
@@ -86,7 +87,7 @@ def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> 
 
 
 def _figure(value: float) -> str:
-    """Two digits in four characters: a cell has no room for .078's zero."""
+    """Two digits in at most four characters: a cell has no space for the zero of 0.078."""
     if value == 0 or value >= 10:
         return f"{value:.0f}"
     if value < 0.001:

@@ -28,10 +28,10 @@ from app.plots.drawing.scales import scale_around_zero, scale_logarithmically
 
 COST = "ablation_nll"
 WORDS = (
-    "Number and shade: the layer (numbers where there is room); bars: 95 % confidence intervals of the means;"
-    " triangle: layer 0, beyond the axes"
+    "Number and colour: the layer (a number is omitted if there is no space)."
+    " Bars: 95 % confidence intervals of the means. Triangle: layer 0 is outside the axes"
 )
-COST_WORDS = f"{COST}: rise of the loss if the layer is skipped, of the ablated texts"
+COST_WORDS = f"{COST}: increase of the loss when the layer is skipped, mean over the ablated texts"
 NO_VALUE = "no layer has both values"
 
 
@@ -88,7 +88,11 @@ IMPORTANCE = Importance(
 
 
 def _draw_clouds(grid: Sequence[Axes], clouds: Sequence[Cloud], depth: ScalarMappable) -> None:
-    """Layer 0 meets the bare embedding and may lie decades off the others: these alone stretch the axes."""
+    """Draws the layers of all panels on the same axes.
+
+    Layer 0 receives only the embedding and may be far outside the range of the others. Only the other layers
+    determine the axes.
+    """
     later = int(any(_placed(cloud.points[1:]).any() for cloud in clouds))
     for axes, cloud in zip(grid, clouds, strict=True):
         _draw_frame(axes, cloud)

@@ -12,7 +12,7 @@ from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import scale_logarithmically
 
 OVERLAID_DOMAINS = 4  # more bands on one pair of axes hide each other
-NO_TOKEN = "no value: no text has\na token but its first"
+NO_TOKEN = "no value: every text\nhas only one token"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from app.plots.drawing.lines import Line, lines_in_scope
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 
 LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
-NO_VARIANCE = "no sample variance over fewer than two texts"
+NO_VARIANCE = "no sample variance with fewer than two texts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class Ranking(Plot):
     def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
         lines = lines_in_scope(self, rows)
         columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
-        bars = "Bar: sample variance over n texts (ddof = 1), each domain on its own scale"
+        bars = "Bars: sample variance over n texts (ddof = 1); each domain has its own scale"
         heading = self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"]
         grid = panels(figure, heading, len(lines), columns, 5.2 if len(lines) <= columns else 2.6)
         for axes, line in zip(grid, lines, strict=True):
             _draw_bars(axes, line, self.column)
             axes.set_title(line.title)
         for axes in grid[-columns:]:
-            axes.set_xlabel("layer, the most varying first")
+            axes.set_xlabel("layer, in order of decreasing sample variance")
         figure.supylabel("sample variance of delta_abs_mean (activation²)", fontsize=11)
 
 

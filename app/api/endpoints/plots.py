@@ -71,7 +71,7 @@ def _caption(job: JobOut) -> str:
 def _design(options: Options) -> str:
     """The options that change the meaning of the numbers."""
     counted = f"only the first {options.window}" if options.window else f"at most {options.max_tokens}"
-    tokens = f"; of each text {counted} tokens count" if options.window or options.max_tokens else ""
+    tokens = f"; {counted} tokens of each text count" if options.window or options.max_tokens else ""
     return tokens + ("; texts compared in pairs" if options.paired else "")
 
 

@@ -1,4 +1,4 @@
-"""Names beside points that lie close together: none over another, nor over a point."""
+"""Labels next to points: no label covers another label or a point."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,13 +13,13 @@ FONT = 7.5  # points, as all lengths here
 DIGIT, HEIGHT, DOT, GAP = 0.64 * FONT, 1.15 * FONT, 5.0, 2.5
 DISTANCES = (8, 12, 17, 23, 30, 38, 47)  # from a point to the middle of its name
 DIRECTIONS = 16
-UNLINKED = 12  # up to here a name needs no line to its point
+UNLINKED = 12  # up to this distance a name needs no line to its point
 
 Place = tuple[float, float]
 
 
 def label_points(axes: Axes, points: NDArray[np.float64], names: Sequence[str]) -> None:
-    """Names at points (n, 2) of the axes, once these have their place; none without room or point."""
+    """Writes names next to points (n, 2), after the layout is fixed; omits a name if there is no space."""
     scale = 72 / axes.figure.dpi
     dots = axes.transData.transform(points) * scale
     taken = [(x, y, DOT, DOT) for x, y in dots]
@@ -35,7 +35,7 @@ def label_points(axes: Axes, points: NDArray[np.float64], names: Sequence[str]) 
 def _around(dot: NDArray[np.float64]) -> Iterator[Place]:
     for distance in DISTANCES:
         for step in range(DIRECTIONS):
-            angle = 2 * math.pi * (step / DIRECTIONS + 1 / 8)  # first where bars along x and y are not
+            angle = 2 * math.pi * (step / DIRECTIONS + 1 / 8)  # at first between the bars along x and y
             yield dot[0] + distance * math.cos(angle), dot[1] + distance * math.sin(angle)
 
 

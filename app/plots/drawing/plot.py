@@ -11,8 +11,8 @@ PlotRow = Mapping[str, Any]
 Table = Literal["results", "comparison", "first_token"]
 
 SCOPE_WORDS = {
-    "all": "scope all: every token, the first of each text too",
-    "rest": "scope rest: all but the first token of each text",
+    "all": "scope all: all tokens",
+    "rest": "scope rest: all tokens except the first",
 }
 
 

@@ -113,8 +113,8 @@ def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessio
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"window": 3}, "; of each text only the first 3 tokens count"),
-        ({"max_tokens": 9, "paired": True}, "; of each text at most 9 tokens count; texts compared in pairs"),
+        ({"window": 3}, "; only the first 3 tokens of each text count"),
+        ({"max_tokens": 9, "paired": True}, "; at most 9 tokens of each text count; texts compared in pairs"),
     ],
 )
 def test_a_plot_tells_the_options_that_change_its_meaning(

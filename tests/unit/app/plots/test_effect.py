@@ -68,8 +68,8 @@ def test_of_many_pairs_those_that_differ_most_are_shown_and_the_rest_is_counted(
     assert all("domain-07" in title_of(axes) for axes in panels[:15])
     assert "domain-00" in title_of(panels[15])
     text = " ".join(words("effect", rows))
-    assert "of 120 pairs the 16 with most layers of q < 0.05" in text
-    assert "of the others 13 have such a layer" in text
+    assert "The plot shows 16 of 120 pairs: those with the most layers with q < 0.05" in text
+    assert "Other pairs with such a layer: 13." in text
     assert "all 600 tests" in text
 
 
@@ -108,7 +108,7 @@ def test_long_names_are_shortened_to_a_line_each() -> None:
 
 
 def test_few_pairs_are_shown_whole() -> None:
-    assert "Shown: of" not in " ".join(words("effect", comparison_rows(MANY[:6])))
+    assert "The plot shows" not in " ".join(words("effect", comparison_rows(MANY[:6])))
     assert len(axes_of(EFFECT, comparison_rows(MANY[:6]))) == 15
 
 
@@ -124,7 +124,7 @@ def test_effects_fit_on_the_axis_and_longer_intervals_are_said_to_be_cut() -> No
     low, high = axes_of(EFFECT, rows)[0].get_ylim()
     assert -low == high
     assert 3 < high < 7
-    assert "Intervals that reach beyond the axis are cut" in " ".join(words("effect", rows))
+    assert "Intervals that are longer than the axis are cut" in " ".join(words("effect", rows))
 
 
 @pytest.mark.parametrize("texts", [1, 2])

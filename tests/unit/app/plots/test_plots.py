@@ -89,7 +89,7 @@ def test_one_text_has_no_band_and_no_variance() -> None:
     rows = layer_rows(["cpp"], texts=1)
     for name in PROFILES:
         assert not any(c.get_paths() for c in axes_of(PROFILES[name], rows)[0].collections)
-    assert "no sample variance over fewer than two texts" in words("variance_ranking", rows)
+    assert "no sample variance with fewer than two texts" in words("variance_ranking", rows)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_an_empty_panel_says_that_its_texts_have_one_token(
     for row in rows:
         if row["domain"] in domains:
             row |= dict.fromkeys(STATISTIC_COLUMNS) | {"texts": 0}
-    assert "\n".join(words(name, rows)).count("no value: no text has\na token but its first") == panels
+    assert "\n".join(words(name, rows)).count("no value: every text\nhas only one token") == panels
     for axes in axes_of(PROFILES[name], rows):
         assert (axes.get_yscale(), axes.get_yticks().size > 0) == (
             ("linear", False) if domains == DOMAINS else ("log", True)
