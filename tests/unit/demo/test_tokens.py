@@ -1,4 +1,4 @@
-"""Tokenizer and rows."""
+"""The tokenizer, the token stream and the batches."""
 
 import random
 from typing import Any
@@ -22,7 +22,7 @@ def test_bos_is_in_front_and_any_text_comes_back(tokenizer: Any) -> None:
         assert tokenizer.decode(ids[1:]) == text
 
 
-def test_words_grow_together_and_digits_do_not(tokenizer: Any) -> None:
+def test_words_are_merged_and_digits_are_not(tokenizer: Any) -> None:
     assert len(tokenizer) > 280
     assert len(encode(tokenizer, "return")) < len("return")
     assert [tokenizer.decode(token) for token in encode(tokenizer, "1012")[1:]] == list("1012")

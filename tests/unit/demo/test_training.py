@@ -21,7 +21,7 @@ RECIPE = Recipe({"a": 1.0}, steps=30, rows=8, length=16, warm_up=5, peak=1e-2)
 
 
 class Interrupted(Stream):
-    """Ends the program when the rows of four steps have been drawn."""
+    """Ends the program when the sequences of four steps have been drawn."""
 
     def row(self, rng: random.Random, length: int) -> list[int]:
         left.pop()

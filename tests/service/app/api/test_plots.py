@@ -136,7 +136,7 @@ def test_importance_tells_how_many_texts_were_ablated(
     ("name", "lack"),
     [("effect", "compares domains"), ("importance", '`"analyses": ["ablation"]`')],
 )
-def test_what_a_job_of_one_domain_and_no_analysis_lacks_is_said_and_its_page_does_not_show_it(
+def test_a_missing_plot_names_its_reason_and_is_not_on_the_page(
     api: httpx.Client, sessions: sessionmaker[Session], name: str, lack: str
 ) -> None:
     job_id, _ = lognormal_job(sessions, {"b": 3})

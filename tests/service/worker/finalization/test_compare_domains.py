@@ -160,7 +160,7 @@ def test_a_domain_of_which_nothing_was_measured_is_not_compared(
     assert {(row["domain_a"], row["domain_b"]) for row in compared(api, job_id)} == {("a", "c")}
 
 
-def test_of_more_texts_than_can_be_held_some_stand_for_all(
+def test_a_large_domain_is_represented_by_evenly_spaced_texts(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 30, "b": 10}, failing=(7,))

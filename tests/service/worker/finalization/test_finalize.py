@@ -1,4 +1,4 @@
-"""How a job ends: computed without holding anybody up, written once, and never tried without end."""
+"""How a job is finalized: without blocking other requests, written once, and with a limit on attempts."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,15 +35,15 @@ def measured_job(sessions: Sessions) -> UUID:
 
 @pytest.fixture
 def while_computing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
-    """Has something done once by somebody else, between the statistics and their writing."""
+    """Performs an action once, after the statistics are computed and before they are written."""
 
-    def arrange(deed: Callable[[], Any]) -> None:
-        deeds = [deed]
+    def arrange(action: Callable[[], Any]) -> None:
+        actions = [action]
 
         def compare_and_do(*given: Any) -> Iterator[Any]:
             yield from compare_domains(*given)
-            if deeds:
-                deeds.pop()()
+            if actions:
+                actions.pop()()
 
         monkeypatch.setattr(finalize, "compare_domains", compare_and_do)
 
@@ -63,18 +63,18 @@ def job_of(sessions: Sessions, job_id: UUID) -> Job:
         return store.get(session, job_id)
 
 
-def impatiently(sessions: Sessions, deed: Callable[[Session], Any]) -> None:
-    """It fails where it has to wait for a row."""
+def with_a_short_lock_timeout(sessions: Sessions, action: Callable[[Session], Any]) -> None:
+    """Fails if it has to wait for a row lock."""
     with sessions.begin() as session:
         session.execute(text("set local lock_timeout = '100ms'"))
-        deed(session)
+        action(session)
 
 
 def test_a_cancel_does_not_wait_for_statistics_and_is_kept(
     sessions: Sessions, while_computing: Callable[[Callable[[], Any]], None]
 ) -> None:
     job_id = measured_job(sessions)
-    while_computing(lambda: impatiently(sessions, lambda s: store.cancel(s, job_id)))
+    while_computing(lambda: with_a_short_lock_timeout(sessions, lambda s: store.cancel(s, job_id)))
     finalize_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "cancelled"
     assert rows_of(sessions)[0] == 3 * 9 * LAYERS
@@ -84,7 +84,7 @@ def test_a_delete_does_not_wait_for_statistics_and_leaves_none(
     sessions: Sessions, while_computing: Callable[[Callable[[], Any]], None]
 ) -> None:
     job_id = measured_job(sessions)
-    while_computing(lambda: impatiently(sessions, lambda s: store.delete_job(s, job_id)))
+    while_computing(lambda: with_a_short_lock_timeout(sessions, lambda s: store.delete_job(s, job_id)))
     finalize_jobs(sessions, MODEL)
     assert rows_of(sessions) == (0, 0)
     deletion.delete_rows(sessions, job_id)
@@ -98,7 +98,7 @@ def test_a_job_gone_to_its_last_row_meanwhile_is_let_go(
     job_id = measured_job(sessions)
 
     def delete() -> None:
-        impatiently(sessions, lambda s: store.delete_job(s, job_id))
+        with_a_short_lock_timeout(sessions, lambda s: store.delete_job(s, job_id))
         deletion.delete_rows(sessions, job_id)
 
     while_computing(delete)

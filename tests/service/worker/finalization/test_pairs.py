@@ -1,4 +1,4 @@
-"""Texts that belong together by a posted id: from lines over HTTP to the comparison of the pairs."""
+"""Texts that belong together by a submitted pair: from lines over HTTP to the comparison of the pairs."""
 
 import json
 import time
@@ -70,9 +70,7 @@ def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) 
             assert float(row["p_value"]) == pytest.approx(stats.ttest_rel(a, b).pvalue, rel=1e-6)
 
 
-def test_of_more_pairs_than_can_be_held_both_halves_are(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_texts_of_a_selected_pair_are_kept(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     texts: list[PostedText] = [("a", "x", f"{i:02}") for i in range(30)]
     texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
@@ -140,7 +138,7 @@ def assert_nothing_kept(sessions: Sessions) -> None:
         assert session.scalar(select(func.count()).select_from(Text)) == 0
 
 
-def test_a_key_stands_for_the_pairs_too(api: httpx.Client) -> None:
+def test_the_pairs_are_part_of_the_request_of_a_key(api: httpx.Client) -> None:
     texts: list[PostedText] = [("a", "b", "c"), ("d", "e", "c")]
     first = post(api, texts, **{"Idempotency-Key": "k"})
     again = post(api, texts, **{"Idempotency-Key": "k"})

@@ -1,4 +1,4 @@
-"""A worker that is asked to stop begins nothing new, and leaves what it gives back to others at once."""
+"""A worker that is asked to stop starts no new work and releases its shard immediately."""
 
 import os
 import threading

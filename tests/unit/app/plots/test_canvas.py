@@ -1,4 +1,4 @@
-"""Paper and pen of all plots: where things stand, and the bytes in the end."""
+"""The layout that all plots share, and the encoding."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -39,7 +39,7 @@ def test_the_same_rows_give_the_same_bytes_in_many_threads(name: str, file_forma
 
 
 @pytest.mark.parametrize(("domains", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4)])
-def test_panels_stand_in_rows_and_the_lowest_name_the_layers(domains: int, columns: int) -> None:
+def test_panels_form_rows_and_only_the_lowest_have_a_layer_label(domains: int, columns: int) -> None:
     panels = axes_of(PLOTS["components"], layer_rows([f"domain-{i}" for i in range(domains)]))
     assert [bool(axes.get_xlabel()) for axes in panels] == [i >= domains - columns for i in range(domains)]
     assert {axes.get_gridspec().ncols for axes in panels} == {columns}

@@ -1,4 +1,4 @@
-"""The picture of the first token: two shares of every layer, wherever they lie."""
+"""The plot of the first token: two shares of each layer, also outside the axis."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""The heatmap: a shade and a figure for every layer of every domain."""
+"""The heatmap: a colour and a number for each layer of each domain."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The picture of importance: a point for every layer, with its number where there is room."""
+"""The plot of importance: a point for each layer, with its number if there is space."""
 
 from typing import Any
 

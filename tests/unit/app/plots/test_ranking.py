@@ -1,4 +1,4 @@
-"""The ranking: a bar for every layer, the most varying first."""
+"""The ranking: a bar for each layer, in order of decreasing variance."""
 
 import pytest
 
@@ -39,6 +39,6 @@ def test_a_single_row_is_as_high_as_two() -> None:
     assert len({figure.get_figheight() for figure in figures}) == 1
 
 
-def test_of_one_text_there_is_nothing_to_number() -> None:
+def test_the_ranking_of_a_single_text_has_no_numbers() -> None:
     (axes,) = axes_of(RANKING, layer_rows(["cpp"], texts=1))
     assert axes.get_xticks().size == axes.get_yticks().size == 0
