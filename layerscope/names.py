@@ -132,6 +132,7 @@ METRICS_OF_ANALYSIS: dict[str, tuple[str, ...]] = {
 }
 # These use the next-token predictions of the model, so they need its language model head.
 PREDICTION_ANALYSES = _values((Analysis.ABLATION, Analysis.LOGIT_LENS))
+ANALYSIS_PLACE = (Scope.ALL.value, Component.BLOCK.value)  # the rows in which the analyses have values
 ANALYSIS_STATISTIC_COLUMNS = tuple(metric + suffix for metric in ANALYSIS_METRICS for suffix in STATISTICS)
 
 TOP_ACTIVATIONS = 4  # the number of largest activations that are stored for each layer

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.tables import Job
+from layerscope.arrays import Array
 from layerscope.names import (
+    ANALYSIS_PLACE,
     METRICS,
     RANK_COLUMNS,
     RANKED_METRICS,
@@ -15,6 +16,7 @@ from layerscope.names import (
     SHARES,
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
+    Component,
     Metric,
     Scope,
     analysis_columns,
@@ -27,27 +29,26 @@ from layerscope.stats.token_share import FirstTokenShares
 from layerscope.values import ANALYSIS_NUMBERS, select_metrics
 from worker.finalization.top_activations import top_activations_of
 
-Values = NDArray[np.float64]
 StatisticsRow = dict[str, Any]
 RANKED = [METRICS.index(metric) for metric in RANKED_METRICS]
 ABSOLUTE = METRICS.index(Metric.DELTA_ABS_MEAN)
 ALL, FIRST = SCOPES.index(Scope.ALL), SCOPES.index(Scope.FIRST)
 
 
-class Spread:
-    """How values differ between texts."""
+class TextStatistics:
+    """Mean, variance, standard deviation and interval of values over texts."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.moments = Moments(shape)
-        self._few: list[Values] = []  # the values of all texts, as long as they are fewer than BEYOND
+        self._few: list[Array] = []  # the values of all texts, as long as they are fewer than BEYOND
 
-    def add(self, values: Values) -> None:
+    def add(self, values: Array) -> None:
         self.moments.add(values)
         if len(self._few) < BEYOND:
             self._few.append(values)
 
-    def statistics(self, summary: Summary) -> Values:
-        """(..., 5): mean, variance, deviation, interval of each value; nan where there is none."""
+    def table(self, summary: Summary) -> Array:
+        """(..., 5): mean, variance, deviation, interval of each value; nan if there is none."""
         low, high = summary.ci_low, summary.ci_high
         if 0 < len(self._few) < BEYOND:
             resampled_low, resampled_high = bca_interval(np.stack(self._few))
@@ -57,33 +58,36 @@ class Spread:
 
 
 class Accumulator:
-    """The sums from which a domain's rows follow; `shape` is that of a text's values, (C, S, L, M)."""
+    """The sums from which the rows of a domain are computed.
+
+    `shape`: the shape of the values of a text, (C, S, L, M).
+    """
 
     def __init__(self, job: Job, shape: tuple[int, ...]) -> None:
         self._job, self._layers = job, shape[2]
-        self.spread = Spread(shape)
+        self.statistics = TextStatistics(shape)
         self.groups = TextGroups((*shape[:-1], len(RANKED_METRICS)))
         self.shares = FirstTokenShares((shape[0], shape[2]))
         self.texts = dict.fromkeys(SCOPES, 0)
         self.tokens = dict.fromkeys(SCOPES, 0)
-        self.analysis_spread = Spread((self._layers, len(metrics_of(job.analyses))))
-        self.analyses: dict[int, Values] = {}  # by ordinal; as many as the job's options allow
+        self.analysis_statistics = TextStatistics((self._layers, len(metrics_of(job.analyses))))
+        self.analyses: dict[int, Array] = {}  # by ordinal; as many as the job's options allow
 
-    def add(self, values: Values, tokens: int) -> None:
-        self.spread.add(values)
+    def add(self, values: Array, tokens: int) -> None:
+        self.statistics.add(values)
         self.groups.add(values[..., RANKED])
         self.shares.add(values[:, ALL, :, ABSOLUTE], values[:, FIRST, :, ABSOLUTE], tokens)
         for scope, in_scope in zip(SCOPES, (tokens, tokens - 1, 1), strict=True):
             self.texts[scope] += in_scope > 0
             self.tokens[scope] += in_scope
 
-    def add_analysis(self, ordinal: int, analysis: Values) -> None:
+    def add_analysis(self, ordinal: int, analysis: Array) -> None:
         """(L, ANALYSIS_NUMBERS)."""
         self.analyses[ordinal] = analysis
-        self.analysis_spread.add(select_metrics(analysis, metrics_of(self._job.analyses)))
+        self.analysis_statistics.add(select_metrics(analysis, metrics_of(self._job.analyses)))
 
-    def analysed_values(self) -> Values:
-        """(n, L, M) of the metrics asked for."""
+    def analysed_values(self) -> Array:
+        """(n, L, M) of the requested metrics."""
         whole = np.empty((len(self.analyses), self._layers, ANALYSIS_NUMBERS))
         for i, analysis in enumerate(self.analyses.values()):
             whole[i] = analysis
@@ -91,13 +95,13 @@ class Accumulator:
 
     def rows(self, domain: str, summary: Summary) -> Iterator[StatisticsRow]:
         """A row of `layer_profile` for each component, scope and layer."""
-        statistics = self.spread.statistics(summary)
+        statistics = self.statistics.table(summary)
         ranks = _ranks(self.groups.ranks())
         analysed = list(self._analysed_rows())
         for c, component in enumerate(self._job.options["components"]):
             for s, scope in enumerate(SCOPES):
                 for layer in range(self._layers):
-                    there = (scope, component) == ("all", "block")
+                    has_analysis = (scope, component) == ANALYSIS_PLACE
                     yield {
                         "job_id": self._job.id,
                         "domain": domain,
@@ -108,7 +112,7 @@ class Accumulator:
                         "tokens": self.tokens[scope],
                         **_columns(STATISTIC_COLUMNS, statistics[c, s, layer]),
                         **_columns(RANK_COLUMNS, ranks[c, s, layer]),
-                        **(analysed[layer] if there else dict.fromkeys(analysed[layer])),
+                        **(analysed[layer] if has_analysis else dict.fromkeys(analysed[layer])),
                     }
 
     def _analysed_rows(self) -> Iterator[StatisticsRow]:
@@ -116,7 +120,7 @@ class Accumulator:
         if not (columns := analysis_columns(self._job.analyses)):
             yield from ({} for _ in range(self._layers))
             return
-        for statistics in self.analysis_spread.statistics(self.analysis_spread.moments.summary()):
+        for statistics in self.analysis_statistics.table(self.analysis_statistics.moments.summary()):
             yield {"analysis_texts": len(self.analyses), **_columns(columns[1:], statistics)}
 
     def first_token_rows(self, domain: str) -> Iterator[StatisticsRow]:
@@ -133,28 +137,28 @@ class Accumulator:
                     "layer": layer,
                     "texts": self.shares.texts,
                     **_columns(SHARES, shares[c, layer]),
-                    **(top[layer] if component == "block" else dict.fromkeys(top[layer])),
+                    **(top[layer] if component == Component.BLOCK else dict.fromkeys(top[layer])),
                 }
 
     def _top_activation_rows(self) -> Iterator[StatisticsRow]:
-        """The largest activations that leave each layer, where an analysis was asked for."""
-        asked = {"analysis_texts": len(self.analyses)} if self._job.analyses else {}
+        """The largest activations that leave each layer, if the job requested an analysis."""
+        requested = {"analysis_texts": len(self.analyses)} if self._job.analyses else {}
         if not self.analyses:
             yield from (
-                {**asked, **dict.fromkeys(TOP_ACTIVATION_COLUMNS if asked else ())}
+                {**requested, **dict.fromkeys(TOP_ACTIVATION_COLUMNS if requested else ())}
                 for _ in range(self._layers)
             )
             return
         for top in top_activations_of(np.stack(list(self.analyses.values()))):
-            yield {**asked, **_columns(TOP_ACTIVATION_COLUMNS, np.array(top))}
+            yield {**requested, **_columns(TOP_ACTIVATION_COLUMNS, np.array(top))}
 
 
-def _ranks(ranks: Ranks) -> Values:
+def _ranks(ranks: Ranks) -> Array:
     """(C, S, L, M, 3): rank and its interval, of each ranked metric."""
     return np.stack([ranks.rank, ranks.ci_low, ranks.ci_high], axis=-1)
 
 
-def _columns(names: Sequence[str], statistics: Values) -> dict[str, float | None]:
+def _columns(names: Sequence[str], statistics: Array) -> dict[str, float | None]:
     """The statistics of one row by column, nan becomes null."""
     values = (None if np.isnan(value) else float(value) for value in statistics.flat)
     return dict(zip(names, values, strict=True))

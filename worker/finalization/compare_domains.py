@@ -1,4 +1,4 @@
-"""Compares every two domains from the values of their texts, once, when their job is finalized."""
+"""Compares all pairs of domains from the values of their texts, once, when their job is finalized."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,13 +13,16 @@ from sqlalchemy.orm import Session
 
 from app.tables import Job, StoredProfile, Text
 from layerscope import values as codec
+from layerscope.arrays import Array
 from layerscope.names import (
+    ANALYSIS_PLACE,
     COMPARISON_COUNTS,
     COMPARISON_KEY,
     COMPARISON_STATISTICS,
     METRICS,
     POOLED_DOMAIN,
     SCOPES,
+    Metric,
     metrics_of,
 )
 from layerscope.stats.length_adjustment import adjusted, adjusted_paired
@@ -28,22 +31,21 @@ from layerscope.stats.multiple_testing import benjamini_hochberg, holm
 from layerscope.stats.two_sample import Sample, paired, welch
 from worker.finalization.accumulator import Accumulator
 
-Values = NDArray[np.float64]
 DomainNames = tuple[str, str]
 
 # Memory for the values of a job's texts. If a domain would take more, evenly spaced texts represent it
-# wherever single values are needed; the moments always include all texts.
+# where single values are needed; the moments always include all texts.
 HELD_BYTES = 64 * 2**20
 ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
 class DomainTexts:
-    """DomainTexts of a domain, in ordinal order."""
+    """The texts of one domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
     places: NDArray[np.int64]  # in a paired job, texts of two domains with the same place are partners
-    tokens: Values
+    tokens: Array
 
     def at(self, which: NDArray[np.bool_]) -> "DomainTexts":
         return DomainTexts(self.ordinals[which], self.places[which], self.tokens[which])
@@ -54,7 +56,7 @@ class Analysed:
     """The analysed texts of a domain, in ordinal order."""
 
     ordinals: NDArray[np.int64]
-    values: Values  # (n, L, M), of the M metrics asked for
+    values: Array  # (n, L, M), of the M requested metrics
     summary: Summary
 
     @classmethod
@@ -62,24 +64,27 @@ class Analysed:
         return cls(
             np.array(list(accumulator.analyses), np.int64),
             accumulator.analysed_values(),
-            accumulator.analysis_spread.moments.summary(),
+            accumulator.analysis_statistics.moments.summary(),
         )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Of every two domains, in one scope and component: each statistic as (P, L, M)."""
+    """The comparisons of all pairs of domains in one scope and component; each statistic is (P, L, M)."""
 
     place: tuple[str, str]
     metrics: Sequence[str]
     pairs: Sequence[DomainNames]
-    statistics: Mapping[str, Values]
+    statistics: Mapping[str, Array]
 
 
 def compare_domains(
     session: Session, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
 ) -> Iterator[Comparison]:
-    """The comparisons of every two domains; `summaries` and `analysed` hold theirs and the pooled one."""
+    """Compares all pairs of domains.
+
+    `summaries` and `analysed` contain an entry for each domain and for the pooled domain.
+    """
     pairs = list(combinations(sorted(summaries.keys() - {POOLED_DOMAIN}), 2))
     if not pairs:
         return
@@ -95,13 +100,16 @@ def compare_domains(
             found = _compare_all(job, pairs, some, values, samples, size)
             yield Comparison((scope, component), METRICS, pairs, found)
     if metrics := metrics_of(job.analyses):
-        yield Comparison(("all", "block"), metrics, pairs, _compare_analysed(job, pairs, texts, analysed))
+        yield Comparison(ANALYSIS_PLACE, metrics, pairs, _compare_analysed(job, pairs, texts, analysed))
 
 
 def _compare_analysed(
     job: Job, pairs: Sequence[DomainNames], texts: Mapping[str, DomainTexts], analysed: Mapping[str, Analysed]
-) -> dict[str, Values]:
-    """Their values are differences of logarithms, or shares, whose rounding is relative to 1."""
+) -> dict[str, Array]:
+    """Compares the analysed texts.
+
+    Their values are differences of logarithms or shares, so rounding is relative to 1.
+    """
     chosen = {
         domain: texts[domain].at(np.isin(texts[domain].ordinals, analysed[domain].ordinals))
         for domain in texts
@@ -116,20 +124,23 @@ def _compare_all(
     job: Job,
     pairs: Sequence[DomainNames],
     texts: Mapping[str, DomainTexts],
-    values: Mapping[str, Values],
+    values: Mapping[str, Array],
     samples: Mapping[str, Sample],
-    size: Values,
-) -> dict[str, Values]:
+    size: Array,
+) -> dict[str, Array]:
     if job.options.get("paired"):
         return _corrected([_compare_paired(a, b, texts, values, size) for a, b in pairs])
     return _corrected([_compare(a, b, texts, values, samples, size) for a, b in pairs])
 
 
-def _rounding_sizes(mean: Values) -> Values:
-    """(L, M): what a metric's rounding is relative to; two of them are sums that nearly cancel."""
+def _rounding_sizes(mean: Array) -> Array:
+    """(L, M): the size to which the rounding of each metric is relative.
+
+    `delta_mean` and `cosine` are sums whose parts nearly cancel, so they use another size.
+    """
     size = np.abs(mean)
-    size[:, METRICS.index("delta_mean")] = size[:, METRICS.index("delta_abs_mean")]
-    size[:, METRICS.index("cosine")] = 1.0
+    size[:, METRICS.index(Metric.DELTA_MEAN)] = size[:, METRICS.index(Metric.DELTA_ABS_MEAN)]
+    size[:, METRICS.index(Metric.COSINE)] = 1.0
     return size
 
 
@@ -141,19 +152,19 @@ def _compare(
     a: str,
     b: str,
     texts: Mapping[str, DomainTexts],
-    values: Mapping[str, Values],
+    values: Mapping[str, Array],
     samples: Mapping[str, Sample],
-    size: Values,
-) -> dict[str, Values]:
+    size: Array,
+) -> dict[str, Array]:
     difference = welch(samples[a], samples[b], size)
     at_equal_length = adjusted(values[a], texts[a].tokens, values[b], texts[b].tokens, size)
     return {**difference._asdict(), **at_equal_length._asdict()}
 
 
 def _compare_paired(
-    a: str, b: str, texts: Mapping[str, DomainTexts], values: Mapping[str, Values], size: Values
-) -> dict[str, Values]:
-    """Of the texts at the same place of both domains, where both could be measured."""
+    a: str, b: str, texts: Mapping[str, DomainTexts], values: Mapping[str, Array], size: Array
+) -> dict[str, Array]:
+    """Compares the texts at the same place of both domains, if both were measured."""
     _, i, j = np.intersect1d(texts[a].places, texts[b].places, assume_unique=True, return_indices=True)
     left, right = values[a][i], values[b][j]
     difference = paired(left, right, size)
@@ -161,8 +172,8 @@ def _compare_paired(
     return {**difference._asdict(), **at_equal_length._asdict()}
 
 
-def _corrected(found: Sequence[dict[str, Values]]) -> dict[str, Values]:
-    """Each statistic as (P, L, M), with what follows from all tests of a metric together."""
+def _corrected(found: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    """Each statistic as (P, L, M), with the corrections over all tests of a metric."""
     table = {name: np.stack([of_pair[name] for of_pair in found]) for name in found[0]}
     p_values = [table["p_value"][..., m] for m in range(table["p_value"].shape[-1])]
     table["p_holm"] = np.stack([holm(p) for p in p_values], axis=-1)
@@ -171,7 +182,7 @@ def _corrected(found: Sequence[dict[str, Values]]) -> dict[str, Values]:
 
 
 def _texts(session: Session, job: Job) -> dict[str, DomainTexts]:
-    """All texts of each domain; `tokens` are 0 where a text could not be measured."""
+    """All texts of each domain; `tokens` is 0 if a text could not be measured."""
     measured = case((StoredProfile.error.is_(None), StoredProfile.tokens))
     statement = (
         select(
@@ -199,9 +210,9 @@ def _texts(session: Session, job: Job) -> dict[str, DomainTexts]:
 
 
 def _place(session: Session, job: Job) -> ColumnElement[int]:
-    """A text's place among those of its domain, or where texts have pairs, its pair's among all of the job.
+    """The place of a text: its position in its domain or, if texts have pairs, that of its pair in the job.
 
-    Below 0, and then no other's, where others have a pair and it has none.
+    A text without a pair then has a unique negative place.
     """
     pairs = select(Text.pair).where(Text.job_id == job.id, Text.pair.is_not(None))
     if not job.options.get("paired") or not session.scalar(select(pairs.exists())):
@@ -211,9 +222,9 @@ def _place(session: Session, job: Job) -> ColumnElement[int]:
 
 
 def _spaced(texts: Mapping[str, DomainTexts], most: int, together: bool) -> dict[str, DomainTexts]:
-    """Of each domain at most `most` texts, evenly spaced where there are more, and of those the measured.
+    """At most `most` measured texts of each domain, evenly spaced.
 
-    If `together`, at the same places in all domains; texts that can have no partner are left out.
+    If `together`, the places are the same in all domains, and texts that cannot have a partner are omitted.
     """
     ends = {domain: of.places.max() + 1 for domain, of in texts.items()}
     if together:
@@ -228,8 +239,8 @@ def _at_spaced_places(texts: DomainTexts, most: int, end: int) -> DomainTexts:
 
 def _values(
     session: Session, job: Job, texts: DomainTexts, place: tuple[int, int], shape: tuple[int, int]
-) -> Values:
-    """(n, L, M): what was measured of the texts in one component and scope, which lies in one piece."""
+) -> Array:
+    """(n, L, M): the values of the texts in one component and scope; they are contiguous when stored."""
     where = codec.slice_of(*place, layers=shape[0])
     statement = (
         select(func.substring(StoredProfile.values, where.first + 1, where.length))

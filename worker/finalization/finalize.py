@@ -91,7 +91,7 @@ def finalize(session: Session, job: Job) -> None:
     """
     domains = _accumulate(session, job)
     summaries = {
-        domain: accumulator.spread.moments.summary() for domain, accumulator in sorted(domains.items())
+        domain: accumulator.statistics.moments.summary() for domain, accumulator in sorted(domains.items())
     }
     analysed = {domain: Analysed.of(accumulator) for domain, accumulator in domains.items()}
     layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]

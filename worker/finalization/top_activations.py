@@ -3,17 +3,16 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
+from layerscope.arrays import Array
 from layerscope.names import TOP_ACTIVATIONS
 from layerscope.values import split_analysis
 
-Values = NDArray[np.float64]
 TopActivation = tuple[float, ...]  # unit, value, token, ratio, texts, first_texts
 
 
-def top_activations_of(analyses: Values) -> Iterator[list[TopActivation]]:
-    """Of each layer the four units with the largest |h| on any token of any of the texts, largest first.
+def top_activations_of(analyses: Array) -> Iterator[list[TopActivation]]:
+    """For each layer, the four units with the largest |h| on any token of any text, the largest first.
 
     The result is exact although only four units of each text are known: a unit among the four largest of all
     texts is also among the four largest of its own text. Each unit comes with its largest value, the token
@@ -28,8 +27,8 @@ def top_activations_of(analyses: Values) -> Iterator[list[TopActivation]]:
         yield _of_layer(units[:, layer], values[:, layer], tokens[:, layer], ratio[:, layer, 0])
 
 
-def _of_layer(units: Values, values: Values, tokens: Values, ratio: Values) -> list[TopActivation]:
-    """From (n, 4), and (n,) the ratio of each text's largest to its median."""
+def _of_layer(units: Array, values: Array, tokens: Array, ratio: Array) -> list[TopActivation]:
+    """units, values, tokens: (n, 4); ratio: (n,), the largest |h| of each text divided by its median."""
     sizes = np.abs(values)
     falling = np.argsort(-sizes, axis=None, kind="stable")
     _, first_places = np.unique(units.ravel()[falling], return_index=True)
