@@ -7,7 +7,18 @@ from pathlib import Path
 
 from tools.structure.sources import Check, Violation
 
-SUFFIXES = {".py", ".md", ".toml", ".html", ".js", ".css", ".ipynb", ".yml", ""}  # "": Makefile, Dockerfile
+SUFFIXES = {
+    ".py",
+    ".md",
+    ".toml",
+    ".html",
+    ".js",
+    ".css",
+    ".ipynb",
+    ".yml",
+    ".cff",
+    "",
+}  # "": Makefile, Dockerfile
 
 
 @dataclass(frozen=True)
@@ -30,8 +41,9 @@ def check_terms(
     places: Sequence[str],
     terms: Sequence[Term],
     allowed: Mapping[str, Mapping[str, str]],
+    excluded: Sequence[str] = (),
 ) -> Check:
-    """`places` are files and folders of `root`.
+    """`places` are files and folders of `root`; paths that start with one of `excluded` are not searched.
 
     `allowed` maps a file, or the start of its path, to the patterns that it may contain, each with a reason.
     An exception that is not needed is a violation.
@@ -41,6 +53,8 @@ def check_terms(
     unused = set(all_exceptions)
     for file in _files(root, places):
         path = file.relative_to(root).as_posix()
+        if path.startswith(tuple(excluded)):
+            continue
         lines = file.read_text(encoding="utf-8").splitlines()
         for term in terms:
             found = _occurrences(path, lines, term)

@@ -34,7 +34,7 @@ def load_model(
         reduction: "auto" (compiled on a GPU and for models with at least 50 million weights in the layers),
             "eager" or "compiled".
     Returns: the model; its `matmul`, `reduction` and `attention` name what was chosen. If this machine cannot
-        do what was asked for, the model uses what always works.
+        do what was requested, the model uses what always works.
     Raises: ModelError, one sentence with the problem and the setting that solves it.
     """
     keep_caches_small()

@@ -1,4 +1,4 @@
-"""Analyses inside a shard's lease: let go in the middle of a row, and isolated where they raise."""
+"""Analyses within the lease of a shard: interrupted within a batch, and isolated if they fail."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -49,6 +49,13 @@ def test_an_exception_applies_to_one_file_or_folder(tmp_path: Path) -> None:
     ]
 
 
+def test_an_excluded_path_is_not_searched(tmp_path: Path) -> None:
+    write(tmp_path, "app/jobs/a.py", "bell")
+    write(tmp_path, "app/files.py", "bell")
+    check = check_terms(tmp_path, ["app"], [BELL], {}, excluded=["app/jobs/"])
+    assert [violation.place for violation in check.violations] == ["app/files.py:1"]
+
+
 def test_an_exception_that_nothing_needs(tmp_path: Path) -> None:
     write(tmp_path, "app/files.py", "x = 1")
     assert messages(tmp_path, BELL, allowed={"app/files.py": {"bells?": "a reason"}}) == [
@@ -68,6 +75,7 @@ def test_pictures_and_other_binary_files_are_not_read(tmp_path: Path) -> None:
         *("closes a job", "ending.py", "closings", "tidy_up", "an eraser", "ring the bell", "rang"),
         *("Pool()", "peaks.py", "lanes", "from benchmarks import asked", "quiet.py", "class Fault:"),
         *('Fault("/texts")', "House", "a stranger", "nobody hears it"),
+        *("a picture of", "in the middle of a row", "asked_for", "impatiently", "the deed"),
     ],
 )
 def test_the_retired_terms_of_the_project_are_found(text: str) -> None:
@@ -85,6 +93,7 @@ def test_the_retired_terms_of_the_project_are_found(text: str) -> None:
             "during",
         ),
         *("bring", "string", "spring", "the disclosing job", "peak memory", "an asked question", "--quiet"),
+        *("indeed", "patient", "asked to stop", "docs/pictures/relative.png"),
     ],
 )
 def test_ordinary_words_are_not_retired(text: str) -> None:
