@@ -181,7 +181,9 @@ def make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"The folder {out} cannot be created: {error.strerror}.") from error
+        raise ConfigurationError(
+            f"The folder {out} cannot be created ({error.strerror}): choose another folder with --out."
+        ) from error
 
 
 def profile_at(url: str, out: Path) -> None:

@@ -12,6 +12,7 @@ from app.resources import MIGRATIONS
 
 # The server is unavailable, or it ended our connection or transaction, or the pool has no free connection.
 UNAVAILABLE = (OperationalError, InternalError, TimeoutError)
+NOT_MIGRATED = "The database does not have the tables of this version. Run `layerscope migrate`."
 
 
 def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_seconds: float = 60) -> Engine:

@@ -58,7 +58,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
     if settings.database_url is None or settings.redis_url is None:
-        raise ConfigurationError("The API needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL.")
+        raise ConfigurationError(
+            "The API needs LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL: set both or use `layerscope up`."
+        )
     engine = make_engine(settings.database_url)
     sessions = make_sessions(engine)
     registry.register(WorkCollector(sessions))

@@ -3,15 +3,15 @@
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from app.errors import ConfigurationError
-from layerscope.names import NAME, NAME_RULE, DType
+from layerscope.names import MATRIX_PRODUCTS, NAME, NAME_RULE, DType
 
-DTYPES = ("auto", *(dtype.value for dtype in DType))
+CHOICES = {"dtype": ("auto", *(dtype.value for dtype in DType)), "matmul": MATRIX_PRODUCTS}
 
 
 class ModelTable(BaseModel):
@@ -24,14 +24,15 @@ class ModelTable(BaseModel):
     dtype: str = "auto"
     device: str = Field("auto", min_length=1)
     max_tokens: int | None = Field(None, ge=1)
-    matmul: Literal["default", "onednn"] | None = None
+    matmul: str | None = None
 
-    @field_validator("dtype")
+    @field_validator(*CHOICES)
     @classmethod
-    def _is_known(cls, dtype: str) -> str:
-        if dtype not in DTYPES:
-            raise ValueError(f"must be one of {', '.join(DTYPES)}")
-        return dtype
+    def _is_known(cls, value: str | None, key: ValidationInfo) -> str | None:
+        choices = CHOICES[key.field_name or ""]
+        if value is not None and value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
 
 
 class ModelConfig(ModelTable):
@@ -49,7 +50,7 @@ def read_models(*files: Path) -> dict[str, ModelConfig]:
     for file in files:
         models |= _read_file(file)
     if not models:
-        raise ConfigurationError(f"{files[-1]} lists no model")
+        raise ConfigurationError(f"{files[-1]} lists no model: add a table, as README.md describes.")
     return models
 
 

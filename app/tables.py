@@ -26,9 +26,12 @@ from app.coordination import CLOCK
 from layerscope.names import (
     ANALYSIS_STATISTIC_COLUMNS,
     COMPARISON_COUNTS,
+    COMPARISON_KEY,
     COMPARISON_STATISTICS,
+    FIRST_TOKEN_KEY,
     OUTCOMES,
     RANK_COLUMNS,
+    RESULTS_KEY,
     SHARES,
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
@@ -212,7 +215,7 @@ def _key(*names: str) -> list[Column[Any]]:
 layer_profile = Table(
     "layer_profile",
     Base.metadata,
-    *_key("domain", "scope", "component", "layer"),
+    *_key(*RESULTS_KEY),
     Column("texts", Shard.__table__.c.number.type, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     *(Column(name, Double) for name in STATISTIC_COLUMNS),
@@ -225,7 +228,7 @@ layer_profile = Table(
 comparison = Table(
     "comparison",
     Base.metadata,
-    *_key("metric", "scope", "component", "layer", "domain_a", "domain_b"),
+    *_key(*COMPARISON_KEY),
     *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
     *(Column(name, Double) for name in COMPARISON_STATISTICS),
 )
@@ -235,7 +238,7 @@ comparison = Table(
 first_token = Table(
     "first_token",
     Base.metadata,
-    *_key("domain", "component", "layer"),
+    *_key(*FIRST_TOKEN_KEY),
     Column("texts", Integer, nullable=False),
     *(Column(name, Double) for name in SHARES),
     Column("analysis_texts", Integer),

@@ -114,6 +114,7 @@ ANALYSIS_METRICS = _values(AnalysisMetric)
 OUTCOMES = _values(Outcome)
 STATUSES = _values(Status)
 TEXT_OUTCOMES = _values(TextOutcome)
+MATRIX_PRODUCTS = _values(MatrixProduct)
 
 # Suffixes of the statistics of a metric over texts: mean, sample variance, its root, interval of the mean.
 STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")
@@ -150,6 +151,7 @@ TEXTS_COLUMNS = (
 )
 TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
 
+FIRST_TOKEN_KEY = ("domain", "component", "layer")
 COMPARISON_KEY = ("metric", "scope", "component", "layer", "domain_a", "domain_b")
 COMPARISON_COUNTS = ("texts_a", "texts_b")
 COMPARISON_STATISTICS = (

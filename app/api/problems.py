@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.api.service import RETRY_AFTER_SECONDS
-from app.db import UNAVAILABLE
+from app.db import NOT_MIGRATED, UNAVAILABLE
 from app.errors import (
     PROBLEM_TYPE,
     DatabaseUnavailable,
@@ -113,7 +113,7 @@ def _on_invalid_parameters(request: Request, error: Exception) -> Response:
 
 def _on_database_error(request: Request, error: Exception) -> Response:
     if isinstance(error, DBAPIError) and isinstance(error.orig, MISSING_TABLE):
-        return problem_response(NotMigrated("The database does not have the tables of this version."))
+        return problem_response(NotMigrated(NOT_MIGRATED))
     if isinstance(error, ProgrammingError):
         raise error
     reason = error.orig if isinstance(error, DBAPIError) else error

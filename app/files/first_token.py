@@ -11,7 +11,7 @@ from app.files.provenance import provenance
 from app.files.rows import Row, Source, in_order, read_rows
 from app.schemas import JobOut
 from app.tables import Job, first_token
-from layerscope.names import COMPONENTS, SHARES, TOP_ACTIVATION_COLUMNS
+from layerscope.names import COMPONENTS, FIRST_TOKEN_KEY, SHARES, TOP_ACTIVATION_COLUMNS
 
 ABOUT = (
     "Measured on this job's texts with this model; no claim about other texts or models. The shares are of "
@@ -32,7 +32,7 @@ def first_token_json(session: Session, job: Job, state: JobOut) -> Iterator[str]
 def first_token_columns(job: Job) -> tuple[str, ...]:
     """The columns of the largest activations exist only if the job requested an analysis."""
     analysed = ("analysis_texts", *TOP_ACTIVATION_COLUMNS) if job.analyses else ()
-    return "domain", "component", "layer", "texts", *SHARES, *analysed
+    return *FIRST_TOKEN_KEY, "texts", *SHARES, *analysed
 
 
 def first_token_rows(session: Session, job: Job) -> Iterator[Row]:

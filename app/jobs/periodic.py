@@ -31,7 +31,7 @@ class Periodic:
                 more = self._work()
             except SQLAlchemyError as error:
                 more = False
-                log.warning("the %s could not work: %s", self._thread.name, error)
+                log.warning("the task %s failed: %s", self._thread.name, error)
             except Exception:  # for example a full disk; the thread must continue
                 more = False
-                log.exception("the %s could not work", self._thread.name)
+                log.exception("the task %s failed", self._thread.name)

@@ -132,7 +132,9 @@ def get_finished(session: Session, job_id: UUID) -> Job:
     """Raises: JobNotFound, JobNotFinished."""
     job = get(session, job_id)
     if job.outcome is None:
-        raise JobNotFinished(f"The job is {job.status}. Its files exist after it is finished.")
+        raise JobNotFinished(
+            f"The job is {job.status}. Its files exist after it is finished; wait with ?wait=60."
+        )
     return job
 
 

@@ -123,7 +123,7 @@ def stop_leftover(data: Path) -> None:
         return
     except psutil.TimeoutExpired as error:
         raise EmbeddedServerError(
-            f"A PostgreSQL server on {data} (process {process.pid}) does not stop."
+            f"A PostgreSQL server on {data} does not stop: end process {process.pid}, then start again."
         ) from error
     # The server was killed, and another process has its number now: PostgreSQL would not start.
     (data / PID_FILE).unlink()

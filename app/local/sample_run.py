@@ -147,7 +147,9 @@ def _download(client: httpx.Client, state: State, out: Path) -> None:
             with client.stream("GET", f"{state['links']['self']}/{address}") as answer:
                 _write(out / name, _checked(answer).iter_bytes)
     except OSError as error:
-        raise ProfilingFailed(f"The folder {out} is not writable: {error.strerror}.") from error
+        raise ProfilingFailed(
+            f"The folder {out} is not writable ({error.strerror}): choose another folder with --out."
+        ) from error
 
 
 def _write(path: Path, pieces: Callable[[], Iterator[bytes]]) -> None:

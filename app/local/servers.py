@@ -59,7 +59,8 @@ def _attach_or_lock(home: Path, lock: IO[str]) -> Servers | None:
             return Servers(*addresses)
         if time.monotonic() > give_up:
             raise EmbeddedServerError(
-                f"Another process holds {state.lock_file(home)}, but its servers do not answer."
+                f"Another process holds {state.lock_file(home)}, but its servers do not answer: stop that "
+                "process, or set LAYERSCOPE_HOME to another folder."
             )
         time.sleep(POLL_SECONDS)
     return None

@@ -37,7 +37,10 @@ class Stack:
             if not api.is_alive():
                 raise ConfigurationError("The API ended before it was ready. Its messages are above.")
             if time.monotonic() > give_up:
-                raise ConfigurationError(f"The API was not ready within {READY_SECONDS:g} s.")
+                raise ConfigurationError(
+                    f"The API was not ready within {READY_SECONDS:g} s. See its messages above; run it alone "
+                    "with `layerscope api`."
+                )
             time.sleep(POLL_SECONDS)
 
     def supervise(self) -> NoReturn:
@@ -111,8 +114,7 @@ def chosen_models(settings: Settings, wanted: Sequence[str]) -> list[str]:
 
 def migrate_database(settings: Settings) -> None:
     """Raises: ConfigurationError."""
-    if settings.database_url is None:
-        raise AssertionError("migrations need the address of a database")
+    assert settings.database_url is not None  # `connected` has set it
     try:
         migrate(settings.database_url)
     except (SQLAlchemyError, CommandError) as error:

@@ -10,7 +10,7 @@ from redis import RedisError
 from app.api.html import render
 from app.api.openapi import describe, problems
 from app.api.service import ServiceDep
-from app.db import is_migrated
+from app.db import NOT_MIGRATED, is_migrated
 from app.errors import NotMigrated
 from app.schemas import Health
 
@@ -28,9 +28,7 @@ def read_readiness(service: ServiceDep) -> Health:
     """The service accepts jobs. It also accepts them while Redis is unavailable; they then start later."""
     with service.engine.connect() as connection:
         if not is_migrated(connection):
-            raise NotMigrated(
-                "The database does not have the tables of this version. Run `layerscope migrate`."
-            )
+            raise NotMigrated(NOT_MIGRATED)
     try:
         service.redis.ping()
     except RedisError:

@@ -39,7 +39,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("", "lists no model"),
+        ("", "lists no model: add a table"),
         ("[a", "Expected"),
         ("a = 1", "[a] is not a table"),
         ("[a]", "[a] source is missing"),
@@ -60,7 +60,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             '[a]\nsource = "s"\ndtype = "int8"',
             "[a] dtype: must be one of auto, float32, bfloat16, float16",
         ),
-        ('[a]\nsource = "s"\nmatmul = "mkl"', "[a] matmul: Input should be 'default' or 'onednn'"),
+        ('[a]\nsource = "s"\nmatmul = "mkl"', "[a] matmul: must be one of default, onednn, not 'mkl'"),
         ('[a]\nsource = "s"\nfolder = "x"', "[a] folder is unknown"),
         ('[a]\nsource = "s"\nmaxtokens = 1', "[a] maxtokens is unknown; the keys are source, revision"),
     ],

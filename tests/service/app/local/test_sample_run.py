@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_writable_is_reported(
     stack: RunningStack, samples: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ProfilingFailed, match="is not writable: "):
+    with pytest.raises(ProfilingFailed, match=r"is not writable \(.+\): choose another folder with --out\."):
         profile(stack.base_url, tmp_path / "file", samples)
 
 
