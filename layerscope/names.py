@@ -87,6 +87,28 @@ class Overflow(StrEnum):
     FAIL = "fail"
 
 
+class TextForm(StrEnum):
+    """The forms in which a text is given."""
+
+    TEXT = "text"
+    TOKEN_IDS = "token_ids"
+    MESSAGES = "messages"
+
+
+class SpecialTokens(StrEnum):
+    """What a special token is that a text spells, such as `<s>`."""
+
+    LITERAL = "literal"  # these characters
+    PARSE = "parse"  # the special token
+
+
+class OnInvalid(StrEnum):
+    """What happens if the text of a line of a stream is invalid."""
+
+    REFUSE = "refuse"
+    FAIL = "fail"
+
+
 class DType(StrEnum):
     """The number formats in which a model can be loaded."""
 
@@ -115,6 +137,7 @@ OUTCOMES = _values(Outcome)
 STATUSES = _values(Status)
 TEXT_OUTCOMES = _values(TextOutcome)
 MATRIX_PRODUCTS = _values(MatrixProduct)
+TEXT_FORMS = _values(TextForm)
 
 # Suffixes of the statistics of a metric over texts: mean, sample variance, its root, interval of the mean.
 STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from heapq import heapreplace
 from typing import Any
 
+from layerscope.core.tokenization.chat import TextError
+from layerscope.core.tokenization.token_ids import token_ids
+from layerscope.names import SpecialTokens
+
 # The most that is held in memory at a time, for any number of texts: enough to fill batches well.
 BUFFER_TEXTS = 256
 BUFFER_BATCHES = 4  # token budgets per buffer
@@ -15,12 +19,11 @@ class Encoded:
     """The token ids of a text, or the reason why it cannot be measured."""
 
     ordinal: int
-    ids: tuple[
-        int, ...
-    ]  # in the order of the text, with the special tokens of the tokenizer; () if it failed
+    ids: tuple[int, ...]  # in the order of the text, with the special tokens around it; () if it failed
     tokens: int  # len(ids); for a failed text its number of tokens if known, else 0
     truncated: bool
     error: str | None
+    special_tokens_added: int = 0  # how many of the ids the tokenizer or the chat template added
 
 
 def encode(
@@ -31,6 +34,7 @@ def encode(
     overflow: str,
     vocabulary_size: int,
     window: int | None = None,
+    special_tokens: str = SpecialTokens.LITERAL,
 ) -> Encoded:
     """Tokenises one text. If it fails, the reason becomes its `error`; other texts are not affected.
 
@@ -38,6 +42,7 @@ def encode(
     They count as tokens, and a BOS is the first token of the text.
 
     Args:
+        text, special_tokens: see `token_ids`.
         limit: the largest number of tokens that count, ≥ 1.
         overflow: "truncate" (the first `limit` tokens count) or "fail".
         vocabulary_size: the number of rows of the model's embedding. On CUDA, a larger id would end the
@@ -45,10 +50,10 @@ def encode(
         window: the number of tokens that count in every text. A text with fewer tokens, or with fewer within
             the limit, fails.
     """
-    if reason := _not_a_text(text):
-        return _failed(ordinal, 0, reason)
     try:
-        ids = tokenizer(text, verbose=False)["input_ids"]
+        ids, added = token_ids(tokenizer, text, special_tokens)
+    except TextError as error:
+        return _failed(ordinal, 0, str(error))
     except Exception as error:  # whatever the tokenizer raises, the other texts must be measured
         return _failed(ordinal, 0, f"the text could not be tokenised: {error or type(error).__name__}")
     if not ids:
@@ -56,19 +61,7 @@ def encode(
     kept = tuple(ids[: min(limit, window or limit)])
     if reason := _not_measurable(len(ids), kept, limit, overflow, vocabulary_size, window):
         return _failed(ordinal, len(ids), reason)
-    return Encoded(ordinal, kept, len(kept), len(kept) < len(ids), None)
-
-
-def _not_a_text(text: object) -> str | None:
-    if not isinstance(text, str):
-        return f"the text is not a string; its type is {type(text).__name__}"
-    if not text:
-        return "the text is empty"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "the text contains half of a surrogate pair, which is not a valid character"
-    return None
+    return Encoded(ordinal, kept, len(kept), len(kept) < len(ids), None, sum(added[: len(kept)]))
 
 
 def _not_measurable(
@@ -90,7 +83,7 @@ def _not_measurable(
     if max(kept) >= vocabulary_size:
         return (
             f"token id {max(kept)} is outside the model's vocabulary of {vocabulary_size} tokens; "
-            "the tokenizer does not belong to this model"
+            "the tokenizer, or the token_ids of the text, do not belong to this model"
         )
     return None
 

@@ -18,8 +18,9 @@ from layerscope.core.attention.packed import packed
 from layerscope.core.batching import Encoded, buffers, encode, pack
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model, blocks
+from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.core.transfer import Download, download, upload
-from layerscope.names import Overflow
+from layerscope.names import Overflow, SpecialTokens
 
 # The smallest and largest default budget in tokens per batch. On a CPU the speed is constant from 512 to
 # 2,048 tokens if the largest activation of a batch fits in the heap. A GPU needs batches whose layers take
@@ -36,10 +37,11 @@ log = logging.getLogger(__name__)
 
 def encode_all(
     model: Model,
-    texts: Iterable[str],
+    texts: Iterable[TextInput],
     max_tokens: int | None = None,
     overflow: str = "truncate",
     window: int | None = None,
+    special_tokens: str = "literal",
 ) -> Iterator[Encoded]:
     """Tokenises texts lazily; the arguments are those of `profile_texts`.
 
@@ -56,9 +58,12 @@ def encode_all(
         raise ValueError(f"overflow must be 'truncate' or 'fail', not {overflow!r}")
     if window is not None and (type(window) is not int or window < 1):
         raise ValueError(f"window must be a whole number of at least 1, not {window!r}")
+    if special_tokens not in tuple(SpecialTokens):
+        raise ValueError(f"special_tokens must be 'literal' or 'parse', not {special_tokens!r}")
     vocabulary = model.module.config.vocab_size
     return (
-        encode(model.tokenizer, i, text, limit, overflow, vocabulary, window) for i, text in enumerate(texts)
+        encode(model.tokenizer, i, text, limit, overflow, vocabulary, window, special_tokens)
+        for i, text in enumerate(texts)
     )
 
 

@@ -24,6 +24,7 @@ from layerscope.core.pipeline import (
     in_batches,
     non_finite,
 )
+from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 
 
@@ -32,7 +33,8 @@ class TextProfile:
     """What was measured of one text.
 
     `tokens`: the number of measured tokens, special tokens included; for a failed text its number of tokens
-    if known, else 0. `values`: float64 (component, scope, layer, metric), in the order of COMPONENTS (the
+    if known, else 0. `special_tokens_added`: how many of them the tokenizer or the chat template added; 0 for
+    a failed text. `values`: float64 (component, scope, layer, metric), in the order of COMPONENTS (the
     chosen ones), SCOPES and METRICS; nan = no value. All values are nan if `error` (a sentence) is not None.
     """
 
@@ -41,34 +43,41 @@ class TextProfile:
     truncated: bool
     error: str | None
     values: Array
+    special_tokens_added: int
 
 
 def profile_texts(
     model: Model,
-    texts: Iterable[str],
+    texts: Iterable[TextInput],
     max_tokens: int | None = None,
     overflow: str = "truncate",
     components: Sequence[str] = COMPONENTS,
     *,
     window: int | None = None,
+    special_tokens: str = "literal",
     token_budget: int | None = None,
 ) -> Iterator[TextProfile]:
     """Profiles texts lazily. A text that cannot be profiled has an `error`; it does not affect the others.
 
     Args:
-        texts: read lazily, one buffer ahead; may be endless.
+        texts: read lazily, one buffer ahead; may be endless. A text is a string; or a list of token ids,
+            which are measured as they are given (no token is added); or an object with exactly one of
+            `text`, `token_ids`, and `messages` (a list of objects with `role` and `content`, which the chat
+            template of the model turns into one text).
         max_tokens: the largest number of tokens of a text that count, from 1 to the limit of the model; None:
             the limit of the model.
         overflow: what happens to a longer text: "truncate" (its first tokens count) or "fail".
         components: which of COMPONENTS to measure; they are measured in the order of COMPONENTS.
         window: only the first `window` tokens of every text count, ≥ 1, so that all texts have the same
             length; a shorter text fails. None: no window.
+        special_tokens: "literal" (a text or message that spells `<s>` is that text) or "parse" (the tokenizer
+            makes special tokens of it).
         token_budget: tokens per forward pass; None: `default_budget`. Changes speed and memory, not the
             numbers.
     Yields: one TextProfile per text, in ordinal order.
     Raises: ValueError, immediately, for an argument out of range.
     """
-    encoded = encode_all(model, texts, max_tokens, overflow, window)
+    encoded = encode_all(model, texts, max_tokens, overflow, window, special_tokens)
     if not components or set(components) - set(COMPONENTS):
         raise ValueError(f"components must be some of {', '.join(COMPONENTS)}, not {components!r}")
     check_token_budget(token_budget)
@@ -94,9 +103,13 @@ def _text_profile(
     if numbers is not None:
         values, finite = np.split(numbers, [-model.layers])
         if finite.all():
-            return TextProfile(text.ordinal, text.tokens, text.truncated, None, values.reshape(shape).copy())
+            return _profile_of(text, None, values.reshape(shape).copy())
         error = non_finite(model, f"the activations at layer {int(finite.argmin())} are")
-    return TextProfile(text.ordinal, text.tokens, text.truncated, error, np.full(shape, np.nan))
+    return _profile_of(text, error, np.full(shape, np.nan))
+
+
+def _profile_of(text: Encoded, error: str | None, values: Array) -> TextProfile:
+    return TextProfile(text.ordinal, text.tokens, text.truncated, error, values, text.special_tokens_added)
 
 
 def _batch_sums(model: Model, batch: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:

@@ -11,7 +11,7 @@ PACKAGES = {"layerscope": (), "app": ("layerscope",), "worker": ("layerscope", "
 LAYERS = {
     "layerscope": (
         ("core", "stats"),
-        ("values",),
+        ("text_forms", "values"),
         ("arrays", "errors", "names"),
     ),
     "layerscope.core": (
@@ -20,7 +20,7 @@ LAYERS = {
         ("loading",),
         ("compiled_sums",),
         ("attention", "batching", "contribution", "hooks"),
-        ("model", "transfer"),
+        ("model", "tokenization", "transfer"),
         ("types",),
     ),
     "app": (

@@ -19,6 +19,7 @@ from layerscope.core.batching import Encoded
 from layerscope.core.loading.head import load_head
 from layerscope.core.model import Model
 from layerscope.core.pipeline import check_token_budget, encode_all, in_batches, non_finite
+from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.names import ANALYSIS_METRICS, METRICS_OF_ANALYSIS, PREDICTION_ANALYSES, Analysis
 from layerscope.values import split_analysis
 
@@ -56,20 +57,21 @@ class TextAnalysis:
 
 def analyse_texts(
     model: Model,
-    texts: Iterable[str],
+    texts: Iterable[TextInput],
     analyses: Sequence[str] = PREDICTION_ANALYSES,
     max_tokens: int | None = None,
     overflow: str = "truncate",
     *,
     head: nn.Linear | None = None,
     window: int | None = None,
+    special_tokens: str = "literal",
     token_budget: int | None = None,
     check: Check = lambda: None,
 ) -> Iterator[TextAnalysis]:
     """Analyses texts lazily. A text that cannot be analysed has an `error`; it does not affect the others.
 
     Args:
-        texts, max_tokens, overflow, window: as in `profile_texts`; the same tokens count.
+        texts, max_tokens, overflow, window, special_tokens: as in `profile_texts`; the same tokens count.
         analyses: some of PREDICTION_ANALYSES. With none of them, only the activations are returned, which
             every text has.
         head: the result of `load_head`; None: loaded now if it is needed.
@@ -82,7 +84,7 @@ def analyse_texts(
     if set(analyses) - set(PREDICTION_ANALYSES):
         raise ValueError(f"analyses must be some of {', '.join(PREDICTION_ANALYSES)}, not {analyses!r}")
     check_token_budget(token_budget)
-    encoded = encode_all(model, texts, max_tokens, overflow, window)
+    encoded = encode_all(model, texts, max_tokens, overflow, window, special_tokens)
     if analyses and head is None:
         head = load_head(model)
     budget = token_budget or _BUDGET[torch.device(model.device).type]

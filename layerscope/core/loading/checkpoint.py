@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, LlamaModel
+from transformers import AutoConfig, LlamaModel
 
 from layerscope.core.loading.device import check_dtype, choose_device, choose_dtype, exceeds_memory
 from layerscope.core.loading.hub import FILES, first_line, locate
+from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
 from layerscope.core.loading.transformers_logging import silenced_transformers
 from layerscope.core.model import DTYPES, Model
 from layerscope.errors import ModelError
@@ -45,7 +46,7 @@ def read_model(
         device=place,
         max_tokens=config.max_position_embeddings,
         module=module,
-        tokenizer=_tokenizer(folder, str(source)),
+        tokenizer=read_tokenizer(folder, str(source), config.vocab_size),
     )
 
 
@@ -96,17 +97,6 @@ def _weights(
         name = min(report["missing_keys"])
         raise ModelError(f"The weights of {source} are incomplete ({name} is missing): download them again.")
     return model
-
-
-def _tokenizer(folder: Path, source: str) -> Any:
-    try:
-        with silenced_transformers():
-            return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # OSError, ValueError, KeyError and others, depending on what is missing
-        raise ModelError(
-            f"{source} has no tokenizer that can be loaded: "
-            "put its tokenizer.json into the folder that contains config.json."
-        ) from error
 
 
 def _fingerprint(folder: Path) -> str:

@@ -10,7 +10,7 @@ from layerscope.core.loading.transformers_logging import silenced_transformers
 from layerscope.errors import ModelError
 
 # The files of a model. Pickled weights (*.bin, *.pth) and code (*.py) are neither downloaded nor read.
-FILES = ["*.safetensors", "*.json", "tokenizer.model"]
+FILES = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt", "*.jinja"]
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 

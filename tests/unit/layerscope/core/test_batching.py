@@ -1,9 +1,9 @@
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import models, normalizers, processors
 
 from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS, Encoded, buffers, encode, pack
 from tests.support.tiny import byte_tokenizer
@@ -52,17 +52,42 @@ def test_an_invalid_text_fails_with_a_reason(text: object, reason: str) -> None:
 
 
 def test_a_text_without_tokens_fails() -> None:
-    def no_tokens(_text: str, **_: Any) -> dict[str, list[int]]:
-        return {"input_ids": []}
+    tokenizer = byte_tokenizer(bos=False)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Strip()
+    assert encode(tokenizer, 0, " ", 10, "truncate", 257).error == "the text has no tokens"
 
-    assert encode(no_tokens, 0, " ", 10, "truncate", 257).error == "the text has no tokens"
+
+def test_a_tokenizer_that_raises_fails_the_text() -> None:
+    tokenizer = byte_tokenizer()
+    tokenizer.backend_tokenizer.model = models.WordLevel({"a": 0}, unk_token="<unk>")  # a missing token
+    found = encode(tokenizer, 0, "b", 10, "truncate", 257)
+    assert found.error is not None
+    assert found.error.startswith("the text could not be tokenised: WordLevel error")
+
+
+def test_only_special_tokens_that_count_are_counted() -> None:
+    tokenizer = byte_tokenizer()
+    bos = ("<s>", 0)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A <s>", special_tokens=[bos]
+    )
+    whole, cut = (encode(tokenizer, 0, "abc", limit, "truncate", 257) for limit in (10, 4))
+    assert (whole.tokens, whole.special_tokens_added) == (5, 2)
+    assert (cut.tokens, cut.special_tokens_added) == (4, 1)
+    assert encode(tokenizer, 0, "abc", 4, "fail", 257).special_tokens_added == 0
+
+
+def test_token_ids_are_truncated_like_a_text() -> None:
+    found = encoded([7] * 11)
+    assert (found.ids, found.truncated, found.special_tokens_added) == ((7,) * 10, True, 0)
 
 
 def test_a_text_with_an_id_outside_the_vocabulary_fails() -> None:
     error = encoded("abc", vocabulary=50).error
+    assert encoded([5, 50], vocabulary=50).error is not None
     assert error == (
         "token id 67 is outside the model's vocabulary of 50 tokens; "
-        "the tokenizer does not belong to this model"
+        "the tokenizer, or the token_ids of the text, do not belong to this model"
     )
 
 

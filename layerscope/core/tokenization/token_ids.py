@@ -1,0 +1,83 @@
+"""The token ids of a text in any of its forms."""
+
+from collections.abc import Mapping, Sequence
+from operator import index
+from typing import Any, NamedTuple
+
+from layerscope.core.tokenization.chat import TextError, encode_chat
+from layerscope.core.tokenization.literal import encode_literally
+from layerscope.names import SpecialTokens, TextForm
+from layerscope.text_forms import form_of, mistake_in
+
+# A string, token ids, or an object with exactly one of `text`, `token_ids` and `messages`.
+TextInput = str | Sequence[int] | Mapping[str, Any]
+
+FORMS = ", ".join(TextForm)
+CONVERTED = "converted_from_sentencepiece"  # among the `init_kwargs` of such a tokenizer
+
+
+class TokenIds(NamedTuple):
+    """The ids of a text in its order; for each whether the tokenizer or the chat template added it."""
+
+    ids: list[int]
+    added: Sequence[bool | int]
+
+
+def token_ids(tokenizer: Any, text: object, special_tokens: str) -> TokenIds:
+    """The ids that the model reads. The tokenizer decides which special tokens it puts around a string.
+
+    Args:
+        text: a TextInput.
+        special_tokens: "literal" (a special token that the text spells is text) or "parse" (it is the token).
+            Token ids are always measured as they are given.
+    Raises: TextError; whatever the tokenizer raises.
+    """
+    form, value = _form_and_value(text)
+    if mistake := mistake_in(form, value):
+        place = "".join(f"/{part}" for part in mistake.path)
+        raise TextError(f"{form}{place} {mistake.detail}" if place else f"the text {mistake.detail}")
+    literal = special_tokens == SpecialTokens.LITERAL
+    if form == TextForm.TOKEN_IDS:
+        return TokenIds([index(value) for value in value], [0] * len(value))
+    if form == TextForm.MESSAGES:
+        _check_segments(tokenizer)
+        return TokenIds(*encode_chat(tokenizer, value, literal))
+    return _encode(tokenizer, value, literal)
+
+
+def _form_and_value(text: object) -> tuple[str, Any]:
+    if isinstance(text, str):
+        return TextForm.TEXT, text
+    if isinstance(text, Mapping):
+        form = form_of(text)
+        if form is None or len(text) > 1:
+            raise TextError(f"the text is an object, but not with exactly one of {FORMS}")
+        return form, text[form]
+    if isinstance(text, Sequence) and not isinstance(text, bytes | bytearray):
+        return TextForm.TOKEN_IDS, text
+    kind = type(text).__name__
+    raise TextError(f"the text is neither a string, token ids nor an object; its type is {kind}")
+
+
+def _encode(tokenizer: Any, text: str, literal: bool) -> TokenIds:
+    backend = tokenizer.backend_tokenizer
+    if literal:
+        encoding = encode_literally(backend, text)
+    else:
+        _check_segments(tokenizer)
+        backend.encode_special_tokens = False
+        encoding = backend.encode(text)
+    return TokenIds(encoding.ids, encoding.special_tokens_mask)
+
+
+def _check_segments(tokenizer: Any) -> None:
+    """With `legacy: false`, transformers 4 encoded the text behind a special token without a dummy prefix.
+
+    A tokenizer that was converted from tokenizer.model cannot do that.
+    """
+    settings = tokenizer.init_kwargs
+    if CONVERTED in settings and settings.get("legacy") is False:
+        raise TextError(
+            "special tokens within a text require the tokenizer.json of this model, "
+            "because its tokenizer_config.json has `legacy: false`"
+        )
