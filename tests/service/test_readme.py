@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.resources import ROOT
+from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.support.processes import RunningStack
 
 README = (ROOT / "README.md").read_text()
@@ -39,7 +40,12 @@ def test_the_curl_examples_work(stack: RunningStack, tmp_path: Path) -> None:
     assert results["job"]["progress"]["done"] == 4
 
 
-def test_the_library_example_works() -> None:
+def test_the_library_example_prints_the_shape_of_each_text(capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     lines = block.replace("/data/models/my-llama", str(ROOT / "demo" / "model"))
     exec(compile(lines, "README.md", "exec"), {})
+    layers = json.loads((ROOT / "demo" / "model" / "config.json").read_text())["num_hidden_layers"]
+    shape = (len(COMPONENTS), len(SCOPES), layers, len(METRICS))
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"0 \d+ {re.escape(str(shape))}", first)
+    assert re.fullmatch(rf"1 \d+ {re.escape(str(shape))}", second)

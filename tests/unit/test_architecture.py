@@ -18,7 +18,7 @@ STATS = sorted((ROOT / "layerscope" / "stats").rglob("*.py"))
 APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 SERVICE = ("app", "pydantic", "sqlalchemy", "rq", "redis", "fastapi", "starlette", "psycopg")
-ENTRY_POINTS = ("app/cli.py", "app/local/stack.py", "worker/process.py")
+ENTRY_POINTS = {"app/cli.py", "worker/process.py"}
 
 
 def module_of(file: Path) -> str:
@@ -99,13 +99,21 @@ def test_the_worker_knows_nothing_of_http() -> None:
 
 
 def test_only_entry_points_build_settings() -> None:
-    building = [str(file.relative_to(ROOT)) for file in LIBRARY + APP + WORKER if _builds_settings(file)]
-    assert set(building) <= set(ENTRY_POINTS), building
+    files = LIBRARY + APP + WORKER
+    assert {str(file.relative_to(ROOT)) for file in files if _builds_settings(file)} == ENTRY_POINTS
 
 
 def _builds_settings(file: Path) -> bool:
     calls = [node.func for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return any(isinstance(function, ast.Name) and function.id == "Settings" for function in calls)
+
+
+@pytest.mark.parametrize("kind", ["unit", "service"])
+def test_the_folders_of_the_tests_are_those_of_the_packages(kind: str) -> None:
+    tests = ROOT / "tests" / kind
+    folders = {file.parent.relative_to(tests) for file in tests.rglob("test_*.py")}
+    assert {Path("app"), Path("worker")} & folders
+    assert [str(folder) for folder in sorted(folders) if not (ROOT / folder).is_dir()] == []
 
 
 @pytest.mark.parametrize("setting", Settings.model_fields)

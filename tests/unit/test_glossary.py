@@ -17,6 +17,13 @@ ENUMS = [kind for kind in vars(names).values() if isinstance(kind, type) and iss
 MEMBERS = sorted({member.value for kind in ENUMS for member in kind})
 RESULTS_COLUMNS = [*names.RESULTS_COLUMNS, *names.analysis_columns(names.ANALYSES)]
 
+PLAIN_TERMS = [
+    term for term in re.findall(r"^\| ([^`|]+) \| .+ \|$", TERMS, re.MULTILINE) if term not in ("term", "---")
+]
+SOURCES = [file for package in ("layerscope", "app", "worker") for file in (ROOT / package).rglob("*.py")]
+WORDS_OF_NAMES = r"(?<=[a-z])(?=[A-Z])"
+CODE = re.sub(WORDS_OF_NAMES, " ", "\n".join(file.read_text("utf-8") for file in SOURCES)).lower()
+
 # Literal names that are neither in an enum nor a column of results.csv.
 DOMAINS = {names.POOLED_DOMAIN, names.DEFAULT_DOMAIN}
 OPTIONS = set(Options.model_fields)
@@ -44,6 +51,13 @@ def test_every_column_of_results_csv_has_one_row_in_the_order_of_the_file() -> N
 def test_every_literal_name_exists_in_the_code() -> None:
     known = {*MEMBERS, *DOMAINS, *OPTIONS, *ERRORS, *names.COMPARISON_COLUMNS}
     assert set(literals(TERMS)) <= known
+
+
+@pytest.mark.parametrize("term", PLAIN_TERMS)
+def test_every_other_term_is_a_term_of_the_code(term: str) -> None:
+    """Also as part of a name, such as `ShutdownDeadline` or `give_back`."""
+    words = r"[\s_-]+".join(map(re.escape, re.split(r"[\s-]", term.lower())))
+    assert re.search(rf"(?<![a-z]){words}", CODE)
 
 
 def test_no_term_has_two_rows() -> None:

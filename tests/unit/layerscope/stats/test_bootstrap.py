@@ -62,3 +62,14 @@ def test_scaling_and_shifting_the_values_scales_and_shifts_the_interval(rng: np.
     np.testing.assert_allclose(moved, (4 * low - 2, 4 * high - 2), rtol=1e-9)
     tiny = bca_interval(1e-9 * values)
     np.testing.assert_allclose(tiny, (1e-9 * low, 1e-9 * high), rtol=1e-9)
+
+
+def test_an_interval_needs_spread_and_at_least_eight_values(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(8, 5))
+    values[0, 1] = np.nan
+    values[:, 2] = 5.0
+    values[:, 4] = 0.0
+    values[:, 3] = -5.0 + np.array([0, 1] * 4) * 1e-15
+    low, high = bca_interval(values)
+    assert np.isfinite(low).tolist() == np.isfinite(high).tolist() == [True, False, False, False, False]
+    assert np.isnan(bca_interval(rng.normal(size=(50, 2)))).all()
