@@ -22,8 +22,8 @@ ESTIMATORS = {
         f"mean of a − mean of b; Welch's t (paired: Student's paired t), {LEVEL} interval, two-sided p"
     ),
     "hedges_g": (
-        f"pooled deviation, small-sample correction, {LEVEL} large-sample interval after Borenstein et al. 2009"
-        " (paired: average deviation, interval after Bonett 2015)"
+        f"pooled deviation, small-sample correction, {LEVEL} large-sample interval after Borenstein et al. "
+        "2009 (paired: average deviation, interval after Bonett 2015)"
     ),
     "p_holm": "Holm 1979, over the layers and pairs of one metric, scope and component",
     "q_value": "Benjamini and Hochberg 1995, over the same",
