@@ -34,7 +34,7 @@ class _LayerHooks:
     def attach(self, block: Block, hooks: ExitStack) -> None:
         """Registers the hooks that this layer needs; closing `hooks` removes them."""
         weight = next(block.layer.parameters())
-        self.device = weight.device
+        self.device, self.factor = weight.device, block.factor
         hooks.enter_context(block.layer.register_forward_pre_hook(self.before_layer))
         hooks.enter_context(block.layer.register_forward_hook(self.after_layer))
         self.adds_parts = weight.dtype != torch.float32 and "block" in self.components
@@ -48,8 +48,8 @@ class _LayerHooks:
         # If the model is spread over several devices, h may still be on the previous one.
         self.seen = {"h": _flat(args[0]).to(self.device)}
 
-    def after_attention(self, _module: Any, _args: Any, output: tuple[Tensor, Any]) -> None:
-        added = _flat(output[0])
+    def after_attention(self, _module: Any, _args: Any, output: Tensor | tuple[Tensor, Any]) -> None:
+        added = self.added(output[0] if isinstance(output, tuple) else output)
         if "attention" in self.components:
             self.record(self.index, "attention", self.seen["h"], added)
         self.keep("a", added)
@@ -58,10 +58,14 @@ class _LayerHooks:
         self.seen["middle"] = _flat(args[0])
 
     def after_mlp(self, _module: Any, _args: Any, output: Tensor) -> None:
-        added = _flat(output)
+        added = self.added(output)
         if "mlp" in self.components:
             self.record(self.index, "mlp", self.seen.pop("middle"), added)
         self.keep("m", added)
+
+    def added(self, output: Tensor) -> Tensor:
+        """What the model adds to the residual; the product is rounded as in the model."""
+        return _flat(output) if self.factor == 1 else _flat(output) * self.factor
 
     def keep(self, name: str, added: Tensor) -> None:
         """Keeps a tensor only if `record_block` needs it: the model cannot reuse memory that is kept,

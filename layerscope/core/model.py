@@ -1,12 +1,12 @@
-"""A loaded model and its architecture: where the layers, the attention and the MLP are."""
+"""A loaded model, and the modules of its layers."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import LlamaModel
 
+from layerscope.core.families import FAMILIES
 from layerscope.core.types import Block
 from layerscope.names import DType
 
@@ -28,8 +28,8 @@ class Model:
     hidden_size: int
     dtype: str  # "float32", "bfloat16" or "float16"
     device: str  # "cpu" or "cuda:N"
-    max_tokens: int  # max_position_embeddings; for longer texts transformers gives numbers without a warning
-    module: LlamaModel
+    max_tokens: int  # the context; for longer texts transformers gives numbers without a warning
+    module: Any  # the model of transformers without a head; its parts depend on the family
     tokenizer: Any
     # How this machine computes. These change the speed, and the numbers only by rounding.
     matmul: str = "default"  # matrix products on a CPU: "default" (PyTorch's own) or "onednn"
@@ -37,7 +37,17 @@ class Model:
     attention: str = "loop"  # the name of a kernel in attention/kernels.py
 
 
-def blocks(module: LlamaModel) -> list[Block]:
-    """The decoder layers in order. The argument of `post_attention_layernorm` is h + a, bit for bit."""
-    layers: Any = module.layers
-    return [Block(layer, layer.self_attn, layer.post_attention_layernorm, layer.mlp) for layer in layers]
+def blocks(module: Any) -> list[Block]:
+    """The decoder layers in order, with the modules at which its family is observed."""
+    family = FAMILIES[module.config.model_type]
+    factor = 1.0 if family.factor is None else float(getattr(module.config, family.factor))
+    return [
+        Block(
+            layer=layer,
+            attention=getattr(layer, family.attention),
+            middle=getattr(layer, family.middle),
+            mlp=getattr(layer, family.mlp),
+            factor=factor,
+        )
+        for layer in module.layers
+    ]

@@ -7,14 +7,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from layerscope.arrays import Array
 from layerscope.core.attention.kernels import KERNELS
-from layerscope.core.attention.packed import packed
+from layerscope.core.attention.packed import run_packed
 from layerscope.core.batching import Encoded, buffers, encode, pack
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model, blocks
@@ -78,7 +78,7 @@ def default_budget(model: Model) -> int:
     config = model.module.config
     if model.device == "cpu":
         least, most = _CPU_BUDGET
-        widest = 4 * config.intermediate_size  # bytes per token of the largest activation
+        widest: int = 4 * config.intermediate_size  # bytes per token of the largest activation
         return min(most, max(least, HEAP_BLOCK // widest))
     least, most = _CUDA_BUDGET
     weights = sum(part.numel() for part in blocks(model.module)[0].layer.parameters())
@@ -171,18 +171,11 @@ def batch_inputs(model: Model, batch: Sequence[Encoded]) -> tuple[Tensor, Tensor
     return ids[None], positions[None]
 
 
-def attention_arguments(model: Model, batch: Sequence[Encoded]) -> dict[str, Any]:
-    """What the packed attention needs in every call of the model or of a layer; see `packed`."""
-    return {"text_lengths": tuple(text.tokens for text in batch), "kernel": KERNELS[model.attention]}
-
-
 def forward(model: Model, batch: Sequence[Encoded]) -> None:
     """One forward pass over a packed batch, in inference mode; hooks on the model observe it."""
     ids, positions = batch_inputs(model, batch)
-    with packed(model.module):
-        model.module(
-            input_ids=ids, position_ids=positions, use_cache=False, **attention_arguments(model, batch)
-        )
+    lengths = tuple(text.tokens for text in batch)
+    run_packed(model.module, ids, positions, lengths, KERNELS[model.attention])
 
 
 def non_finite(model: Model, what: str) -> str:

@@ -9,9 +9,21 @@ from torch import Tensor, nn
 # Runs one decoder layer: its number and the residual that enters it → the residual that leaves it; (1, N, D)
 # both
 RunLayer = Callable[[int, Tensor], Tensor]
-# Attention over a packed batch: query (N, H, d), key and value (N, K, d), the lengths of the texts, the scale
-# of the products → (N, H, d)
-Kernel = Callable[[Tensor, Tensor, Tensor, tuple[int, ...], float], Tensor]
+
+
+class Kernel(Protocol):
+    """Attention over a packed batch; see `attention.kernels.loop`."""
+
+    def __call__(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        lengths: tuple[int, ...],
+        scale: float,
+        window: int | None = None,
+        cap: float | None = None,
+    ) -> Tensor: ...
 
 
 class Record(Protocol):
@@ -31,11 +43,12 @@ class Record(Protocol):
 class Block:
     """The modules of a decoder layer to which hooks are attached.
 
-    `layer` takes h and returns h + a + m; `attention` returns a; `middle` is the norm whose argument is
-    h + a; `mlp` returns m.
+    `layer` takes h and returns h + a + m. `attention` returns a / factor, alone or as the first of a tuple;
+    `middle` is the module whose argument is h + a; `mlp` returns m / factor.
     """
 
     layer: nn.Module
     attention: nn.Module
     middle: nn.Module
     mlp: nn.Module
+    factor: float = 1.0

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from layerscope.core.loading.transformers_logging import silenced_transformers
 
@@ -127,7 +127,7 @@ def make_non_finite(model: LlamaForCausalLM, layer: int, byte: str) -> None:
     mlp.down_proj.weight[:, 0] = 1.0
 
 
-def save(model: LlamaForCausalLM, folder: Path, bos: bool = True) -> Path:
+def save(model: PreTrainedModel, folder: Path, bos: bool = True) -> Path:
     """Writes config, safetensors and tokenizer to `folder`."""
     with silenced_transformers():
         model.save_pretrained(folder)

@@ -21,7 +21,7 @@ LAYERS = {
         ("compiled_sums",),
         ("attention", "batching", "contribution", "hooks"),
         ("model", "tokenization", "transfer"),
-        ("types",),
+        ("families", "types"),
     ),
     "app": (
         ("cli",),

@@ -5,6 +5,7 @@ layer ℓ starts from the residual that entered layer ℓ.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from layerscope.core.attention.packed import packed
 from layerscope.core.batching import Encoded
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model
-from layerscope.core.pipeline import attention_arguments, batch_inputs
+from layerscope.core.pipeline import batch_inputs, forward
 from layerscope.core.types import RunLayer
 from layerscope.names import ANALYSIS_METRICS, Analysis
 
@@ -38,41 +39,48 @@ def batch_numbers(
 ) -> Tensor:
     """(B, L · (5 + 13)) float64: for each text and layer the ANALYSIS_METRICS and the result of `largest`."""
     lengths = [text.tokens for text in batch]
-    ids, positions = batch_inputs(model, batch)
     with packed(model.module):
-        embedded, run = _layers(model, ids, positions, attention_arguments(model, batch), check)
-        states = [embedded]
-        for layer in range(model.layers):
-            states.append(run(layer, states[-1]))
+        states, run = _residuals(model, batch, check)
         top = [
             torch.stack([largest(text) for text in torch.split(state[0], lengths)]) for state in states[1:]
         ]
         activations = torch.stack([layer.to(model.device) for layer in top], 1)  # (B, L, 13)
-        values = _token_values(model, head, analyses, ids[0], states, run, check)
+        ids = batch_inputs(model, batch)[0][0]
+        values = _token_values(model, head, analyses, ids, states, run, check)
     return torch.cat([_text_means(values, lengths), activations], -1).flatten(1)
 
 
-def _layers(
-    model: Model, ids: Tensor, positions: Tensor, attention: dict[str, Any], check: Check
-) -> tuple[Tensor, RunLayer]:
-    """The residual that enters layer 0, (1, N, D), and a function that runs one layer as LlamaModel does."""
-    module: Any = model.module
-    embedded = module.embed_tokens(ids)
-    rotary = module.rotary_emb(embedded, position_ids=positions)
+def _residuals(model: Model, batch: Sequence[Encoded], check: Check) -> tuple[list[Tensor], RunLayer]:
+    """The residuals between all layers, L + 1 of (1, N, D), and a function that runs one layer again.
+
+    The model itself computes the first residual and what every layer needs besides it (positions, window);
+    each family does so differently. `run` needs the context `packed`.
+    """
+    layers = model.module.layers
+    states: list[Tensor] = []
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+
+    def enter(_layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check()
+        states.append(args[0])
+        calls.append((args[1:], named))
+
+    def leave(_layer: nn.Module, _args: Any, output: Tensor) -> None:
+        states.append(output)
+
+    with ExitStack() as hooks:
+        for layer in layers:
+            hooks.enter_context(layer.register_forward_pre_hook(enter, with_kwargs=True))
+        hooks.enter_context(layers[-1].register_forward_hook(leave))
+        forward(model, batch)
 
     def run(layer: int, residual: Tensor) -> Tensor:
         check()
-        after: Tensor = module.layers[layer](
-            residual,
-            attention_mask=None,
-            position_ids=positions,
-            position_embeddings=rotary,
-            use_cache=False,
-            **attention,
-        )
+        args, named = calls[layer]
+        after: Tensor = layers[layer](residual, *args, **named)
         return after
 
-    return embedded, run
+    return states, run
 
 
 def _token_values(

@@ -1,12 +1,22 @@
-"""Reads a Llama from its files: configuration, weights, tokenizer."""
+"""Reads a model from its files: configuration, weights, tokenizer."""
 
 import hashlib
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, LlamaModel
+from transformers import AutoModel, PreTrainedModel
 
+from layerscope.core.loading.checks.architecture import read_config, unusable_config
+from layerscope.core.loading.checks.context_length import context_length
+from layerscope.core.loading.checks.weights import (
+    check_weights,
+    count_weights,
+    refuse_adapter,
+    refuse_pointers,
+    stored_tensors,
+    weight_files,
+)
 from layerscope.core.loading.device import check_dtype, choose_device, choose_dtype, exceeds_memory
 from layerscope.core.loading.hub import FILES, first_line, locate
 from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
@@ -18,7 +28,7 @@ from layerscope.errors import ModelError
 def read_model(
     source: str | Path, revision: str | None = None, dtype: str = "auto", device: str = "auto"
 ) -> Model:
-    """Loads a Llama from a folder or the hub. Reads only safetensors, and never runs code of the model.
+    """Loads a model from a folder or the hub. Reads only safetensors, and never runs code of the model.
 
     Args:
         source: a local folder, or a hub id such as "meta-llama/Llama-3.2-3B".
@@ -32,9 +42,13 @@ def read_model(
     place = choose_device(device)
     check_dtype(dtype)
     folder, commit = locate(str(source), revision)
-    config = _config(folder, str(source))
+    refuse_pointers(str(source), folder)
+    refuse_adapter(str(source), folder)
+    config, family = read_config(str(source), folder)
+    stored = stored_tensors(str(source), weight_files(str(source), folder))
+    check_weights(str(source), family.name, config, stored, _needed(str(source), config))
     number = choose_dtype(dtype, config.dtype, place)
-    spread = device == "auto" and exceeds_memory(folder, DTYPES[number], place)
+    spread = device == "auto" and exceeds_memory(count_weights(stored), DTYPES[number], place)
     module = _weights(folder, str(source), config, DTYPES[number], place, spread)
     return Model(
         source=str(source),
@@ -44,49 +58,39 @@ def read_model(
         hidden_size=config.hidden_size,
         dtype=number,
         device=place,
-        max_tokens=config.max_position_embeddings,
+        max_tokens=context_length(config),
         module=module,
         tokenizer=read_tokenizer(folder, str(source), config.vocab_size),
     )
 
 
-def _config(folder: Path, source: str) -> Any:
-    if not (folder / "config.json").is_file():
-        raise ModelError(
-            f"{source} has no config.json: set `source` in models.toml to a folder that contains a model."
-        )
+def _needed(source: str, config: Any) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights that a model with this configuration has, without its head."""
+    auto: Any = AutoModel
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # a damaged or unknown configuration can raise any exception
-        raise ModelError(f"The configuration of {source} cannot be read: {first_line(error)}") from error
-    if config.model_type != "llama":
-        raise ModelError(f"{source} is a {config.model_type} model. Layerscope supports only Llama models.")
-    if getattr(config, "quantization_config", None):
-        raise ModelError(f"{source} is quantised: set `source` in models.toml to the unquantised model.")
-    return config
+        with torch.device("meta"):
+            module = auto.from_config(config, trust_remote_code=False)
+    except Exception as error:  # an unknown activation function, a shape that does not fit, and others
+        raise ModelError(unusable_config(source, error)) from error
+    return {name: tuple(value.shape) for name, value in module.state_dict().items()}
 
 
 def _weights(
     folder: Path, source: str, config: Any, dtype: torch.dtype, device: str, spread: bool
-) -> LlamaModel:
-    if not any(folder.glob("*.safetensors")):
-        raise ModelError(
-            f"{source} has no *.safetensors weights. Pickled weights are not read because they can run code: "
-            "convert the model with save_pretrained, and set `source` in models.toml to the result."
-        )
-    loader: Any = LlamaModel  # with output_loading_info it returns a pair, which its annotation does not say
+) -> PreTrainedModel:
     try:
         with silenced_transformers():
-            module, report = loader.from_pretrained(
+            module, report = AutoModel.from_pretrained(
                 folder,
                 config=config,
                 dtype=dtype,
                 use_safetensors=True,
+                trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
                 **({"device_map": "auto"} if spread else {}),
             )
-        model: LlamaModel = (module if spread else module.to(device)).eval()
+        model: PreTrainedModel = (module if spread else module.to(device)).eval()
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"{source} does not fit in the memory of {device}: set another `device` in models.toml."

@@ -1,7 +1,6 @@
 """Where a model is loaded, and in which number format."""
 
 import re
-from pathlib import Path
 
 import torch
 
@@ -46,10 +45,9 @@ def choose_dtype(wanted: str, saved: torch.dtype | None, device: str) -> str:
     return DType.FLOAT32.value if device == "cpu" or saved == torch.float32 else DType.BFLOAT16.value
 
 
-def exceeds_memory(folder: Path, dtype: torch.dtype, device: str) -> bool:
-    """Whether the weights leave too little memory for activations on the first of several GPUs."""
+def exceeds_memory(weights: int, dtype: torch.dtype, device: str) -> bool:
+    """Whether so many weights leave too little memory for activations on the first of several GPUs."""
     if device == "cpu" or torch.cuda.device_count() < 2:
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2  # usually two bytes each
     return weights * dtype.itemsize > _SHARE * free

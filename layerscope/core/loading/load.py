@@ -9,6 +9,7 @@ from layerscope.core.compiled_sums import compile_sums
 from layerscope.core.loading.checkpoint import read_model
 from layerscope.core.loading.matmul import choose_product
 from layerscope.core.loading.process_setup import keep_caches_small, keep_heap
+from layerscope.core.loading.self_check import self_check
 from layerscope.core.model import DTYPES, Model, blocks
 
 # Compiling the reduction takes seconds and saves a twentieth of the measuring time on a CPU.
@@ -24,7 +25,7 @@ def load_model(
     matmul: str = "auto",
     reduction: str = "auto",
 ) -> Model:
-    """Loads a Llama from a folder or the hub. Reads only safetensors, and never runs code of the model.
+    """Loads a model from a folder or the hub. Reads only safetensors, and never runs code of the model.
 
     Args:
         source, revision, dtype, device: see `read_model`.
@@ -41,20 +42,19 @@ def load_model(
     model = read_model(source, revision, dtype, device)
     if model.device == "cpu":
         keep_heap()
-    return replace(
-        model,
-        matmul=choose_product(model.module, matmul),
-        attention=_attention(model),
-        reduction=_reduction(model, reduction),
-    )
+    model = replace(model, matmul=choose_product(model.module, matmul), attention=_attention(model))
+    self_check(model)
+    return replace(model, reduction=_reduction(model, reduction))
 
 
 def _attention(model: Model) -> str:
     if model.device == "cpu":
         return "loop"
     config: Any = model.module.config
-    heads = config.num_attention_heads, config.num_key_value_heads, config.head_dim
-    return choose_kernel(model.device, DTYPES[model.dtype], heads)
+    first: Any = blocks(model.module)[0].layer
+    heads = config.num_attention_heads, config.num_key_value_heads, first.self_attn.head_dim
+    windowed = getattr(config, "sliding_window", None) is not None
+    return choose_kernel(model.device, DTYPES[model.dtype], heads, windowed)
 
 
 def _reduction(model: Model, wanted: str) -> str:

@@ -26,13 +26,29 @@ def test_padded_attention_agrees_with_the_loop(groups: int) -> None:
     query, key, value = parts(groups)
     found, expected = (KERNELS[name](query, key, value, LENGTHS, 0.25) for name in ("padded", "loop"))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    assert agrees(KERNELS["padded"], *parts(groups, torch.bfloat16))
+    query, key, value = parts(groups, torch.bfloat16)
+    assert agrees(KERNELS["padded"], query, key, value)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("window", [None, 20])
 @pytest.mark.parametrize("name", KERNELS)
-def test_on_a_gpu(name: str) -> None:
-    assert agrees(KERNELS[name], *(part.cuda() for part in parts(3, torch.bfloat16)))
+def test_on_a_gpu(name: str, window: int | None) -> None:
+    query, key, value = (part.cuda() for part in parts(3, torch.bfloat16))
+    assert agrees(KERNELS[name], query, key, value, window)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_kernel_has_soft_caps_and_windows(name: str) -> None:
+    """On a CPU `varlen` has no windows; a cap it leaves to `loop`."""
+    query, key, value = parts(3)
+    for window, cap in [(20, 2.0), (None, 2.0), (20, None)]:
+        if name == "varlen" and cap is None:
+            continue
+        found, expected = (
+            KERNELS[kernel](query, key, value, LENGTHS, 0.25, window, cap) for kernel in (name, "loop")
+        )
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_arguments_of_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +66,8 @@ def test_the_arguments_of_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert start.tolist() == end.tolist() == [0, 5, 6, 136, 200]
     assert (start.dtype, longest) == (torch.int32, 130)
     assert given == {"scale": 0.25, "window_size": (-1, 0), "enable_gqa": True, "num_splits": 1}
+    KERNELS["varlen"](query, key, value, LENGTHS, 0.25, 20)
+    assert given["window_size"] == (19, 0)  # a token and the 19 before it
 
 
 def test_pytorch_still_accepts_the_arguments_of_varlen() -> None:
@@ -74,9 +92,21 @@ def test_the_first_kernel_that_works_is_chosen(monkeypatch: pytest.MonkeyPatch) 
     assert choose_kernel("cpu", torch.float32, (6, 2, 16)) == "loop"
 
 
+def test_a_kernel_without_windows_is_not_chosen_for_a_model_with_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def plain_only(*arguments: Any) -> Tensor:
+        return KERNELS["loop"](*arguments[:5])
+
+    monkeypatch.setitem(KERNELS, "varlen", plain_only)
+    assert choose_kernel("cpu", torch.float32, (6, 2, 16)) == "varlen"
+    assert choose_kernel("cpu", torch.float32, (6, 2, 16), windowed=True) == "padded"
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="varlen may work on a GPU")
 def test_varlen_does_not_work_on_a_cpu() -> None:
-    assert not agrees(KERNELS["varlen"], *parts(3))
+    query, key, value = parts(3)
+    assert not agrees(KERNELS["varlen"], query, key, value)
     assert choose_kernel("cpu", torch.float32, (6, 2, 16)) == "padded"
 
 

@@ -73,19 +73,7 @@ def test_code_in_a_model_folder_is_not_run(copy: Path) -> None:
     edit_config(copy, auto_map=classes)
     assert isinstance(load_model(copy).module, LlamaModel)
     edit_config(copy, auto_map=classes, model_type="evil")
-    with pytest.raises(ModelError, match=r"configuration of .* cannot be read"):
-        load_model(copy)
-
-
-def test_other_architectures_are_refused(copy: Path) -> None:
-    edit_config(copy, model_type="mistral", architectures=["MistralForCausalLM"])
-    with pytest.raises(ModelError, match=r"is a mistral model\. Layerscope supports only Llama models"):
-        load_model(copy)
-
-
-def test_quantised_models_are_refused(copy: Path) -> None:
-    edit_config(copy, quantization_config={"quant_method": "gptq", "bits": 4})
-    with pytest.raises(ModelError, match="is quantised"):
+    with pytest.raises(ModelError, match=r"is a evil model. Layerscope supports Llama, Mistral"):
         load_model(copy)
 
 

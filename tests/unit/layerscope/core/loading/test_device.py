@@ -40,12 +40,12 @@ def test_a_device_that_does_not_exist(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gpus", "free", "too_large"), [(2, 10**4, True), (2, 10**9, False), (1, 10**4, False)]
+    ("gpus", "free", "too_large"), [(2, 2_300, True), (2, 2_400, False), (1, 2_300, False)]
 )
 def test_a_model_too_large_for_one_gpu_is_spread(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, gpus: int, free: int, too_large: bool
+    monkeypatch: pytest.MonkeyPatch, gpus: int, free: int, too_large: bool
 ) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda _: (free, free))
-    assert exceeds_memory(folder, torch.bfloat16, "cuda:0") == too_large
-    assert not exceeds_memory(folder, torch.bfloat16, "cpu")
+    assert exceeds_memory(1_000, torch.bfloat16, "cuda:0") == too_large  # 2,000 bytes
+    assert not exceeds_memory(1_000, torch.bfloat16, "cpu")
