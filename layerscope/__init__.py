@@ -1,4 +1,4 @@
-"""Measures how much each layer of a Llama model changes the residual stream, per text.
+"""Measures how much each layer of a language model changes the residual stream, per text.
 
 The measurement is imported when it is first used: `import layerscope` alone loads neither torch nor
 transformers.

@@ -1,4 +1,4 @@
-"""Measures what each layer of a Llama model adds to the residual stream.
+"""Measures what each layer of a language model adds to the residual stream.
 
 Needs torch, transformers, numpy and scipy, and no part of the service.
 """

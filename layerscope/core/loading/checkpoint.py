@@ -96,7 +96,10 @@ def _weights(
             f"{source} does not fit in the memory of {device}: set another `device` in models.toml."
         ) from error
     except Exception as error:  # damaged files raise anything from OSError to SafetensorError
-        raise ModelError(f"The weights of {source} cannot be loaded: {first_line(error)}") from error
+        cause = f"{type(error).__name__}: {first_line(error)}"
+        raise ModelError(
+            f"The weights of {source} cannot be loaded ({cause}): download them again."
+        ) from error
     if report["missing_keys"]:  # transformers fills them with random numbers
         name = min(report["missing_keys"])
         raise ModelError(f"The weights of {source} are incomplete ({name} is missing): download them again.")

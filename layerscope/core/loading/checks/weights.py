@@ -59,7 +59,10 @@ def refuse_adapter(source: str, folder: Path) -> None:
 
 
 def weight_files(source: str, folder: Path) -> list[Path]:
-    """The files that transformers reads: one file, or else those that the index names."""
+    """The files that transformers reads: one file, or else those that the index names.
+
+    Raises: ModelError if there are none, or if the index is damaged.
+    """
     if (folder / _FILE).is_file():
         return [folder / _FILE]
     if (folder / _INDEX).is_file():
@@ -77,10 +80,13 @@ def weight_files(source: str, folder: Path) -> list[Path]:
 
 def _shards(source: str, folder: Path) -> list[Path]:
     try:
-        names = set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        names = sorted({str(name) for name in index["weight_map"].values()})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{_INDEX} of {source} is damaged: download it again.") from error
-    paths = [folder / name for name in sorted(names)]
+    paths = [folder / name for name in names]
+    if any(path.parent != folder for path in paths):  # the revision does not depend on other folders
+        raise ModelError(f"{_INDEX} of {source} names files of other folders: put them into its folder.")
     for path in paths:
         if not path.is_file():
             raise ModelError(

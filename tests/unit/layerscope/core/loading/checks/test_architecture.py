@@ -96,6 +96,13 @@ def test_a_wrong_value(config: dict[str, Any], changes: dict[str, Any], cause: s
     assert message.endswith("correct the value in config.json.")
 
 
+@pytest.mark.parametrize("name", ["num_hidden_layers", "max_position_embeddings"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_nothing_to_measure(config: dict[str, Any], name: str, value: int, tmp_path: Path) -> None:
+    message = refusal(tmp_path, {**config, name: value})
+    assert f"sets {name} to {value}: correct it" in message
+
+
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [

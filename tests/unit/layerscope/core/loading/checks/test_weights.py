@@ -240,6 +240,16 @@ def test_a_damaged_index(tmp_path: Path, content: str) -> None:
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["sub/model.safetensors", "../model.safetensors", "/model.safetensors"])
+def test_an_index_that_names_other_folders(copy: Path, name: str) -> None:
+    """Their content would not be part of the revision."""
+    (copy / FILE).unlink()
+    index = {"metadata": {}, "weight_map": {"lm_head.weight": name}}
+    (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match="names files of other folders: put them into its folder"):
+        load_model(copy)
+
+
 def test_a_shard_that_contains_a_tensor_of_another_one(tmp_path: Path) -> None:
     shards = sharded(tmp_path, causal_model())
     first, second = load_file(shards[0]), load_file(shards[1])
