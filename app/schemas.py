@@ -9,11 +9,58 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Strict, WithJsonSchema
 
 from app.errors import Problem
-from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, Analysis, Component, Overflow, Status
+from layerscope.names import (
+    DEFAULT_DOMAIN,
+    NAME_PATTERN,
+    Analysis,
+    Component,
+    Overflow,
+    SpecialTokens,
+    Status,
+)
+from layerscope.text_forms import LARGEST_ID
 
 INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
+LONGEST_PAIR = 64  # characters
 
-LIST_SCHEMA = {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"\S"}}
+STRING_SCHEMA = {"type": "string", "pattern": r"\S"}
+MESSAGE_SCHEMA = {
+    "type": "object",
+    "properties": {"role": STRING_SCHEMA, "content": {"type": "string"}},
+    "required": ["role", "content"],
+    "additionalProperties": False,
+}
+FORM_SCHEMAS = {
+    "text": STRING_SCHEMA,
+    "token_ids": {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
+        "description": "measured as they are given: no token is added",
+    },
+    "messages": {
+        "type": "array",
+        "minItems": 1,
+        "items": MESSAGE_SCHEMA,
+        "description": "encoded by the chat template of the model",
+    },
+}
+PAIR_SCHEMA = {"type": "string", "pattern": r"\S", "maxLength": LONGEST_PAIR}
+TEXT_SCHEMA = {
+    "anyOf": [
+        STRING_SCHEMA,
+        *(
+            {
+                "type": "object",
+                "properties": {form: schema, "pair": PAIR_SCHEMA},
+                "required": [form],
+                "additionalProperties": False,
+            }
+            for form, schema in FORM_SCHEMAS.items()
+        ),
+    ]
+}
+LIST_SCHEMA = {"type": "array", "minItems": 1, "items": TEXT_SCHEMA}
 TEXTS_SCHEMA = {
     "anyOf": [
         {
@@ -55,8 +102,8 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Options(Input):
-    """How the texts are measured."""
+class MeasurementOptions(Input):
+    """The options that every job has."""
 
     max_tokens: int | None = Field(
         None,
@@ -91,6 +138,25 @@ class Options(Input):
         _each_once(Analysis, "an analysis"),
     ] = Field([], description="analyses of a sample of the texts; they require the component `block`")
     analysis_texts: int = Field(64, ge=1, le=1024, description="texts of each domain that are analysed")
+
+
+class Options(MeasurementOptions):
+    """How the texts are measured."""
+
+    special_tokens: Annotated[SpecialTokens, Strict(False)] = Field(
+        SpecialTokens.LITERAL,
+        description="what a special token is that a text or a message spells: its characters, or the token",
+    )
+
+
+class JobOptions(MeasurementOptions):
+    """The options of a job."""
+
+    special_tokens: Annotated[SpecialTokens, Strict(False)] | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="missing in jobs from before this option, whose texts were parsed",
+    )
 
 
 class JobRequest(Input):
@@ -149,7 +215,7 @@ class JobOut(BaseModel):
     name: str | None
     status: Status
     model: ModelOut
-    options: Options
+    options: JobOptions
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -99,6 +99,11 @@ class Job(Base):
         return tuple(self.options.get("analyses", ()))
 
     @property
+    def counts_special_tokens(self) -> bool:
+        """Whether the files state them: jobs from before the option `special_tokens` do not."""
+        return "special_tokens" in self.options
+
+    @property
     def status(self) -> Status:
         if self.outcome is not None:
             return Status(self.outcome)
@@ -106,7 +111,11 @@ class Job(Base):
 
 
 class Text(Base):
-    """A text as it was submitted. `ordinal` is its number in the job."""
+    """A text as it was submitted. `ordinal` is its number in the job.
+
+    `text` is a string; if there is a `form` (of TextForm), it is the JSON of the token ids or messages. A
+    text that was invalid when it was submitted has an `error` and is not measured; `text` is empty.
+    """
 
     __tablename__ = "text"
 
@@ -115,6 +124,8 @@ class Text(Base):
     domain: Mapped[str]
     text: Mapped[str]
     pair: Mapped[str | None]  # texts of two domains with the same pair belong together
+    form: Mapped[str | None]
+    error: Mapped[str | None]
 
 
 class Shard(Base):
@@ -171,6 +182,7 @@ class StoredProfile(Base):
     """The results of a text. layerscope.values describes the layout of `values` and `analysis`.
 
     `values` is null if the text failed, and `analysis` is null if the text was not analysed.
+    `special_tokens_added` is null if a version without this column measured the text.
     """
 
     __tablename__ = "text_profile"
@@ -182,6 +194,7 @@ class StoredProfile(Base):
     error: Mapped[str | None]
     values: Mapped[bytes | None]
     analysis: Mapped[bytes | None]
+    special_tokens_added: Mapped[int | None]
 
     __table_args__ = (
         ForeignKeyConstraint(

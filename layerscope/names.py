@@ -172,6 +172,7 @@ TEXTS_COLUMNS = (
     *("ordinal", "domain", "tokens", "truncated", "error"),
     *("scope", "component", "layer", *METRICS),
 )
+SPECIAL_TOKENS_COLUMN = "special_tokens_added"  # the last column of the texts files
 TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
 
 FIRST_TOKEN_KEY = ("domain", "component", "layer")

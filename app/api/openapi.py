@@ -6,20 +6,29 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.api.request_body import STREAMS
 from app.errors import Problem
-from app.schemas import JobRequest
+from app.schemas import JobRequest, Options
+from app.submission.stream_parameters import LISTS, LineParameters
 
 REFERENCE = "#/components/schemas/{model}"
 
+LINES = {
+    "schema": {"type": "string"},
+    "example": '{"domain": "cpp", "text": "int i;"}\n{"domain": "python", "text": "i = 1"}\n',
+}
+DESCRIPTIONS = {
+    "model": "the model of the job",
+    "name": "the name of the job",
+    **{name: field.description for name, field in Options.model_fields.items()},
+    **{name: field.description for name, field in LineParameters.model_fields.items()},
+}
 JOB_REQUEST_BODY = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {"schema": {"$ref": REFERENCE.format(model=JobRequest.__name__)}},
-            "application/x-ndjson": {
-                "schema": {"type": "string"},
-                "example": '{"domain": "cpp", "text": "int i;"}\n{"domain": "python", "text": "i = 1"}\n',
-            },
+            **dict.fromkeys(STREAMS, LINES),
         },
     },
     "parameters": [
@@ -28,9 +37,10 @@ JOB_REQUEST_BODY = {
             "in": "query",
             "required": False,
             "schema": {"type": "string"},
-            "description": f"the {name} of the job, if the body is NDJSON",
+            "description": f"if the body is NDJSON: {description}"
+            + (" (separated by commas)" if name in LISTS else ""),
         }
-        for name in ("model", "name")
+        for name, description in DESCRIPTIONS.items()
     ],
 }
 

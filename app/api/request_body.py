@@ -8,15 +8,17 @@ from fastapi import Request
 
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
-from app.jobs.store import Draft, PostedText
+from app.jobs.store import Draft, StoredText
 from app.submission.gzip_stream import gunzip
 from app.submission.input_errors import InputErrors
 from app.submission.json_document import read_submission
-from app.submission.ndjson_stream import read_parameters, read_texts
-from app.submission.rules import ModelLimits, over_limit
+from app.submission.ndjson_stream import read_texts
+from app.submission.rules import KnownModels, over_limit
+from app.submission.stream_parameters import read_parameters
 
 JSON, NDJSON = "application/json", "application/x-ndjson"
-UNCOMPRESSED = ("", "identity")
+STREAMS = (NDJSON, "application/jsonl", "application/jsonlines")  # names of the same format
+UNCOMPRESSED, GZIP = ("", "identity"), ("gzip", "x-gzip")
 
 
 @dataclass(frozen=True)
@@ -25,31 +27,32 @@ class Body:
 
     document: bytes | None
     stream: Iterable[bytes]
-    query: dict[str, str]
+    query: list[tuple[str, str]]
 
     def read(
-        self, key: str | None, models: ModelLimits, service: Service
-    ) -> tuple[Draft, Iterable[PostedText]]:
+        self, key: str | None, models: KnownModels, service: Service
+    ) -> tuple[Draft, Iterable[StoredText]]:
         """The draft and its texts. The texts of a stream are checked while they are read.
 
         Raises: InvalidRequest, LimitExceeded.
         """
         if self.document is not None:
             return read_submission(self.document, key, models, service.settings)
-        return read_parameters(self.query, key, models), read_texts(self.stream, service.settings)
+        request = read_parameters(self.query, key, models)
+        return request.draft, read_texts(self.stream, service.settings, request)
 
 
 async def submitted_body(request: Request, service: ServiceDep) -> Body:
     """Raises: InvalidRequest, UnsupportedMediaType, LimitExceeded."""
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "").strip().lower()
-    if media_type == NDJSON:
-        return Body(None, _stream(request, encoding, service), dict(request.query_params))
+    if media_type in STREAMS:
+        return Body(None, _stream(request, encoding, service), request.query_params.multi_items())
     if media_type != JSON:
         raise UnsupportedMediaType(
             f"The body must be JSON or NDJSON, but {_given(media_type)}. "
             f"Send the header 'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}').",
-            headers={"Accept-Post": f"{JSON}, {NDJSON}"},
+            headers={"Accept-Post": ", ".join((JSON, *STREAMS))},
         )
     errors = InputErrors("?")
     for name in request.query_params:
@@ -59,7 +62,7 @@ async def submitted_body(request: Request, service: ServiceDep) -> Body:
         raise UnsupportedMediaType(
             "A JSON body must not have a Content-Encoding. Only NDJSON can be compressed."
         )
-    return Body(await _document(request, service.settings.body_limit_bytes), (), {})
+    return Body(await _document(request, service.settings.body_limit_bytes), (), [])
 
 
 def _given(media_type: str) -> str:
@@ -80,10 +83,10 @@ async def _document(request: Request, limit: int) -> bytes:
 
 
 def _stream(request: Request, encoding: str, service: Service) -> Iterator[bytes]:
-    if encoding not in (*UNCOMPRESSED, "gzip"):
+    if encoding not in (*UNCOMPRESSED, *GZIP):
         raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
     chunks = _chunks(request.stream())
-    return gunzip(chunks, service.settings) if encoding == "gzip" else chunks
+    return gunzip(chunks, service.settings) if encoding in GZIP else chunks
 
 
 def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:

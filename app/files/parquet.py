@@ -18,7 +18,7 @@ from app.files.rows import Source, read_batches
 from app.files.texts import TextRow, text_batches, texts_columns
 from app.tables import Job
 from layerscope import values
-from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY
+from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, SPECIAL_TOKENS_COLUMN
 
 # A batch is a row group of the file.
 ROWS_PER_BATCH = 10_000
@@ -27,6 +27,7 @@ TEXTS_PER_BATCH = 200
 _TYPES = {
     **dict.fromkeys((*COMPARISON_KEY, "domain", "error"), pa.string()),
     **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal", "analysis_texts"), pa.int32()),
+    SPECIAL_TOKENS_COLUMN: pa.int32(),
     "tokens": pa.int64(),
     "truncated": pa.bool_(),
 }  # all other columns are float64
@@ -110,7 +111,9 @@ def _profiled(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.R
     ]
     metrics = [pa.array(column, mask=~np.isfinite(column)) for column in rows.T]
     keys = _key_columns(components, measured.shape[2])
-    return pa.RecordBatch.from_arrays([*repeated, *keys, *metrics], schema=schema)
+    special_tokens = pa.repeat(pa.scalar(text.special_tokens_added, pa.int32()), len(rows))
+    added = [special_tokens] if job.counts_special_tokens else []
+    return pa.RecordBatch.from_arrays([*repeated, *keys, *metrics, *added], schema=schema)
 
 
 @lru_cache(maxsize=8)

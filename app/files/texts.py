@@ -15,7 +15,7 @@ from app.files.cells import Cell, csv_line, json_object, safe_cell
 from app.files.rows import ROWS_AT_A_TIME
 from app.tables import Job, StoredProfile, Text
 from layerscope import values
-from layerscope.names import TEXTS_COLUMNS, metrics_of
+from layerscope.names import METRICS, SPECIAL_TOKENS_COLUMN, TEXTS_COLUMNS, metrics_of
 
 Columns = tuple[str, ...]
 
@@ -30,6 +30,7 @@ class TextRow(NamedTuple):
     error: str | None
     values: bytes | None
     analysis: bytes | None
+    special_tokens_added: int | None
 
 
 class Profiled(NamedTuple):
@@ -41,7 +42,8 @@ class Profiled(NamedTuple):
 
 
 def texts_columns(job: Job) -> Columns:
-    return TEXTS_COLUMNS + metrics_of(job.analyses)
+    added = (SPECIAL_TOKENS_COLUMN,) if job.counts_special_tokens else ()
+    return TEXTS_COLUMNS + metrics_of(job.analyses) + added
 
 
 def texts_csv(session: Session, job: Job) -> Iterator[str]:
@@ -56,7 +58,10 @@ def texts_ndjson(session: Session, job: Job) -> Iterator[str]:
 def text_batches(session: Session, job: Job, size: int) -> Iterator[Sequence[TextRow]]:
     """The texts in ordinal order, `size` at a time."""
     profile = StoredProfile
-    measured = (profile.tokens, profile.truncated, profile.error, profile.values, profile.analysis)
+    measured = (
+        *(profile.tokens, profile.truncated, profile.error),
+        *(profile.values, profile.analysis, profile.special_tokens_added),
+    )
     statement = (
         select(profile.ordinal, Text.domain, *measured)
         .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))
@@ -90,9 +95,10 @@ def _pieces(
 def _csv_of_profiled(profiled: Profiled, columns: Columns) -> str:
     text, keys, rows = profiled
     start = f"{text.ordinal},{safe_cell(text.domain)},{text.tokens},{_boolean(text.truncated)},,"
+    end = f",{text.special_tokens_added}" if columns[-1] == SPECIAL_TOKENS_COLUMN else ""
     return "".join(
         [
-            f"{start}{scope},{component},{layer},{_csv_numbers(numbers)}\r\n"
+            f"{start}{scope},{component},{layer},{_csv_numbers(numbers)}{end}\r\n"
             for (scope, component, layer), numbers in zip(keys, rows, strict=True)
         ]
     )
@@ -105,7 +111,9 @@ def _csv_of_failed(text: TextRow, columns: Columns) -> str:
 
 def _ndjson_of_profiled(profiled: Profiled, columns: Columns) -> str:
     text, keys, rows = profiled
-    template = ",".join(f'"{metric}":%r' for metric in columns[-len(rows[0]) :])
+    first = len(TEXTS_COLUMNS) - len(METRICS)
+    template = ",".join(f'"{metric}":%r' for metric in columns[first : first + len(rows[0])])
+    end = f',"{columns[-1]}":{text.special_tokens_added}' if columns[-1] == SPECIAL_TOKENS_COLUMN else ""
     start = (
         f'{{"ordinal":{text.ordinal},"domain":"{text.domain}","tokens":{text.tokens},'
         f'"truncated":{_boolean(text.truncated)},"error":null,'
@@ -113,7 +121,7 @@ def _ndjson_of_profiled(profiled: Profiled, columns: Columns) -> str:
     return "".join(
         [
             f'{start}"scope":"{scope}","component":"{component}","layer":{layer},'
-            f"{_json_numbers(template, numbers)}}}\n"
+            f"{_json_numbers(template, numbers)}{end}}}\n"
             for (scope, component, layer), numbers in zip(keys, rows, strict=True)
         ]
     )

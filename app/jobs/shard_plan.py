@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-PAIR_FOLLOWS = b"\xff" * 8  # in the fingerprint, in the place of the length of a domain name
+# In the fingerprint, in the place of the length of a domain name: what follows belongs to the text before.
+PAIR_FOLLOWS, FORM_FOLLOWS, ERROR_FOLLOWS = b"\xff" * 8, b"\xfe" * 8, b"\xfd" * 8
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,21 @@ class ShardPlan:
     def request_sha256(self) -> bytes:
         return self._hash.digest()
 
-    def add(self, domain: str, text: str, pair: str | None = None) -> None:
+    def add(
+        self,
+        domain: str,
+        text: str,
+        pair: str | None = None,
+        form: str | None = None,
+        error: str | None = None,
+    ) -> None:
+        """The characters of token ids and messages are those of their JSON."""
         self._fingerprint(domain, text)
-        if pair is not None:
-            self.has_pairs = True
-            self._hash.update(PAIR_FOLLOWS)
-            self._fingerprint(pair)
+        for marker, part in ((PAIR_FOLLOWS, pair), (FORM_FOLLOWS, form), (ERROR_FOLLOWS, error)):
+            if part is not None:
+                self._hash.update(marker)
+                self._fingerprint(part)
+        self.has_pairs |= pair is not None
         if not self.shards or self._is_full(self.shards[-1]):
             self.shards.append(PlannedShard(self.texts))
         shard = self.shards[-1]

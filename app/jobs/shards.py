@@ -4,10 +4,11 @@ Each function takes a Session and never commits. All times are those of the data
 epoch of the shard. A worker with an older epoch can neither renew nor commit it.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
@@ -42,6 +43,15 @@ class TextResult:
     error: str | None
     values: bytes | None
     analysis: bytes | None = None
+    special_tokens_added: int | None = None
+
+
+class ShardText(NamedTuple):
+    """A string, or an object with token ids or messages. A text with an error is not measured: it fails."""
+
+    domain: str
+    text: str | dict[str, Any]
+    error: str | None = None
 
 
 class Fenced(Exception):
@@ -113,13 +123,19 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
     )
 
 
-def texts(session: Session, claim: Claim) -> Sequence[tuple[str, str]]:
-    """The (domain, text) pairs of a shard in ordinal order."""
+def texts(session: Session, claim: Claim) -> Sequence[ShardText]:
+    """The texts of a shard in ordinal order."""
     in_shard = Text.ordinal.between(claim.first_ordinal, claim.end_ordinal - 1)
     rows = session.execute(
-        select(Text.domain, Text.text).where(Text.job_id == claim.job_id, in_shard).order_by(Text.ordinal)
+        select(Text.domain, Text.text, Text.form, Text.error)
+        .where(Text.job_id == claim.job_id, in_shard)
+        .order_by(Text.ordinal)
     )
-    return [(row.domain, row.text) for row in rows]
+    return [ShardText(row.domain, _as_submitted(row.text, row.form), row.error) for row in rows]
+
+
+def _as_submitted(text: str, form: str | None) -> str | dict[str, Any]:
+    return text if form is None else {form: json.loads(text)}
 
 
 def _leased_by(claim: Claim) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, insert, select, update
@@ -17,21 +17,36 @@ from app.jobs.shard_plan import ShardPlan, ShardSize
 from app.tables import Job, Shard, ShardDomain
 from layerscope.names import Outcome, Status
 
-# A submitted text: its domain, the text, and its pair if it has one.
-PostedText = tuple[str, str] | tuple[str, str, str]
+
+class StoredText(NamedTuple):
+    """A submitted text in the form in which it is stored: see app.tables.Text."""
+
+    domain: str
+    text: str
+    pair: str | None = None
+    form: str | None = None
+    error: str | None = None
+
+
+# A submitted text: most are only a domain and a string, or also a pair.
+PostedText = tuple[str, str] | tuple[str, str, str] | StoredText
 
 VISIBLE = Job.deletion_requested_at.is_(None)  # a job that is not deleted
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A checked request without its texts, which may be too many for the memory."""
+    """A checked request without its texts, which may be too many for the memory.
+
+    `reading`: how its texts are read, as far as it changes the job and is not a default.
+    """
 
     model: str
     name: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     idempotency_key: str | None = None
     configured: dict[str, Any] = field(default_factory=dict)
+    reading: dict[str, Any] = field(default_factory=dict)
 
 
 def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: ShardSize) -> tuple[Job, bool]:
@@ -43,7 +58,8 @@ def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: Sh
     Raises: IdempotencyKeyReused if the key was used for a different request; InvalidRequest if the pairs are
         invalid; the errors of `texts`.
     """
-    plan = ShardPlan([draft.model, draft.name, draft.options], size)
+    reading = [draft.reading] if draft.reading else []
+    plan = ShardPlan([draft.model, draft.name, draft.options, *reading], size)
     job_id = _reserve(session, draft)
     if job_id is None:
         return _first_of_the_key(session, draft, texts, plan), False
@@ -83,7 +99,7 @@ def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText
     # The texts may arrive more slowly than the limit for idle transactions allows.
     set_for_transaction(session, "idle_in_transaction_session_timeout", "0")
     for posted in texts:
-        plan.add(*posted)
+        plan.add(*StoredText(*posted))
     if job.request_sha256 != plan.request_sha256:
         raise IdempotencyKeyReused(
             f"The Idempotency-Key was used for a different request, which created the job {job.id}."
@@ -94,10 +110,12 @@ def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText
 def _copy_texts(session: Session, job_id: UUID, texts: Iterable[PostedText], plan: ShardPlan) -> None:
     connection = session.connection().connection.driver_connection
     assert connection is not None
-    with connection.cursor().copy("copy text (job_id, ordinal, domain, text, pair) from stdin") as copy:
-        for ordinal, (domain, text, *pair) in enumerate(texts):
-            plan.add(domain, text, *pair)
-            copy.write_row((job_id, ordinal, domain, text, pair[0] if pair else None))
+    columns = "job_id, ordinal, domain, text, pair, form, error"
+    with connection.cursor().copy(f"copy text ({columns}) from stdin") as copy:
+        for ordinal, posted in enumerate(texts):
+            text = StoredText(*posted)
+            plan.add(*text)
+            copy.write_row((job_id, ordinal, *text))
 
 
 def _insert_shards(session: Session, job_id: UUID, plan: ShardPlan) -> None:

@@ -14,7 +14,7 @@ from app.errors import Problem
 from app.jobs import counts
 from app.jobs.counts import DomainProgress
 from app.models import ModelConfig
-from app.schemas import DomainOut, JobOut, Links, ModelOut, Options, Progress
+from app.schemas import DomainOut, JobOptions, JobOut, Links, ModelOut, Progress
 from app.tables import Job, LoadedModel
 
 # In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
@@ -81,7 +81,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
         name=job.name,
         status=job.status,
         model=describe_model(job.model, facts),
-        options=Options(**job.options),
+        options=JobOptions(**job.options),
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

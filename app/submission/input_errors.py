@@ -18,7 +18,7 @@ class InputErrors:
         self.count = 0
 
     def add(self, detail: str, *path: str | int) -> None:
-        self.add_at(self._root + pointer_to(*path).removeprefix(self._root and "/"), detail)
+        self.add_at(f"{self._root}{_parameter(*path)}" if self._root else pointer_to(*path), detail)
 
     def add_at(self, pointer: str, detail: str) -> None:
         self.count += 1
@@ -40,6 +40,12 @@ class InputErrors:
         unlisted = self.count - len(self._first)
         rest = f": the first {REPORTED_ERRORS} are listed, {unlisted} more are not" if unlisted else ""
         return f" {self.count} errors were found{rest}."
+
+
+def _parameter(*path: str | int) -> str:
+    """The query parameter for a place in a request: `components` for ("options", "components", 1)."""
+    name = path[1] if path[0] == "options" and len(path) > 1 else path[0]
+    return pointer_to(name).removeprefix("/")
 
 
 def in_words(error: InputError) -> str:

@@ -5,34 +5,36 @@ a whole request add to `InputErrors`. Limits raise LimitExceeded at once.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.errors import InputError, LimitExceeded
-from app.schemas import INTEGER_LIMIT, Input, JobRequest, Options
+from app.schemas import INTEGER_LIMIT, LONGEST_PAIR, Input, JobRequest, Options
 from app.settings import Settings
 from app.submission.input_errors import InputErrors, pointer_to
 from layerscope.names import NAME, NAME_RULE, Component
+from layerscope.text_forms import string_mistake
 
-LONGEST_PAIR = 64  # characters
 
-ModelLimits = Mapping[str, int | None]  # the largest number of tokens that each configured model can read
+class KnownModel(NamedTuple):
+    """What is known of a configured model before a worker has loaded it, or after: None is unknown."""
+
+    max_tokens: int | None = None  # the largest number of tokens that it can read
+    chat_template: bool | None = None  # whether it has one
+
+
+KnownModels = Mapping[str, KnownModel]
 
 
 def text_error(text: Any) -> str | None:
-    if not isinstance(text, str):
-        return "must be a string"
-    if not text or text.isspace():
-        return "is empty or contains only white space"
-    if "\0" in text:
-        return "contains a NUL character, which cannot be stored"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "contains half of a surrogate pair, which is not a character"
-    return None
+    if isinstance(text, str):
+        if not text or text.isspace():
+            return "is empty or contains only white space"
+        if "\0" in text:
+            return "contains a NUL character, which cannot be stored"
+    return string_mistake(text)
 
 
 def domain_error(name: Any) -> str | None:
@@ -48,12 +50,17 @@ def pair_error(pair: Any) -> str | None:
     return wrong
 
 
+def is_too_large(text: str, settings: Settings) -> bool:
+    """Token ids and messages have the size of their JSON, as it is stored."""
+    limit = settings.text_limit_bytes
+    return len(text) * 4 > limit and len(text.encode()) > limit  # a character has at most 4 bytes
+
+
 def check_text_size(text: str, settings: Settings, *path: str | int) -> None:
     """Raises: LimitExceeded."""
-    limit = settings.text_limit_bytes
-    if len(text) * 4 > limit and len(text.encode()) > limit:  # a character has at most 4 bytes
-        what = f"The text at {pointer_to(*path)}"
-        raise over_limit(what, f"{limit} bytes of UTF-8", "text_limit_bytes", *path)
+    if is_too_large(text, settings):
+        what, limit = f"The text at {pointer_to(*path)}", f"{settings.text_limit_bytes} bytes of UTF-8"
+        raise over_limit(what, limit, "text_limit_bytes", *path)
 
 
 def check_counts(texts: int, domains: int, settings: Settings) -> None:
@@ -71,17 +78,21 @@ def over_limit(what: str, limit: str, setting: str, *path: str | int) -> LimitEx
     return LimitExceeded(detail, [InputError(pointer_to(*path), f"exceeds {limit}")] if path else [])
 
 
-def check_paired(texts_of_domains: Mapping[str, int], errors: InputErrors) -> None:
+def paired_error(texts_of_domains: Mapping[str, int]) -> str | None:
     """For the option `paired`, by which the k-th texts of all domains belong together."""
     counts = list(texts_of_domains.items())
     if len(counts) == 1:
-        errors.add("requires at least two domains", "options", "paired")
+        return "requires at least two domains"
     for name, texts in counts[1:]:
         first, expected = counts[0]
         if texts != expected:
             found = f"{first} has {expected}, {name} has {texts}"
-            errors.add(f"requires the same number of texts in every domain: {found}", "options", "paired")
-            return
+            return f"requires the same number of texts in every domain: {found}"
+    return None
+
+
+def no_chat_template(model: str) -> str:
+    return f"requires a chat template, which the model {model} does not have: use text or token_ids"
 
 
 def read_request(members: Mapping[str, Any], errors: InputErrors) -> JobRequest | None:
@@ -116,7 +127,7 @@ def message(error: ErrorDetails) -> str:
     return error["msg"].removeprefix("Value error, ")
 
 
-def choose_model(request: JobRequest, models: ModelLimits, errors: InputErrors) -> str | None:
+def choose_model(request: JobRequest, models: KnownModels, errors: InputErrors) -> str | None:
     """The model of the request, whose options must not exceed what it can read; None if there is none."""
     names = ", ".join(models)
     name = next(iter(models)) if request.model is None and len(models) == 1 else request.model
@@ -125,7 +136,7 @@ def choose_model(request: JobRequest, models: ModelLimits, errors: InputErrors) 
     elif name not in models:
         errors.add(f"is not a configured model; the configured models are {names}", "model")
     else:
-        _check_tokens(request.options, models[name] or INTEGER_LIMIT, errors)
+        _check_tokens(request.options, models[name].max_tokens or INTEGER_LIMIT, errors)
     return name
 
 

@@ -37,9 +37,15 @@ def finished_job(
     layers: int = LAYERS,
     failing: Sequence[int] = (),
     outcome: str = "succeeded",
+    special_tokens: str | None = None,
 ) -> FinishedJob:
-    """The first text has one token: its values in scope `rest` are NaN. The second has an infinity."""
+    """The first text has one token: its values in scope `rest` are NaN. The second has an infinity.
+
+    Without `special_tokens` the job is from before this option. To text i, i special tokens were added.
+    """
     options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
+    if special_tokens is not None:
+        options["special_tokens"] = special_tokens
     with sessions.begin() as session:
         draft = Draft(model="demo", name=name, options=options)
         job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
@@ -67,7 +73,7 @@ def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray
     if ordinal not in values:
         return TextResult(ordinal, domain, 0, False, ERROR, None)
     data = values[ordinal].astype("<f8").tobytes()
-    return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data)
+    return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data, special_tokens_added=ordinal)
 
 
 def _finish(

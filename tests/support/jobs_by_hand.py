@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import shards, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.shards import Claim, TextResult
-from app.jobs.store import Draft
+from app.jobs.store import Draft, PostedText
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 
 MODEL = "demo"
@@ -31,7 +31,7 @@ MEASURED_WITH = {
 
 def submit(
     sessions: sessionmaker[Session],
-    texts: Sequence[tuple[str, str]],
+    texts: Sequence[PostedText],
     *,
     texts_per_shard: int = 2,
     model: str = MODEL,
@@ -61,8 +61,8 @@ def measured(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[in
     with sessions.begin() as session:
         texts = shards.texts(session, claim)
     return [
-        _measured(claim.first_ordinal + i, domain, claim.first_ordinal + i in failing)
-        for i, (domain, _) in enumerate(texts)
+        _measured(claim.first_ordinal + i, text.domain, claim.first_ordinal + i in failing)
+        for i, text in enumerate(texts)
     ]
 
 

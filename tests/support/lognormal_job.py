@@ -45,7 +45,8 @@ def lognormal_job(
         if tokens == 1:
             array[:, SCOPES.index("rest")] = np.nan
         values[domain][place] = array
-        measured.append(TextResult(ordinal, domain, tokens, False, None, codec.encode(array)))
+        stored = codec.encode(array)
+        measured.append(TextResult(ordinal, domain, tokens, False, None, stored, special_tokens_added=place))
     with sessions.begin() as session:
         shards.commit(session, claimed, measured)
     finalize_jobs(sessions, MODEL)

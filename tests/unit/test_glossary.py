@@ -8,6 +8,7 @@ import pytest
 
 from app.resources import ROOT
 from app.schemas import Options
+from app.submission.stream_parameters import PARAMETERS
 from layerscope import names
 
 COLUMNS_HEADING = "## Columns of `results.csv`\n"
@@ -26,7 +27,7 @@ CODE = re.sub(WORDS_OF_NAMES, " ", "\n".join(file.read_text("utf-8") for file in
 
 # Literal names that are neither in an enum nor a column of results.csv.
 DOMAINS = {names.POOLED_DOMAIN, names.DEFAULT_DOMAIN}
-OPTIONS = set(Options.model_fields)
+OPTIONS = {*Options.model_fields, *PARAMETERS}
 ERRORS = {"worker_crash"}  # worker/measurement/shard.py
 
 
@@ -49,7 +50,7 @@ def test_every_column_of_results_csv_has_one_row_in_the_order_of_the_file() -> N
 
 
 def test_every_literal_name_exists_in_the_code() -> None:
-    known = {*MEMBERS, *DOMAINS, *OPTIONS, *ERRORS, *names.COMPARISON_COLUMNS}
+    known = {*MEMBERS, *DOMAINS, *OPTIONS, *ERRORS, *names.COMPARISON_COLUMNS, names.SPECIAL_TOKENS_COLUMN}
     assert set(literals(TERMS)) <= known
 
 

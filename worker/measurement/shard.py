@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from app.jobs import shards
-from app.jobs.shards import Claim, Fenced, TextResult
+from app.jobs.shards import Claim, Fenced, ShardText, TextResult
 from layerscope import values as codec
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
+from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.errors import ModelError
-from layerscope.names import PREDICTION_ANALYSES
+from layerscope.names import PREDICTION_ANALYSES, SpecialTokens
 from worker.measurement.analysis_sample import sampled_indices, stored
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
@@ -33,27 +34,29 @@ log = logging.getLogger(__name__)
 
 
 def measure(
-    context: WorkerContext, claim: Claim, texts: Sequence[tuple[str, str]], lease: Lease
+    context: WorkerContext, claim: Claim, texts: Sequence[ShardText], lease: Lease
 ) -> list[TextResult]:
-    """The rows of a shard's (domain, text) pairs, in ordinal order.
+    """The rows of a shard's texts, in ordinal order.
 
     Raises: Fenced, Stopped.
     """
     try:
         _ = context.head if _wanted(claim) else None
     except ModelError as error:  # the job cannot be done: each of its texts fails with this reason
-        return [_failed(claim, i, domain, str(error)) for i, (domain, _) in enumerate(texts)]
+        return [_failed(claim, i, text.domain, str(error)) for i, text in enumerate(texts)]
     with context.sessions.begin() as session:
-        sampled = sampled_indices(session, claim, [domain for domain, _ in texts])
-    errors = _try_each(context, claim, texts, sampled, lease) if claim.attempt >= TRY_FROM_ATTEMPT else {}
+        sampled = sampled_indices(session, claim, [text.domain for text in texts])
+    errors = {i: text.error for i, text in enumerate(texts) if text.error is not None}
+    if claim.attempt >= TRY_FROM_ATTEMPT:
+        errors |= _try_each(context, claim, texts, sampled, lease)
     healthy = [i for i in range(len(texts)) if i not in errors]
-    measured = {i: _failed(claim, i, texts[i][0], error) for i, error in errors.items()}
-    for profile in _profiles(context, claim, [texts[i][1] for i in healthy]):
+    measured = {i: _failed(claim, i, texts[i].domain, error) for i, error in errors.items()}
+    for profile in _profiles(context, claim, [texts[i].text for i in healthy]):
         lease.check()
         index = healthy[profile.ordinal]
-        measured[index] = _row(claim, index, texts[index][0], profile)
+        measured[index] = _row(claim, index, texts[index].domain, profile)
     analysed = [i for i in sorted(sampled) if measured[i].error is None]
-    for analysis in _analyses(context, claim, [texts[i][1] for i in analysed], lease):
+    for analysis in _analyses(context, claim, [texts[i].text for i in analysed], lease):
         index = analysed[analysis.ordinal]
         if analysis.error is not None:
             log.warning("text %d: %s", measured[index].ordinal, analysis.error)
@@ -61,12 +64,14 @@ def measure(
     return [measured[i] for i in range(len(texts))]
 
 
-def _profiles(context: WorkerContext, claim: Claim, texts: list[str]) -> Iterator[TextProfile]:
+def _profiles(context: WorkerContext, claim: Claim, texts: Sequence[TextInput]) -> Iterator[TextProfile]:
     options = _options(context, claim)
     return profile_texts(context.model, texts, components=claim.options["components"], **options)
 
 
-def _analyses(context: WorkerContext, claim: Claim, texts: list[str], lease: Lease) -> Iterator[TextAnalysis]:
+def _analyses(
+    context: WorkerContext, claim: Claim, texts: Sequence[TextInput], lease: Lease
+) -> Iterator[TextAnalysis]:
     """Raises, also within a batch: Fenced, Stopped."""
     wanted = _wanted(claim)
     head = context.head if wanted else None
@@ -85,17 +90,21 @@ def _options(context: WorkerContext, claim: Claim) -> dict[str, Any]:
         "max_tokens": min(claim.options["max_tokens"] or limit, limit),
         "overflow": claim.options["overflow"],
         "window": claim.options.get("window"),
+        # Jobs that were accepted before this option existed were parsed.
+        "special_tokens": claim.options.get("special_tokens", SpecialTokens.PARSE),
         "token_budget": 1 if claim.attempt >= ONE_BY_ONE_FROM_ATTEMPT else None,
     }
 
 
 def _try_each(
-    context: WorkerContext, claim: Claim, texts: Sequence[tuple[str, str]], sampled: set[int], lease: Lease
+    context: WorkerContext, claim: Claim, texts: Sequence[ShardText], sampled: set[int], lease: Lease
 ) -> dict[int, str]:
     """The errors of the texts that cannot be measured, by their index in the shard."""
     crashes = Counter(claim.crashes)
     errors: dict[int, str] = {}
-    for index, (_, text) in enumerate(texts):
+    for index, (_, text, error_of_text) in enumerate(texts):
+        if error_of_text is not None:
+            continue
         lease.check()
         ordinal = claim.first_ordinal + index
         if crashes[ordinal] >= FATAL_CRASHES:
@@ -130,4 +139,5 @@ def _row(claim: Claim, index: int, domain: str, profile: TextProfile) -> TextRes
         truncated=profile.truncated,
         error=profile.error,
         values=codec.encode(profile.values) if profile.error is None else None,
+        special_tokens_added=profile.special_tokens_added if profile.error is None else None,
     )

@@ -13,6 +13,8 @@ from app.coordination import CLOCK
 from app.models import ModelConfig
 from app.tables import LoadedModel
 from layerscope.core import Model, load_model
+from layerscope.core.loading.tokenizers.added_tokens import around_texts
+from layerscope.core.tokenization.chat import has_chat_template
 
 PACKAGES = ("layerscope", "torch", "transformers", "numpy")
 
@@ -43,6 +45,8 @@ def describe(model: Model, config: ModelConfig) -> Facts:
         "dtype": model.dtype,
         "device": model.device,
         "max_tokens": min(config.max_tokens or model.max_tokens, model.max_tokens),
+        "chat_template": has_chat_template(model.tokenizer),
+        "special_tokens": around_texts(model.tokenizer)._asdict(),
         "attention": model.attention,
         "matmul": model.matmul,
         "reduction": model.reduction,

@@ -24,6 +24,7 @@ from app.jobs import deletion, notifications, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.view import configured, known_models, path_of, present
 from app.schemas import JobOut, JobPage
+from app.submission.rules import KnownModel
 from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
@@ -63,8 +64,10 @@ def create_job(
     settings = service.settings
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
-    limits = {name: facts.get("max_tokens") for name, facts in known.items()}
-    draft, texts = body.read(idempotency_key, limits, service)
+    models = {
+        name: KnownModel(facts.get("max_tokens"), facts.get("chat_template")) for name, facts in known.items()
+    }
+    draft, texts = body.read(idempotency_key, models, service)
     draft = replace(draft, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     with service.sessions.begin() as session:

@@ -19,7 +19,7 @@ from app.files.results import layer_rows
 from app.jobs import store
 from app.plots import Format, JobContents, PlotRow, Table
 from app.plots.effect import EFFECT
-from app.schemas import JobOut, Options
+from app.schemas import JobOptions, JobOut
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
@@ -68,7 +68,7 @@ def _caption(job: JobOut) -> str:
     return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}{_design(job.options)}"
 
 
-def _design(options: Options) -> str:
+def _design(options: JobOptions) -> str:
     """The options that change the meaning of the numbers."""
     counted = f"only the first {options.window}" if options.window else f"at most {options.max_tokens}"
     tokens = f"; {counted} tokens of each text count" if options.window or options.max_tokens else ""

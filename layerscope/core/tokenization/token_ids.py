@@ -34,8 +34,7 @@ def token_ids(tokenizer: Any, text: object, special_tokens: str) -> TokenIds:
     """
     form, value = _form_and_value(text)
     if mistake := mistake_in(form, value):
-        place = "".join(f"/{part}" for part in mistake.path)
-        raise TextError(f"{form}{place} {mistake.detail}" if place else f"the text {mistake.detail}")
+        raise TextError(mistake.sentence(form))
     literal = special_tokens == SpecialTokens.LITERAL
     if form == TextForm.TOKEN_IDS:
         return TokenIds([index(value) for value in value], [0] * len(value))

@@ -15,6 +15,13 @@ class Around(NamedTuple):
     after: list[int]
 
 
+class AroundTexts(NamedTuple):
+    """The special tokens in front of every text and behind it."""
+
+    before: list[str]
+    after: list[str]
+
+
 def around(tokenizer: Tokenizer) -> Around:
     """What the tokenizer adds to a text."""
     encoding = tokenizer.encode("a")
@@ -24,10 +31,11 @@ def around(tokenizer: Tokenizer) -> Around:
     return Around(encoding.ids[:first], encoding.ids[last:])
 
 
-def added_tokens(tokenizer: Any) -> list[str]:
-    """The special tokens that the tokenizer adds to every text, in their order."""
+def around_texts(tokenizer: Any) -> AroundTexts:
+    """What the tokenizer adds to every text."""
     backend = tokenizer.backend_tokenizer
-    return [backend.id_to_token(token) for part in around(backend) for token in part]
+    before, after = around(backend)
+    return AroundTexts([*map(backend.id_to_token, before)], [*map(backend.id_to_token, after)])
 
 
 def follow_flags(tokenizer: Any, settings: dict[str, Any], source: str) -> None:

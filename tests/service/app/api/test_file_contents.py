@@ -102,6 +102,37 @@ def test_texts_csv_has_the_values_of_each_text_and_the_error_of_a_failed_one(
     assert next(rows, None) is None
 
 
+def test_texts_of_a_job_with_the_option_state_their_special_tokens_last(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    texts = [("cpp", "a"), ("python", "b"), ("cpp", "c")]
+    before, after = (finished_job(sessions, texts, failing=[2], special_tokens=s) for s in (None, "literal"))
+    lines, longer = (api.get(path(job.id, "texts.csv")).text.split("\r\n") for job in (before, after))
+    assert lines[0] + ",special_tokens_added" == longer[0]
+    cells = [line.rsplit(",", 1) for line in longer[:-1]]
+    assert [rest for rest, _ in cells] == lines[:-1]  # the files of older jobs keep their bytes
+    ordinals = [line.split(",")[0] for line in lines[1:-1]]
+    assert [added for _, added in cells[1:]] == ["" if ordinal == "2" else ordinal for ordinal in ordinals]
+    rows = [json.loads(line) for line in api.get(path(after.id, "texts.ndjson")).text.splitlines()]
+    assert [list(row) for row in rows] == [longer[0].split(",")] * len(rows)
+    assert [row["special_tokens_added"] for row in rows] == [
+        None if ordinal == "2" else int(ordinal) for ordinal in ordinals
+    ]
+    old_rows = [json.loads(line) for line in api.get(path(before.id, "texts.ndjson")).text.splitlines()]
+    assert [{**row, "special_tokens_added": None} for row in old_rows] == [
+        {**row, "special_tokens_added": None} for row in rows
+    ]
+
+
+def test_a_job_from_before_the_option_does_not_show_it(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    before, after = (finished_job(sessions, special_tokens=s) for s in (None, "parse"))
+    assert "special_tokens" not in api.get(f"/v1/jobs/{before.id}").json()["options"]
+    assert "special_tokens" not in api.get(path(before.id, "results.json")).text
+    assert api.get(f"/v1/jobs/{after.id}").json()["options"]["special_tokens"] == "parse"
+
+
 def test_texts_ndjson_has_the_same_rows(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job = finished_job(sessions, [("finance", "a"), ("-nan", "b"), ("c", "c")], failing=[2])
     answer = api.get(path(job.id, "texts.ndjson"))

@@ -45,11 +45,12 @@ def _cell(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+@pytest.mark.parametrize("options", [{}, {"special_tokens": "literal"}], ids=["older job", "job"])
 @pytest.mark.parametrize("name", TABLES)
 def test_a_parquet_file_has_the_columns_rows_and_values_of_the_csv(
-    api: httpx.Client, sessions: Sessions, name: str
+    api: httpx.Client, sessions: Sessions, name: str, options: dict[str, str]
 ) -> None:
-    job_id, _ = lognormal_job(sessions, DOMAINS, FAILING)
+    job_id, _ = lognormal_job(sessions, DOMAINS, FAILING, **options)
     text = api.get(address(job_id, f"{name}.csv")).text
     expected = list(csv.DictReader(io.StringIO(text, newline="")))
     table = table_of(api, job_id, name)

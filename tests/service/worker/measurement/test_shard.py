@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from app.jobs import shards, store
 from app.jobs.shard_plan import ShardSize
-from app.jobs.shards import Claim
+from app.jobs.shards import Claim, ShardText
 from app.jobs.store import Draft
 from layerscope.core import Model, load_model
 from layerscope.stats.sampling import sample
@@ -25,6 +25,7 @@ from worker.runtime.lease import Lease, Stopped
 
 Sessions = sessionmaker[Session]
 TEXTS = [(domain, f"{domain} number {i}") for i in range(6) for domain in ("a", "b")]
+SHARD = [ShardText(*text) for text in TEXTS]
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_a_stop_interrupts_an_analysis(
             context.deadline.stopping.set()
 
     with last.register_forward_hook(stop), pytest.raises(Stopped), Lease(context, claim) as lease:
-        measure(context, claim, TEXTS, lease)
+        measure(context, claim, SHARD, lease)
     assert runs == 2 * list(range(model.layers))
 
 
@@ -104,13 +105,13 @@ def test_a_text_whose_analysis_raises_fails_alone(context: WorkerContext, sessio
     context.__dict__["head"] = failing
     claim = claimed(sessions, analyses=["logit_lens"])
     with Lease(context, claim) as lease, pytest.raises(RuntimeError, match="injected"):
-        measure(context, claim, TEXTS, lease)
+        measure(context, claim, SHARD, lease)
     for _ in range(TRY_FROM_ATTEMPT - 1):
         with sessions.begin() as session:
             shards.give_back(session, claim)
         claim = must_claim(sessions)
     with Lease(context, claim) as lease:
-        rows = measure(context, claim, TEXTS, lease)
+        rows = measure(context, claim, SHARD, lease)
     failed = {row.ordinal for row in rows if row.error == "worker_crash: RuntimeError"}
     assert failed == {2 * place + domain for place in sample(range(6), 3, SEED) for domain in (0, 1)}
     assert all(row.values for row in rows if row.ordinal not in failed)
@@ -122,7 +123,7 @@ def test_the_head_is_loaded_once_and_only_where_it_is_needed(
     for analyses in ([], ["activations"]):
         claim = claimed(sessions, analyses=analyses)
         with Lease(context, claim) as lease:
-            rows = measure(context, claim, TEXTS, lease)
+            rows = measure(context, claim, SHARD, lease)
         with sessions.begin() as session:
             shards.commit(session, claim, rows)
         assert [bool(row.analysis) for row in rows].count(True) == (6 if analyses else 0)

@@ -22,6 +22,18 @@ def test_the_fingerprint_depends_on_the_ends_of_texts() -> None:
     assert fingerprint(("a", "b")) == fingerprint(("a", "b"))
 
 
+def test_the_fingerprint_depends_on_pairs_forms_and_errors() -> None:
+    def fingerprint(*text: str | None) -> bytes:
+        plan = ShardPlan(["demo"], ShardSize(10, 10))
+        plan.add("a", "[1]", *text)
+        plan.add("a", "b")
+        return plan.request_sha256
+
+    texts = [(), ("c",), (None, "c"), (None, None, "c"), ("c", "c"), (None, "messages"), (None, "token_ids")]
+    assert len({fingerprint(*text) for text in texts}) == len(texts)
+    assert fingerprint(None, None, None) == fingerprint()
+
+
 def test_a_shard_ends_at_its_number_of_texts() -> None:
     plan = ShardPlan([], ShardSize(characters=1000, texts=2))
     for domain in "abcab":

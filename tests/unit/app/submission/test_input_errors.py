@@ -64,5 +64,11 @@ def test_the_list_ends_at_its_limit_and_the_detail_counts_the_others() -> None:
 def test_places_of_parameters_start_with_a_question_mark() -> None:
     errors = InputErrors("?")
     errors.add("must not be blank", "name")
+    errors.add("must be a number", "options", "window")
+    errors.add("is unknown", "options", "components", 1)
+    errors.add("is unknown", "options")
     errors.add_at("Idempotency-Key", "is too long")
-    assert [place.pointer for place in raised_by(errors).errors] == ["?name", "Idempotency-Key"]
+    assert [place.pointer for place in raised_by(errors).errors] == [
+        *("?name", "?window", "?components", "?options"),
+        "Idempotency-Key",
+    ]

@@ -11,10 +11,11 @@ from app.schemas import JobRequest, Options
 from app.settings import Settings
 from app.submission import rules
 from app.submission.input_errors import InputErrors
+from app.submission.rules import KnownModel, KnownModels
 from layerscope.names import ANALYSES, COMPONENTS
 from tests.support.submissions import JSON, NAMES, TEXTS
 
-MODELS: dict[str, int | None] = {"demo": 2048, "other": None}
+MODELS: KnownModels = {"demo": KnownModel(2048), "other": KnownModel()}
 
 
 def found(errors: InputErrors) -> list[tuple[str, str]]:
@@ -102,19 +103,17 @@ def test_the_numbers_of_texts_and_domains_are_limited() -> None:
 @pytest.mark.parametrize(
     ("texts", "wrong"),
     [
-        ({}, []),
-        ({"a": 3}, ["requires at least two domains"]),
-        ({"a": 3, "b": 3, "c": 3}, []),
+        ({}, None),
+        ({"a": 3}, "requires at least two domains"),
+        ({"a": 3, "b": 3, "c": 3}, None),
         (
             {"a": 1, "b": 1, "c": 2, "d": 3},
-            ["requires the same number of texts in every domain: a has 1, c has 2"],
+            "requires the same number of texts in every domain: a has 1, c has 2",
         ),
     ],
 )
-def test_paired_domains_have_equally_many_texts(texts: dict[str, int], wrong: list[str]) -> None:
-    errors = InputErrors()
-    rules.check_paired(texts, errors)
-    assert found(errors) == [("/options/paired", detail) for detail in wrong]
+def test_paired_domains_have_equally_many_texts(texts: dict[str, int], wrong: str | None) -> None:
+    assert rules.paired_error(texts) == wrong
 
 
 def test_unknown_fields_are_named_with_the_known_ones() -> None:
@@ -182,13 +181,13 @@ def test_components_and_analyses_are_stored_in_one_order(names: tuple[str, ...])
     ("model", "models", "chosen", "wrong"),
     [
         ("demo", MODELS, "demo", []),
-        (None, {"demo": None}, "demo", []),
+        (None, {"demo": KnownModel()}, "demo", []),
         (None, MODELS, None, ["is required because several models are configured: demo, other"]),
         ("gpt", MODELS, "gpt", ["is not a configured model; the configured models are demo, other"]),
     ],
 )
 def test_the_model_is_one_of_those_configured(
-    model: str | None, models: dict[str, int | None], chosen: str | None, wrong: list[str]
+    model: str | None, models: KnownModels, chosen: str | None, wrong: list[str]
 ) -> None:
     errors = InputErrors()
     assert rules.choose_model(JobRequest(model=model, texts=[]), models, errors) == chosen

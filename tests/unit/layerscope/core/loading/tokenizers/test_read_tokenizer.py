@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from layerscope.core.loading.tokenizers.added_tokens import added_tokens
+from layerscope.core.loading.tokenizers.added_tokens import around_texts
 from layerscope.core.loading.tokenizers.probe import TEXTS, same_ids
 from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
 from layerscope.core.tokenization.token_ids import token_ids
@@ -122,7 +122,7 @@ def test_the_flags_of_the_settings_decide_what_is_added(
 ) -> None:
     folder = save_tokenizer(llama_tokenizer(), tmp_path, tokenizer_class=kind, **flags)
     tokenizer = read_tokenizer(folder, "a model", 300)
-    assert added_tokens(tokenizer) == around
+    assert [*around_texts(tokenizer).before, *around_texts(tokenizer).after] == around
     ids, added = token_ids(tokenizer, "b", "literal")
     front, end = "<s>" in around, "</s>" in around
     assert tokenizer.convert_ids_to_tokens(ids) == [*["<s>"] * front, "▁", "b", *["</s>"] * end]
@@ -131,7 +131,7 @@ def test_the_flags_of_the_settings_decide_what_is_added(
 
 def test_a_file_that_adds_nothing_follows_the_flag(tmp_path: Path) -> None:
     folder = save_tokenizer(byte_level_tokenizer(), tmp_path, **GPT2, add_bos_token=True, add_eos_token=True)
-    assert added_tokens(read_tokenizer(folder, "a model", 258)) == [END, END]
+    assert around_texts(read_tokenizer(folder, "a model", 258)) == ([END], [END])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from sentencepiece import SentencePieceProcessor
 
 from app.resources import ROOT
-from layerscope.core.loading.tokenizers.added_tokens import added_tokens
+from layerscope.core.loading.tokenizers.added_tokens import around_texts
 from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
 from layerscope.core.tokenization.chat import TextError
 from layerscope.core.tokenization.token_ids import token_ids
@@ -70,7 +70,7 @@ def test_texts_have_the_ids_of_sentencepiece_after_bos(tmp_path: Path, kind: str
     folder = folder_with(tmp_path, KINDS[kind])
     tokenizer = read_tokenizer(folder, "a model", 400)
     reference = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    assert added_tokens(tokenizer) == ["<s>"]
+    assert around_texts(tokenizer) == (["<s>"], [])
     for text in texts():
         assert token_ids(tokenizer, text, "literal").ids == [reference.bos_id(), *reference.encode(text)], (
             text
@@ -88,7 +88,7 @@ def test_settings_and_added_tokens_of_the_other_files_apply(tmp_path: Path) -> N
     folder = save_settings(folder_with(tmp_path, {}), add_eos_token=True, chat_template=TEMPLATE)
     (folder / "added_tokens.json").write_text(json.dumps({"<pad>": 400}))
     tokenizer = read_tokenizer(folder, "a model", 401)
-    assert added_tokens(tokenizer) == ["<s>", "</s>"]
+    assert around_texts(tokenizer) == (["<s>"], ["</s>"])
     assert tokenizer.convert_tokens_to_ids("<pad>") == 400
     messages = [{"role": "user", "content": "a"}]
     assert token_ids(tokenizer, {"messages": messages}, "literal").ids[0] == 1

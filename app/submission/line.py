@@ -1,0 +1,134 @@
+"""Reads one line of a stream."""
+
+import json
+from typing import Any
+
+from app.jobs.store import StoredText
+from app.settings import Settings
+from app.submission import rules
+from app.submission.input_errors import InputErrors
+from app.submission.stream_parameters import LineParameters, StreamRequest
+from app.submission.strict_json import InvalidJson, parse
+from app.submission.text_values import FIELDS_OF_TEXT, FORMS, TextValue, read_value, wrong_forms
+from layerscope.names import DEFAULT_DOMAIN, TEXT_FORMS, OnInvalid, TextForm
+from layerscope.text_forms import Mistake, form_of
+
+FIELDS = ("domain", *FIELDS_OF_TEXT)
+
+
+class LineErrors:
+    """Adds the errors of a line, with its number."""
+
+    def __init__(self, number: int, errors: InputErrors) -> None:
+        self._number, self._errors = number, errors
+        self.found = False
+
+    def add(self, wrong: str | None, *path: str | int) -> None:
+        if wrong is not None:
+            self.found = True
+            self._errors.add(f"line {self._number}: {wrong}", self._number, *path)
+
+
+def read_line(
+    number: int, line: bytes, settings: Settings, request: StreamRequest, errors: InputErrors
+) -> StoredText | None:
+    """The text of a line; None if the line has errors.
+
+    With `on_invalid=fail`, a line whose text is invalid becomes a text with an error.
+
+    Raises: LimitExceeded if the text is too large.
+    """
+    of_line = LineErrors(number, errors)
+    value = _read_object(line, settings, request.lines, of_line)
+    if value is None:
+        return None
+    domain = _domain(value, request.lines, of_line)
+    text, error = _text(number, value, settings, request, of_line)
+    pair = _pair(value, request.lines, of_line)
+    if of_line.found:
+        return None
+    return StoredText(domain, text.text, pair, text.form, error)
+
+
+def _read_object(
+    line: bytes, settings: Settings, lines: LineParameters, errors: LineErrors
+) -> dict[str, Any] | None:
+    try:
+        value = parse(line, settings.json_depth_limit)
+    except InvalidJson as error:
+        errors.add(error.detail, *error.path)
+        return None
+    if not isinstance(value, dict):
+        errors.add("must be an object")
+        return None
+    if not lines.names_fields:
+        for name in value:
+            if name not in FIELDS:
+                errors.add(f"is not a known field; the fields are {', '.join(FIELDS)}", name)
+    return value
+
+
+def _domain(value: dict[str, Any], lines: LineParameters, errors: LineErrors) -> str:
+    name = lines.domain or "domain"
+    if name not in value:
+        errors.add("is missing" if lines.domain else None, name)
+        return DEFAULT_DOMAIN
+    domain = _label(value[name], lines)
+    errors.add(rules.domain_error(domain), name)
+    return str(domain)
+
+
+def _pair(value: dict[str, Any], lines: LineParameters, errors: LineErrors) -> str | None:
+    name = lines.pair or "pair"
+    if name not in value or (lines.names_fields and not lines.pair):
+        return None
+    pair = _label(value[name], lines)
+    errors.add(rules.pair_error(pair), name)
+    return str(pair)
+
+
+def _label(value: Any, lines: LineParameters) -> Any:
+    """Fields of other people's data are named, and labels in them are often numbers."""
+    return json.dumps(value) if lines.names_fields and isinstance(value, bool | int | float) else value
+
+
+def _text(
+    number: int, value: dict[str, Any], settings: Settings, request: StreamRequest, errors: LineErrors
+) -> tuple[TextValue, str | None]:
+    """The text, and the error with which it fails."""
+    form, place = _form(value, request.lines)
+    found = _read_text(value, form, place, request)
+    if isinstance(found, Mistake):
+        wrong, path = found.detail, (place, *found.path)
+        reason = found.sentence(form or TextForm.TEXT)
+    elif rules.is_too_large(found.text, settings):
+        if request.lines.on_invalid == OnInvalid.REFUSE:
+            rules.check_text_size(found.text, settings, number, place)
+        wrong = reason = f"the text exceeds the limit of {settings.text_limit_bytes} bytes of UTF-8"
+        path = (place,)
+    else:
+        return found, None
+    if request.lines.on_invalid == OnInvalid.REFUSE:
+        errors.add(wrong, *path)
+    return TextValue("", None), reason
+
+
+def _form(value: dict[str, Any], lines: LineParameters) -> tuple[str | None, str]:
+    """The form of a text, None if there is not exactly one, and the field that contains it."""
+    if lines.text:
+        return TextForm.TEXT, lines.text
+    found = [form for form in TEXT_FORMS if form in value]
+    return form_of(value), found[0] if found else TextForm.TEXT
+
+
+def _read_text(
+    value: dict[str, Any], form: str | None, place: str, request: StreamRequest
+) -> TextValue | Mistake:
+    if place not in value:
+        return Mistake("is missing" if request.lines.text else f"is missing: use one of {FORMS}")
+    if form is None:
+        return Mistake(wrong_forms(value))
+    found = read_value(form, value[place])
+    if found[1] == TextForm.MESSAGES and request.model.chat_template is False:
+        return Mistake(rules.no_chat_template(request.draft.model))
+    return found
