@@ -34,6 +34,7 @@ def queued_state(job_id: str) -> dict[str, Any]:
         "options": {
             **{"max_tokens": None, "overflow": "truncate", "components": ["block", "attention", "mlp"]},
             **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
+            "special_tokens": "literal",
         },
         "started_at": None,
         "finished_at": None,
@@ -79,6 +80,7 @@ def test_options_are_stored_whole_and_in_canonical_order(api: httpx.Client) -> N
     stored = {
         **{"max_tokens": 5, "overflow": "truncate", "components": ["block", "mlp"]},
         **{"window": None, "paired": False, "analyses": [], "analysis_texts": 64},
+        "special_tokens": "literal",
     }
     assert submit(api, options=options)["options"] == stored
 

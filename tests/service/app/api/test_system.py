@@ -18,6 +18,7 @@ from app.jobs import store
 from app.main import create_app
 from app.resources import ROOT
 from app.settings import Settings
+from app.submission.stream_parameters import PARAMETERS
 from tests.support.finished_job import finished_job
 from tests.support.processes import wait_for
 from tests.support.serving import serving
@@ -245,7 +246,9 @@ def test_the_description_contains_every_response(api: httpx.Client) -> None:
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     create = spec["paths"]["/v1/jobs"]["post"]
     assert {"200", "202", "413", "415", "422", "500", "503"} == create["responses"].keys()
-    assert list(create["requestBody"]["content"]) == ["application/json", "application/x-ndjson"]
+    accepted = ["application/json", "application/x-ndjson", "application/jsonl", "application/jsonlines"]
+    assert list(create["requestBody"]["content"]) == accepted
+    assert {parameter["name"] for parameter in create["parameters"]} >= set(PARAMETERS)
     for reference in _references(spec):
         assert reference.removeprefix("#/components/schemas/") in spec["components"]["schemas"]
 
