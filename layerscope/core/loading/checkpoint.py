@@ -68,7 +68,7 @@ def _needed(source: str, config: Any) -> dict[str, tuple[int, ...]]:
     """The names and shapes of the weights that a model with this configuration has, without its head."""
     auto: Any = AutoModel
     try:
-        with torch.device("meta"):
+        with silenced_transformers(), torch.device("meta"):  # its messages come when the config is read
             module = auto.from_config(config, trust_remote_code=False)
     except Exception as error:  # an unknown activation function, a shape that does not fit, and others
         raise ModelError(unusable_config(source, error)) from error

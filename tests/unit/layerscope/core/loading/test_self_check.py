@@ -32,6 +32,17 @@ def check(model: Model) -> str:
     return str(raised.value)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_attention_scores_in_the_hundreds(dtype: str, tmp_path: Path) -> None:
+    """As in Qwen2, whose biases make them so large; eager attention would round them to 1 or 2."""
+    model: Any = family_model("qwen2")
+    with torch.no_grad():
+        for layer in model.model.layers:
+            for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj):
+                projection.bias.fill_(12.0)
+    load_model(save(model, tmp_path), dtype=dtype)
+
+
 def replace_kernel(monkeypatch: pytest.MonkeyPatch, kernel: Callable[..., Tensor]) -> None:
     replaced: dict[str, Any] = kernels.KERNELS
     monkeypatch.setitem(replaced, "loop", kernel)
