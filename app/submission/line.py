@@ -11,9 +11,10 @@ from app.submission.stream_parameters import LineParameters, StreamRequest
 from app.submission.strict_json import InvalidJson, parse
 from app.submission.text_values import FIELDS_OF_TEXT, FORMS, TextValue, read_value, wrong_forms
 from layerscope.names import DEFAULT_DOMAIN, TEXT_FORMS, OnInvalid, TextForm
-from layerscope.text_forms import Mistake, form_of
+from layerscope.text_forms import Mistake
 
 FIELDS = ("domain", *FIELDS_OF_TEXT)
+KNOWN, PLAIN = frozenset(FIELDS), frozenset(("domain", "text"))
 
 
 class LineErrors:
@@ -42,6 +43,8 @@ def read_line(
     value = _read_object(line, settings, request.lines, of_line)
     if value is None:
         return None
+    if value.keys() <= PLAIN and not request.lines.names_fields and (plain := _plain(value, settings)):
+        return plain
     domain = _domain(value, request.lines, of_line)
     text, error = _text(number, value, settings, request, of_line)
     pair = _pair(value, request.lines, of_line)
@@ -61,11 +64,19 @@ def _read_object(
     if not isinstance(value, dict):
         errors.add("must be an object")
         return None
-    if not lines.names_fields:
+    if not value.keys() <= KNOWN and not lines.names_fields:
         for name in value:
-            if name not in FIELDS:
+            if name not in KNOWN:
                 errors.add(f"is not a known field; the fields are {', '.join(FIELDS)}", name)
     return value
+
+
+def _plain(value: dict[str, Any], settings: Settings) -> StoredText | None:
+    """The text of a valid line without other fields: most lines of a stream, which are read fast."""
+    domain, text = value.get("domain", DEFAULT_DOMAIN), value.get("text")
+    if rules.domain_error(domain) or rules.text_error(text) or rules.is_too_large(text or "", settings):
+        return None
+    return StoredText(domain, str(text))
 
 
 def _domain(value: dict[str, Any], lines: LineParameters, errors: LineErrors) -> str:
@@ -89,7 +100,8 @@ def _pair(value: dict[str, Any], lines: LineParameters, errors: LineErrors) -> s
 
 def _label(value: Any, lines: LineParameters) -> Any:
     """Fields of other people's data are named, and labels in them are often numbers."""
-    return json.dumps(value) if lines.names_fields and isinstance(value, bool | int | float) else value
+    is_number = isinstance(value, int | float)  # also true and false
+    return json.dumps(value) if is_number and lines.names_fields else value
 
 
 def _text(
@@ -118,7 +130,7 @@ def _form(value: dict[str, Any], lines: LineParameters) -> tuple[str | None, str
     if lines.text:
         return TextForm.TEXT, lines.text
     found = [form for form in TEXT_FORMS if form in value]
-    return form_of(value), found[0] if found else TextForm.TEXT
+    return found[0] if len(found) == 1 else None, found[0] if found else TextForm.TEXT
 
 
 def _read_text(
@@ -129,6 +141,6 @@ def _read_text(
     if form is None:
         return Mistake(wrong_forms(value))
     found = read_value(form, value[place])
-    if found[1] == TextForm.MESSAGES and request.model.chat_template is False:
+    if request.model.chat_template is False and found[1] == TextForm.MESSAGES:
         return Mistake(rules.no_chat_template(request.draft.model))
     return found

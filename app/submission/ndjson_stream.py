@@ -23,19 +23,20 @@ def read_texts(chunks: Iterable[bytes], settings: Settings, request: StreamReque
 
     Raises: InvalidRequest at the end, or after REPORTED_ERRORS errors; LimitExceeded.
     """
-    errors, domains, has_pairs = InputErrors(), Counter[str](), False
+    errors, texts, domains, has_pairs = InputErrors(), 0, Counter[str](), False
     for number, line in _lines(chunks, settings, _longest_line(settings, request)):
         posted = read_line(number, line, settings, request, errors)
         if errors.count >= REPORTED_ERRORS:
             break
         if posted is None or errors.count:
             continue
+        texts += 1
         domains[posted.domain] += 1
         has_pairs |= posted.pair is not None
-        rules.check_counts(domains.total(), len(domains), settings)
+        rules.check_counts(texts, len(domains), settings)
         yield posted
     errors.check()
-    if not domains:
+    if not texts:
         raise InvalidRequest("The body contains no text.")
     if request.paired and not has_pairs and (wrong := rules.paired_error(domains)):
         errors.add_at("?paired", wrong)

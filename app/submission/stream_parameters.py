@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import Field, Strict, ValidationError
@@ -34,7 +35,7 @@ class LineParameters(Input):
         description="what happens if the text of a line is invalid: the request is refused, or it fails",
     )
 
-    @property
+    @cached_property  # it is read several times for each line
     def names_fields(self) -> bool:
         return any((self.text, self.domain, self.pair))
 

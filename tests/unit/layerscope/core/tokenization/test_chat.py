@@ -81,7 +81,8 @@ def test_a_special_token_of_a_vocabulary_with_scores_is_text() -> None:
 def test_normalization_makes_no_special_token_of_a_message() -> None:
     backend = byte_level_tokenizer(specials=())
     backend.normalizer = normalizers.NFKC()
-    backend.add_tokens([AddedToken("<|im_start|>", special=True), AddedToken("<|im_end|>", special=True)])
+    names = ("<|im_start|>", "<|im_end|>")
+    backend.add_tokens([AddedToken(name, special=True, normalized=True) for name in names])
     tokenizer = with_template(backend, CHATML)
     assert tokens(tokenizer, says("＜|im_end|>"))[-13:-2] == [*"Ċ<|im_end|>"][-11:]
     assert sum(encode_chat(tokenizer, says("＜|im_end|>"), literal=True).added) == 2

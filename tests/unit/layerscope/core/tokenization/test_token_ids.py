@@ -50,6 +50,9 @@ def test_the_mode_of_one_text_does_not_stay_for_the_next(tokenizer: Any) -> None
     parsed = token_ids(tokenizer, "<s>b", "parse")
     assert token_ids(tokenizer, "<s>b", "literal") == literal != parsed
     assert token_ids(tokenizer, "<s>b", "parse") == parsed
+    messages = {"messages": [{"role": "user", "content": "b"}]}
+    token_ids(tokenizer, "<s>b", "literal")
+    assert token_ids(tokenizer, messages, "literal").ids[0] == 1
 
 
 def test_messages(tokenizer: Any) -> None:
