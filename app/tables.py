@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    String,
     Table,
     func,
     text,
@@ -29,9 +30,11 @@ from layerscope.names import (
     COMPARISON_KEY,
     COMPARISON_STATISTICS,
     FIRST_TOKEN_KEY,
+    MASSIVE_TOKENS_KEY,
     OUTCOMES,
     RANK_COLUMNS,
     RESULTS_KEY,
+    SCOPES,
     SHARES,
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
@@ -66,6 +69,8 @@ class Job(Base):
     name: Mapped[str | None]
     model: Mapped[str]
     options: Mapped[dict[str, Any]]
+    # Jobs of earlier versions lack the last scope.
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(String), insert_default=lambda: list(SCOPES))
     texts: Mapped[int]
     idempotency_key: Mapped[str | None] = mapped_column(unique=True)
     request_sha256: Mapped[bytes]
@@ -182,7 +187,9 @@ class StoredProfile(Base):
     """The results of a text. layerscope.values describes the layout of `values` and `analysis`.
 
     `values` is null if the text failed, and `analysis` is null if the text was not analysed.
-    `special_tokens_added` is null if a version without this column measured the text.
+    `special_tokens_added` is null if a version without this column measured the text. `massive` (the
+    positions of the massive tokens), `massive_strings` and `square_norms` are null if the text failed or its
+    job has no scope `typical`.
     """
 
     __tablename__ = "text_profile"
@@ -195,6 +202,9 @@ class StoredProfile(Base):
     values: Mapped[bytes | None]
     analysis: Mapped[bytes | None]
     special_tokens_added: Mapped[int | None]
+    massive: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    massive_strings: Mapped[list[str] | None] = mapped_column(ARRAY(String))
+    square_norms: Mapped[bytes | None]
 
     __table_args__ = (
         ForeignKeyConstraint(
@@ -221,7 +231,7 @@ def _key(*names: str) -> list[Column[Any]]:
     """The primary key of a table of statistics: the id of the job, and the given columns."""
     job: Column[Any] = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
     string, integer = Text.__table__.c.domain.type, Shard.__table__.c.number.type
-    types = [(name, integer if name == "layer" else string) for name in names]
+    types = [(name, integer if name in ("layer", "place") else string) for name in names]
     return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in types)]
 
 
@@ -244,6 +254,28 @@ comparison = Table(
     *_key(*COMPARISON_KEY),
     *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
     *(Column(name, Double) for name in COMPARISON_STATISTICS),
+)
+
+massive_tokens = Table(
+    "massive_tokens",
+    Base.metadata,
+    *_key(*MASSIVE_TOKENS_KEY),
+    Column("texts", Integer, nullable=False),
+    Column("tokens", BigInteger, nullable=False),
+    Column("massive", BigInteger, nullable=False),
+    Column("massive_first", Integer, nullable=False),
+    Column("massive_share", Double, nullable=False),
+    Column("norm_share", Double),
+)
+
+# The strings that are massive most often in each domain; `place` is 0 for the most frequent one.
+massive_string = Table(
+    "massive_string",
+    Base.metadata,
+    *_key("domain", "place"),
+    Column("token", Text.__table__.c.domain.type, nullable=False),
+    Column("massive", BigInteger, nullable=False),
+    Column("texts", Integer, nullable=False),
 )
 
 # The share of the first token in `delta_abs_mean`, scope `all`. If texts were analysed, the rows of component

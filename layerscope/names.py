@@ -22,6 +22,7 @@ class Scope(StrEnum):
     ALL = "all"
     REST = "rest"
     FIRST = "first"
+    TYPICAL = "typical"
 
 
 class Metric(StrEnum):
@@ -165,6 +166,14 @@ TOP_ACTIVATION_COLUMNS = tuple(
     f"{name}_{place}" for place in range(1, TOP_ACTIVATIONS + 1) for name in TOP_ACTIVATION_FIELDS
 )
 SHARES = ("mean_share", "variance_share")
+SCOPES_BEFORE_TYPICAL = _values((Scope.ALL, Scope.REST, Scope.FIRST))  # of jobs of earlier versions
+MASSIVE_COLUMN = "massive_tokens"  # of the texts files
+MASSIVE_TOKENS_KEY = ("domain", "layer")
+MASSIVE_TOKENS_COLUMNS = (
+    *MASSIVE_TOKENS_KEY,
+    *("texts", "tokens", "massive", "massive_first", "massive_share", "norm_share"),
+)
+MASSIVE_STRINGS = 20  # the number of strings of massive tokens that are stored for each domain
 
 RESULTS_KEY = ("domain", "scope", "component", "layer")
 RESULTS_COLUMNS = (*RESULTS_KEY, "texts", "tokens", *STATISTIC_COLUMNS)

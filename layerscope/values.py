@@ -1,7 +1,9 @@
 """The codec of the stored values of a text: no other module knows the layout of these bytes.
 
 `values`: little-endian float64 in the order (component, scope, layer, metric). The components are those of
-the options of the job. NaN means "no value".
+the options of the job, the scopes those of the job. NaN means "no value".
+`square_norms`: little-endian float64 in the order (kind, layer): the sum of ‖h[ℓ]‖² over all tokens, and over
+the massive ones.
 `analysis`: little-endian float64 in the order (layer, number). For each layer the ANALYSIS_METRICS; then, for
 the TOP_ACTIVATIONS largest activations that leave the layer, their units, values and tokens; then the ratio
 of the largest activation to the median.
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.arrays import Array
-from layerscope.names import ANALYSIS_METRICS, METRICS, SCOPES, TOP_ACTIVATIONS, metrics_of
+from layerscope.names import ANALYSIS_METRICS, METRICS, TOP_ACTIVATIONS, metrics_of
 
 STORED = np.dtype("<f8")
 ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # per layer
@@ -43,15 +45,15 @@ def encode(values: Array) -> bytes:
     return values.astype(STORED).tobytes()
 
 
-def decode(stored: bytes, components: int) -> Array:
-    """The values of a text, (C, S, L, M) float64, read-only; `components` is C."""
-    return np.frombuffer(stored, STORED).reshape(components, len(SCOPES), -1, len(METRICS))
+def decode(stored: bytes, components: int, scopes: int) -> Array:
+    """The values of a text, (C, S, L, M) float64, read-only; `components` is C, `scopes` is S."""
+    return np.frombuffer(stored, STORED).reshape(components, scopes, -1, len(METRICS))
 
 
-def slice_of(component: int, scope: int, layers: int) -> ByteRange:
-    """The range of the stored bytes with the values of one component and scope, (L, M)."""
+def slice_of(component: int, scope: int, scopes: int, layers: int) -> ByteRange:
+    """The range of the stored bytes with the values of one component and one of `scopes` scopes, (L, M)."""
     length = STORED.itemsize * layers * len(METRICS)
-    return ByteRange((component * len(SCOPES) + scope) * length, length)
+    return ByteRange((component * scopes + scope) * length, length)
 
 
 def decode_slice(stored: bytes) -> Array:
@@ -59,9 +61,19 @@ def decode_slice(stored: bytes) -> Array:
     return np.frombuffer(stored, STORED).reshape(-1, len(METRICS))
 
 
-def row_keys(components: Sequence[str], layers: int) -> list[tuple[str, str, int]]:
+def encode_square_norms(square_norms: Array) -> bytes:
+    """(2, L) float64 as bytes."""
+    return square_norms.astype(STORED).tobytes()
+
+
+def decode_square_norms(stored: bytes) -> Array:
+    """(2, L) float64, read-only."""
+    return np.frombuffer(stored, STORED).reshape(2, -1)
+
+
+def row_keys(scopes: Sequence[str], components: Sequence[str], layers: int) -> list[tuple[str, str, int]]:
     """The (scope, component, layer) of each row of a text, in the order of the files."""
-    return list(product(SCOPES, components, range(layers)))
+    return list(product(scopes, components, range(layers)))
 
 
 def rows(values: Array, analysis: bytes | None, analyses: Iterable[str]) -> Array:

@@ -15,10 +15,10 @@ from app.files.comparison import COMPARISON
 from app.files.provenance import provenance
 from app.files.results import results_source
 from app.files.rows import Source, read_batches
-from app.files.texts import TextRow, text_batches, texts_columns
+from app.files.texts import TextRow, added_columns, added_counts, text_batches, texts_columns
 from app.tables import Job
 from layerscope import values
-from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, SPECIAL_TOKENS_COLUMN
+from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, MASSIVE_COLUMN, SPECIAL_TOKENS_COLUMN
 
 # A batch is a row group of the file.
 ROWS_PER_BATCH = 10_000
@@ -27,7 +27,7 @@ TEXTS_PER_BATCH = 200
 _TYPES = {
     **dict.fromkeys((*COMPARISON_KEY, "domain", "error"), pa.string()),
     **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal", "analysis_texts"), pa.int32()),
-    SPECIAL_TOKENS_COLUMN: pa.int32(),
+    **dict.fromkeys((SPECIAL_TOKENS_COLUMN, MASSIVE_COLUMN), pa.int32()),
     "tokens": pa.int64(),
     "truncated": pa.bool_(),
 }  # all other columns are float64
@@ -102,7 +102,7 @@ def _failed(text: TextRow, schema: pa.Schema) -> pa.RecordBatch:
 
 def _profiled(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.RecordBatch:
     components = tuple(job.options["components"])
-    measured = values.decode(stored, len(components))
+    measured = values.decode(stored, len(components), len(job.scopes))
     rows = values.rows(measured, text.analysis, job.analyses)
     of_text = (text.ordinal, text.domain, text.tokens, text.truncated, None)
     repeated = [
@@ -110,14 +110,14 @@ def _profiled(text: TextRow, stored: bytes, job: Job, schema: pa.Schema) -> pa.R
         for value, field in zip(of_text, schema, strict=False)
     ]
     metrics = [pa.array(column, mask=~np.isfinite(column)) for column in rows.T]
-    keys = _key_columns(components, measured.shape[2])
-    special_tokens = pa.repeat(pa.scalar(text.special_tokens_added, pa.int32()), len(rows))
-    added = [special_tokens] if job.counts_special_tokens else []
+    keys = _key_columns(tuple(job.scopes), components, measured.shape[2])
+    counts = added_counts(text, added_columns(job)).values()
+    added = [pa.repeat(pa.scalar(count, pa.int32()), len(rows)) for count in counts]
     return pa.RecordBatch.from_arrays([*repeated, *keys, *metrics, *added], schema=schema)
 
 
 @lru_cache(maxsize=8)
-def _key_columns(components: tuple[str, ...], layers: int) -> list[pa.Array]:
+def _key_columns(scopes: tuple[str, ...], components: tuple[str, ...], layers: int) -> list[pa.Array]:
     """The scope, component and layer of each row of a text."""
-    scopes, names, numbers = zip(*values.row_keys(components, layers), strict=True)
-    return [pa.array(scopes), pa.array(names), pa.array(numbers, pa.int32())]
+    of_rows, names, numbers = zip(*values.row_keys(scopes, components, layers), strict=True)
+    return [pa.array(of_rows), pa.array(names), pa.array(numbers, pa.int32())]

@@ -11,6 +11,7 @@ def provenance(job: Job) -> dict[str, Any]:
         "job": str(job.id),
         "request_sha256": job.request_sha256.hex(),
         "options": job.options,
+        "scopes": job.scopes,
         "model": job.model,
         "measured_with": job.measured_with,
         "estimators": job.estimators,

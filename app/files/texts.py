@@ -4,6 +4,7 @@ These files have millions of rows. So their lines are formatted here directly, a
 the domain and the error, all values are numbers and fixed names.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -15,7 +16,14 @@ from app.files.cells import Cell, csv_line, json_object, safe_cell
 from app.files.rows import ROWS_AT_A_TIME
 from app.tables import Job, StoredProfile, Text
 from layerscope import values
-from layerscope.names import METRICS, SPECIAL_TOKENS_COLUMN, TEXTS_COLUMNS, metrics_of
+from layerscope.names import (
+    MASSIVE_COLUMN,
+    METRICS,
+    SPECIAL_TOKENS_COLUMN,
+    TEXTS_COLUMNS,
+    Scope,
+    metrics_of,
+)
 
 Columns = tuple[str, ...]
 
@@ -31,6 +39,7 @@ class TextRow(NamedTuple):
     values: bytes | None
     analysis: bytes | None
     special_tokens_added: int | None
+    massive: list[int] | None
 
 
 class Profiled(NamedTuple):
@@ -42,8 +51,20 @@ class Profiled(NamedTuple):
 
 
 def texts_columns(job: Job) -> Columns:
-    added = (SPECIAL_TOKENS_COLUMN,) if job.counts_special_tokens else ()
-    return TEXTS_COLUMNS + metrics_of(job.analyses) + added
+    return TEXTS_COLUMNS + metrics_of(job.analyses) + added_columns(job)
+
+
+def added_columns(job: Job) -> Columns:
+    """The last columns. Jobs of earlier versions do not have them."""
+    special = (SPECIAL_TOKENS_COLUMN,) if job.counts_special_tokens else ()
+    return special + ((MASSIVE_COLUMN,) if Scope.TYPICAL in job.scopes else ())
+
+
+def added_counts(text: TextRow, columns: Columns) -> dict[str, int | None]:
+    """The values of a text in those of its last columns that are among `columns`."""
+    massive = None if text.massive is None else len(text.massive)
+    counts = {SPECIAL_TOKENS_COLUMN: text.special_tokens_added, MASSIVE_COLUMN: massive}
+    return {name: count for name, count in counts.items() if name in columns}
 
 
 def texts_csv(session: Session, job: Job) -> Iterator[str]:
@@ -60,7 +81,7 @@ def text_batches(session: Session, job: Job, size: int) -> Iterator[Sequence[Tex
     profile = StoredProfile
     measured = (
         *(profile.tokens, profile.truncated, profile.error),
-        *(profile.values, profile.analysis, profile.special_tokens_added),
+        *(profile.values, profile.analysis, profile.special_tokens_added, profile.massive),
     )
     statement = (
         select(profile.ordinal, Text.domain, *measured)
@@ -86,8 +107,8 @@ def _pieces(
         if text.values is None:
             yield failed(text, columns)
             continue
-        measured = values.decode(text.values, len(components))
-        keys = keys or values.row_keys(components, measured.shape[2])
+        measured = values.decode(text.values, len(components), len(job.scopes))
+        keys = keys or values.row_keys(job.scopes, components, measured.shape[2])
         numbers = values.rows(measured, text.analysis, job.analyses).tolist()
         yield profiled(Profiled(text, keys, numbers), columns)
 
@@ -95,7 +116,8 @@ def _pieces(
 def _csv_of_profiled(profiled: Profiled, columns: Columns) -> str:
     text, keys, rows = profiled
     start = f"{text.ordinal},{safe_cell(text.domain)},{text.tokens},{_boolean(text.truncated)},,"
-    end = f",{text.special_tokens_added}" if columns[-1] == SPECIAL_TOKENS_COLUMN else ""
+    counts = added_counts(text, columns).values()
+    end = "".join("," if count is None else f",{count}" for count in counts)
     return "".join(
         [
             f"{start}{scope},{component},{layer},{_csv_numbers(numbers)}{end}\r\n"
@@ -113,7 +135,8 @@ def _ndjson_of_profiled(profiled: Profiled, columns: Columns) -> str:
     text, keys, rows = profiled
     first = len(TEXTS_COLUMNS) - len(METRICS)
     template = ",".join(f'"{metric}":%r' for metric in columns[first : first + len(rows[0])])
-    end = f',"{columns[-1]}":{text.special_tokens_added}' if columns[-1] == SPECIAL_TOKENS_COLUMN else ""
+    counts = added_counts(text, columns).items()
+    end = "".join(f',"{name}":{json.dumps(count)}' for name, count in counts)
     start = (
         f'{{"ordinal":{text.ordinal},"domain":"{text.domain}","tokens":{text.tokens},'
         f'"truncated":{_boolean(text.truncated)},"error":null,'

@@ -29,12 +29,13 @@ class Claim:
     first_ordinal: int
     end_ordinal: int
     options: dict[str, Any]
+    scopes: tuple[str, ...]
     crashes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class TextResult:
-    """The result of one text: `values` and `analysis` in the layout of layerscope.values, or an `error`."""
+    """The result of one text, as StoredProfile describes it, or an `error`."""
 
     ordinal: int
     domain: str
@@ -44,6 +45,9 @@ class TextResult:
     values: bytes | None
     analysis: bytes | None = None
     special_tokens_added: int | None = None
+    massive: list[int] | None = None
+    massive_strings: list[str] | None = None
+    square_norms: bytes | None = None
 
 
 class ShardText(NamedTuple):
@@ -110,7 +114,7 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
         )
     )
     session.refresh(shard)
-    options = session.scalars(select(Job.options).where(Job.id == shard.job_id)).one()
+    options, scopes = session.execute(select(Job.options, Job.scopes).where(Job.id == shard.job_id)).one()
     return Claim(
         shard.job_id,
         shard.number,
@@ -119,6 +123,7 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
         shard.first_ordinal,
         shard.end_ordinal,
         options,
+        tuple(scopes),
         tuple(shard.crashes),
     )
 

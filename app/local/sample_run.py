@@ -16,10 +16,17 @@ from rich.table import Table
 from app.errors import ProfilingFailed
 from app.plots import PLOTS
 from app.resources import SAMPLES
-from layerscope.names import POOLED_DOMAIN
+from layerscope.names import POOLED_DOMAIN, Scope
 
 MODEL = "demo"
-TABLES = ("results.csv", "transitions.csv", "texts.csv", "comparison.csv", "first_token.csv")
+TABLES = (
+    "results.csv",
+    "transitions.csv",
+    "texts.csv",
+    "comparison.csv",
+    "first_token.csv",
+    "massive_tokens.csv",
+)
 OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # enough for every plot, and fast
 WAIT_SECONDS = 1
 ANSWER_SECONDS = 120.0  # a plot waits for the plots that are drawn before it
@@ -165,7 +172,7 @@ def _write(path: Path, pieces: Callable[[], Iterator[bytes]]) -> None:
 
 def _summary(results: Path) -> Table:
     """The layers that contribute most in each domain, in absolute terms and relative to the residual."""
-    table = Table(title="Layers that contribute most (scope rest, component block)", title_justify="left")
+    table = Table(title="Layers that contribute most (scope typical, component block)", title_justify="left")
     table.add_column("domain")
     for metric in ("delta_abs_mean", "relative_norm"):
         table.add_column("layer", justify="right")
@@ -182,7 +189,7 @@ def _summary(results: Path) -> Table:
 
 
 def _is_shown(row: dict[str, str]) -> bool:
-    in_scope = row["scope"] == "rest" and row["component"] == "block"
+    in_scope = row["scope"] == Scope.TYPICAL and row["component"] == "block"
     return in_scope and row["domain"] != POOLED_DOMAIN and row["delta_abs_mean"] != ""
 
 

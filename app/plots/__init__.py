@@ -4,13 +4,13 @@
 - `abs_mean_abs_std`: `delta_abs_mean` ± its own standard deviation over texts;
 - `abs_mean_std`: `delta_abs_mean` ± the standard deviation over texts of `delta_mean`;
 - `variance_ranking`: the layers of each domain by the sample variance over texts of `delta_abs_mean`;
-- `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `rest`;
-- `components`: `delta_rms` of attention and MLP with the same interval, scope `rest`;
-- `heatmap`: `relative_norm` as a colour, layers × domains, scope `rest`;
-- `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `rest`, marked where
+- `relative`: `relative_norm` with the 95 % confidence interval of its mean, scope `typical`;
+- `components`: `delta_rms` of attention and MLP with the same interval, scope `typical`;
+- `heatmap`: `relative_norm` as a colour, layers × domains, scope `typical`;
+- `effect`: Hedges' g of `relative_norm` between two domains with its interval, scope `typical`, marked if
   q < 0.05; if there are more than 16 pairs, those that differ in most layers;
 - `first_token`: the first token's share of `delta_abs_mean` and of its sample variance, scope `all`;
-- `importance`: `relative_norm`, scope `rest`, against `ablation_nll`, of jobs with the analysis `ablation`.
+- `importance`: `relative_norm`, scope `typical`, against `ablation_nll`, of jobs with that analysis.
 
 The study published its plots without definitions and measured all tokens. The first four plots are our
 interpretation, in scope `all`. Every layer of every domain is shown, but not the pooled domain `*`.
@@ -28,9 +28,8 @@ from app.errors import FileNotFound
 from app.plots.drawing.canvas import STYLE, encode
 from app.plots.drawing.canvas import Format as Format
 from app.plots.drawing.plot import JobContents as JobContents
-from app.plots.drawing.plot import Plot
+from app.plots.drawing.plot import Plot as Plot
 from app.plots.drawing.plot import PlotRow as PlotRow
-from app.plots.drawing.plot import Table as Table
 from app.plots.effect import EFFECT
 from app.plots.first_token_share import FIRST_TOKEN
 from app.plots.heatmap import HEATMAP
@@ -57,12 +56,8 @@ def find(name: str) -> Plot:
     return PLOTS[name]
 
 
-def draw(name: str, rows: Sequence[PlotRow], caption: str, file_format: Format) -> bytes:
-    """Draws a plot; the same rows give the same bytes.
-
-    Raises: FileNotFound for an unknown name.
-    """
-    plot = find(name)
+def draw(plot: Plot, rows: Sequence[PlotRow], caption: str, file_format: Format) -> bytes:
+    """Draws a plot; the same rows give the same bytes."""
     with _one_at_a_time, matplotlib.rc_context(STYLE):
         figure = Figure(facecolor="white")
         plot.draw(figure, rows, caption)

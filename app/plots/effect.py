@@ -70,7 +70,7 @@ class Effect(Plot):
 EFFECT = Effect(
     title="Difference between the domains in each layer (Hedges' g)",
     metric="relative_norm",
-    scope="rest",
+    scope="typical",
     table="comparison",
     domains=2,
 )

@@ -55,7 +55,7 @@ HEATMAP = Heatmap(
     title="Contribution of each layer relative to the residual that enters it, by domain",
     metric="relative_norm",
     unit="no unit, log scale",
-    scope="rest",
+    scope="typical",
 )
 
 

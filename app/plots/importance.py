@@ -82,7 +82,7 @@ class Importance(Plot):
 IMPORTANCE = Importance(
     title="What each layer writes against what skipping it costs",
     metric="relative_norm",
-    scope="rest",
+    scope="typical",
     analysis="ablation",
 )
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks.inputs.shapes import Shape
 from benchmarks.inputs.texts import tokens_of
@@ -22,7 +21,7 @@ from benchmarks.measuring.timing import Spread, ratios, spread
 from benchmarks.report import Report
 from layerscope.core import Model, profile_texts
 from layerscope.core.batching import Encoded
-from layerscope.core.pipeline import default_budget, encode_all, forward, in_batches
+from layerscope.core.pipeline import BatchNumbers, default_budget, encode_all, forward, in_batches
 from layerscope.names import COMPONENTS
 
 HEAD = ("", "seconds", "cost over bare, %", "at best, %", "by processor time, %", "of the product rate")
@@ -92,10 +91,11 @@ def bare_forward(model: Model, texts: Sequence[str]) -> Run:
     return Run(sum(run.wall for run in passes), sum(run.processor for run in passes))
 
 
-def _forward_only(model: Model, batch: Sequence[Encoded]) -> Tensor:
-    """Runs the model and measures nothing: (B, 1) float64, zeros."""
+def _forward_only(model: Model, batch: Sequence[Encoded]) -> BatchNumbers:
+    """Runs the model and measures nothing."""
     forward(model, batch)
-    return torch.zeros(len(batch), 1, dtype=torch.float64, device=model.device)
+    tokens = sum(text.tokens for text in batch)
+    return BatchNumbers(*(torch.empty(count, 0, device=model.device) for count in (len(batch), tokens)))
 
 
 @contextmanager

@@ -19,9 +19,9 @@ CONFIGURED = {"source": "demo", "revision": None, "max_tokens": None}
 FIRST_VALUE = 0x3FB9_9999_9999_0001  # a float64 near 0.1 that needs 17 decimal digits, as do its successors
 
 INSERT_JOBS: LiteralString = """
-    insert into job (model, options, texts, request_sha256, configured, started_at, measured_with,
+    insert into job (model, options, scopes, texts, request_sha256, configured, started_at, measured_with,
                      outcome, finished_at)
-    select %(model)s, %(options)s, %(texts)s, '', %(configured)s, now(), %(measured_with)s,
+    select %(model)s, %(options)s, %(scopes)s, %(texts)s, '', %(configured)s, now(), %(measured_with)s,
            case when %(finished)s then 'succeeded' end, case when %(finished)s then now() end
     from generate_series(1, %(jobs)s) returning id"""
 INSERT_PARTS: tuple[LiteralString, ...] = (
@@ -73,7 +73,12 @@ def insert_jobs(
     parameters = {
         **{"model": MODEL, "jobs": jobs, "texts": texts, "shard": shard_texts, "characters": characters},
         **{"finished": finished, "done": shards if finished else shards // 2, "values": values},
-        **{"options": Jsonb(OPTIONS), "configured": Jsonb(CONFIGURED), "measured_with": Jsonb(MEASURED_WITH)},
+        **{
+            "scopes": list(SCOPES),
+            "options": Jsonb(OPTIONS),
+            "configured": Jsonb(CONFIGURED),
+            "measured_with": Jsonb(MEASURED_WITH),
+        },
     }
     ids = [id for (id,) in connection.execute(INSERT_JOBS, parameters)]
     for statement in (*INSERT_PARTS, INSERT_PROFILES):

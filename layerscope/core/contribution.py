@@ -92,20 +92,31 @@ def batch_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
     Returns: (B, L) bool.
     """
     bad = ~torch.isfinite(sums).all(2).all(0)  # (L, N)
-    return _segments(bad.T.double(), lengths) == 0  # (N, L) → (B, L)
+    return segments(bad.T.double(), lengths) == 0  # (N, L) → (B, L)
 
 
-def text_metrics(sums: Tensor, units: int) -> Tensor:
-    """All metrics of one text in all scopes; see `batch_metrics`.
+def residual_squares(sums: Tensor) -> Tensor:
+    """The squares of the norms, ‖h[ℓ]‖², of every token for ℓ = 0 … L: (L + 1, N) float64.
+
+    Args: `sums`: (L, 7, N), the `token_sums` of the block.
+    """
+    return torch.cat([sums[:, 3], sums[-1:, 5]]).double()
+
+
+def text_metrics(sums: Tensor, units: int, massive: Tensor | None = None) -> Tensor:
+    """All metrics of one text in all scopes; see `batch_metrics`. Without `massive` no token is massive.
 
     Args:
         sums: (C, L, 7, T).
+        massive: (T,) bool.
     Returns: (C, S, L, M) float64.
     """
-    return batch_metrics(sums, [sums.shape[-1]], units)[0]
+    tokens = sums.shape[-1]
+    none = torch.zeros(tokens, dtype=torch.bool, device=sums.device)
+    return batch_metrics(sums, [tokens], units, none if massive is None else massive)[0]
 
 
-def batch_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
+def batch_metrics(sums: Tensor, lengths: Sequence[int], units: int, massive: Tensor) -> Tensor:
     """All metrics of all texts of a batch in all scopes, without waiting for the device.
 
     Args:
@@ -113,31 +124,50 @@ def batch_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
             text are valid if its sums are finite; sums that are not finite do not affect other texts.
         lengths: the tokens of each of the B texts, ≥ 1; their sum is N.
         units: D, the hidden size.
+        massive: (N,) bool, the tokens that scope `typical` leaves out besides the first of each text.
     Returns: (B, C, S, L, M) float64, in the order of SCOPES and METRICS; nan = no value: no token is in scope
         (`rest` of a one-token text), or the metric is undefined for a token in scope (`_per_token`).
     """
-    return torch.stack([_component_metrics(part, lengths, units) for part in sums], 1)
+    return torch.stack([_component_metrics(part, lengths, units, massive) for part in sums], 1)
 
 
-def _component_metrics(sums: Tensor, lengths: Sequence[int], units: int) -> Tensor:
+def _component_metrics(sums: Tensor, lengths: Sequence[int], units: int, massive: Tensor) -> Tensor:
     """(L, 7, N) → (B, S, L, M)"""
     table = _per_token(sums.double(), units).permute(2, 0, 1).contiguous()  # (N, L, M)
     split = [part for length in lengths for part in (1, length - 1)]  # the first token, and the rest
-    parts = _segments(table, split)
+    parts = segments(table, split)
     first, rest = parts[0::2], parts[1::2]
-    scopes = torch.stack([_segments(table, lengths), rest, first], 1)
-    scopes[..., [2, 6]] = scopes[..., [2, 6]].sqrt()  # delta_rms, residual_rms: the root of the mean square
+    scopes = torch.stack([segments(table, lengths), rest, first, _typical(table, split, massive)], 1)
+    for squared in (2, 6):  # delta_rms, residual_rms. A list as index would make the host wait for the GPU.
+        scopes[..., squared].sqrt_()
     return scopes
 
 
-def _segments(values: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Means over consecutive segments of tokens: (N, …) → (segments, …); the mean of an empty segment is nan.
+def _typical(table: Tensor, split: Sequence[int], massive: Tensor) -> Tensor:
+    """Means over the tokens of each text that are neither the first nor massive; nan if there is none.
+
+    Args:
+        table: (N, L, M).
+        split: the tokens of the 2B segments, as in `_component_metrics`.
+        massive: (N,) bool.
+    Returns: (B, L, M).
+    """
+    typical = (~massive)[:, None, None]
+    summed = segments(table.where(typical, 0.0), split, "sum")[1::2]
+    return summed / segments(typical.double(), split, "sum")[1::2]
+
+
+def segments(values: Tensor, lengths: Sequence[int], reduce: str = "mean") -> Tensor:
+    """Means or sums over consecutive segments of tokens; the mean of an empty segment is nan, its sum 0.
 
     Each segment is summed separately and in order. `unsafe` omits the check that the lengths add up to N,
     which would wait for the GPU.
+
+    Args: `values`: (N, …) float; `lengths`: the sizes of the segments; `reduce`: "mean" or "sum".
+    Returns: (segments, …).
     """
     sizes = upload(list(lengths), values.device)
-    return torch.segment_reduce(values, "mean", lengths=sizes, axis=0, unsafe=True)
+    return torch.segment_reduce(values, reduce, lengths=sizes, axis=0, unsafe=True)
 
 
 def _per_token(sums: Tensor, units: int) -> Tensor:

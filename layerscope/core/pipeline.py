@@ -7,9 +7,10 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.arrays import Array
@@ -30,7 +31,25 @@ _CUDA_LAYER = 10**12  # multiplications per layer
 _CUDA_AHEAD = 1  # batches that are launched before the results of the previous one are read
 
 T = TypeVar("T")
-Measure = Callable[[Sequence[Encoded]], Tensor]  # a batch of B texts → (B, K) float64, on the model's device
+
+
+@dataclass(frozen=True)
+class BatchNumbers:
+    """What was measured of a batch of B texts with N tokens, on the device of the model."""
+
+    of_texts: Tensor  # (B, K) float64
+    of_tokens: Tensor  # (N, …)
+
+
+@dataclass(frozen=True)
+class TextNumbers:
+    """What was measured of a text of T tokens."""
+
+    of_text: Array  # (K,) float64
+    of_tokens: NDArray[Any]  # (T, …)
+
+
+Measure = Callable[[Sequence[Encoded]], BatchNumbers]
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +109,17 @@ class Launch:
     """A batch that was launched, or texts that failed and have no numbers."""
 
     texts: Sequence[Encoded]
-    numbers: Download | None  # (B, K) float64
+    of_texts: Download | None  # of `BatchNumbers`
+    of_tokens: Download | None
+
+    def numbers(self) -> Iterator[tuple[Encoded, TextNumbers | None]]:
+        """Waits for the numbers and returns those of each text."""
+        if self.of_texts is None or self.of_tokens is None:
+            yield from ((text, None) for text in self.texts)
+            return
+        of_tokens = torch.split(self.of_tokens.wait(), [text.tokens for text in self.texts])
+        for text, numbers, tokens in zip(self.texts, self.of_texts.wait(), of_tokens, strict=True):
+            yield text, TextNumbers(numbers.numpy(), tokens.numpy())
 
 
 def in_batches(
@@ -98,22 +127,21 @@ def in_batches(
     texts: Iterable[Encoded],
     budget: int,
     measure: Measure,
-    finish: Callable[[Encoded, Array | None], T],
+    finish: Callable[[Encoded, TextNumbers | None], T],
 ) -> Iterator[T]:
     """Packs texts into batches, measures each batch, and yields one result per text in ordinal order.
 
     Args:
         budget: tokens per batch; see `pack`.
         measure: computes the numbers of a batch.
-        finish: makes the result of a text from its (K,) numbers, or from None if the text failed.
+        finish: makes the result of a text from its numbers, or from None if the text failed.
     """
     finished: dict[int, T] = {}  # batches mix the order of the texts
     following = 0
     count = 0 if model.device == "cpu" else _CUDA_AHEAD
     for launch in launch_ahead(_launches(model, texts, budget, measure), count):
-        numbers = [None] * len(launch.texts) if launch.numbers is None else launch.numbers.wait().numpy()
-        for text, of_text in zip(launch.texts, numbers, strict=True):
-            finished[text.ordinal] = finish(text, of_text)
+        for text, numbers in launch.numbers():
+            finished[text.ordinal] = finish(text, numbers)
         while following in finished:
             yield finished.pop(following)
             following += 1
@@ -135,7 +163,7 @@ def launch_ahead(launches: Iterable[Launch], count: int) -> Iterator[Launch]:
 def _launches(model: Model, texts: Iterable[Encoded], budget: int, measure: Measure) -> Iterator[Launch]:
     for buffer in buffers(texts, budget):
         if failed := [text for text in buffer if text.error is not None]:
-            yield Launch(failed, None)
+            yield Launch(failed, None, None)
         for batch in pack(buffer, budget):
             yield from _launch_or_halve(model, batch, measure)
 
@@ -148,7 +176,7 @@ def _launch_or_halve(model: Model, batch: Sequence[Encoded], measure: Measure) -
     except torch.OutOfMemoryError:
         if len(batch) == 1:
             reason = f"the {batch[0].tokens} tokens of the text do not fit in the memory of {model.device}"
-            return [Launch([replace(batch[0], error=f"{reason}; set a smaller max_tokens")], None)]
+            return [Launch([replace(batch[0], error=f"{reason}; set a smaller max_tokens")], None, None)]
     tokens, half = sum(text.tokens for text in batch), len(batch) // 2
     log.warning("a batch of %d tokens does not fit in the memory of %s: halved", tokens, model.device)
     return [
@@ -159,7 +187,8 @@ def _launch_or_halve(model: Model, batch: Sequence[Encoded], measure: Measure) -
 @torch.inference_mode()
 def launch_batch(batch: Sequence[Encoded], measure: Measure) -> Launch:
     """Measures a batch and starts the copy of its numbers to the host."""
-    return Launch(batch, download(measure(batch)))
+    measured = measure(batch)
+    return Launch(batch, download(measured.of_texts), download(measured.of_tokens))
 
 
 def batch_inputs(model: Model, batch: Sequence[Encoded]) -> tuple[Tensor, Tensor]:

@@ -13,10 +13,20 @@ from torch import Tensor
 from layerscope.arrays import Array
 from layerscope.core.batching import Encoded
 from layerscope.core.compiled_sums import compiled_sums
-from layerscope.core.contribution import SUMS, batch_finite, batch_metrics, token_sums
+from layerscope.core.contribution import (
+    SUMS,
+    batch_finite,
+    batch_metrics,
+    residual_squares,
+    segments,
+    token_sums,
+)
 from layerscope.core.hooks import contributions
+from layerscope.core.massive import MassiveToken, massive_tokens
 from layerscope.core.model import Model, blocks
 from layerscope.core.pipeline import (
+    BatchNumbers,
+    TextNumbers,
     check_token_budget,
     default_budget,
     encode_all,
@@ -25,7 +35,7 @@ from layerscope.core.pipeline import (
     non_finite,
 )
 from layerscope.core.tokenization.token_ids import TextInput
-from layerscope.names import COMPONENTS, METRICS, SCOPES
+from layerscope.names import COMPONENTS, METRICS, SCOPES, Component
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,11 @@ class TextProfile:
 
     `tokens`: the number of measured tokens, special tokens included; for a failed text its number of tokens
     if known, else 0. `special_tokens_added`: how many of them the tokenizer or the chat template added; 0 for
-    a failed text. `values`: float64 (component, scope, layer, metric), in the order of COMPONENTS (the
-    chosen ones), SCOPES and METRICS; nan = no value. All values are nan if `error` (a sentence) is not None.
+    a failed text. `values`: float64 (component, scope, layer, metric), in the order of `components`, SCOPES
+    and METRICS; nan = no value. All values are nan if `error` (a sentence) is not None.
+
+    `massive`: the massive tokens in the order of the text. `square_norms`: float64 (2, layer), the sum of
+    ‖h[ℓ]‖² over all tokens and over the massive ones; nan for a failed text.
     """
 
     ordinal: int
@@ -44,6 +57,9 @@ class TextProfile:
     error: str | None
     values: Array
     special_tokens_added: int
+    massive: tuple[MassiveToken, ...]
+    square_norms: Array
+    components: tuple[str, ...]
 
 
 def profile_texts(
@@ -87,29 +103,50 @@ def profile_texts(
     return in_batches(model, encoded, token_budget or default_budget(model), measure, finish)
 
 
-def _batch_numbers(model: Model, components: tuple[str, ...], batch: Sequence[Encoded]) -> Tensor:
-    """(B, C · S · L · M + L) float64: the values of each text, and whether each layer is finite."""
+def _batch_numbers(model: Model, components: tuple[str, ...], batch: Sequence[Encoded]) -> BatchNumbers:
+    """Of each text C · S · L · M + 3 · L numbers: its values, its two square norms, and whether its layers
+    are finite. Of each token: whether it is massive, which the norms of the block decide."""
     lengths = [text.tokens for text in batch]
-    sums = _batch_sums(model, batch, components)
-    values = batch_metrics(sums, lengths, model.hidden_size).flatten(1)
-    return torch.cat([values, batch_finite(sums, lengths)], 1)
+    measured = components if Component.BLOCK in components else (Component.BLOCK.value, *components)
+    sums = _batch_sums(model, batch, measured)
+    squares = residual_squares(sums[0])
+    massive = massive_tokens(squares[1:].float().sqrt(), lengths)
+    norms = squares[:-1].T  # (N, L)
+    of_layers = [segments(part, lengths, "sum") for part in (norms, norms.where(massive[:, None], 0.0))]
+    values = batch_metrics(sums[-len(components) :], lengths, model.hidden_size, massive).flatten(1)
+    return BatchNumbers(torch.cat([values, *of_layers, batch_finite(sums, lengths)], 1), massive)
 
 
 def _text_profile(
-    model: Model, components: tuple[str, ...], text: Encoded, numbers: Array | None
+    model: Model, components: tuple[str, ...], text: Encoded, numbers: TextNumbers | None
 ) -> TextProfile:
     shape = len(components), len(SCOPES), model.layers, len(METRICS)
+    values, square_norms = np.full(shape, np.nan), np.full((2, model.layers), np.nan)
+    massive: tuple[MassiveToken, ...] = ()
     error = text.error
     if numbers is not None:
-        values, finite = np.split(numbers, [-model.layers])
+        measured, norms, finite = np.split(numbers.of_text, [-3 * model.layers, -model.layers])
         if finite.all():
-            return _profile_of(text, None, values.reshape(shape).copy())
-        error = non_finite(model, f"the activations at layer {int(finite.argmin())} are")
-    return _profile_of(text, error, np.full(shape, np.nan))
+            values, square_norms = measured.reshape(shape).copy(), norms.reshape(2, -1).copy()
+            massive = _massive(model, text, numbers.of_tokens.nonzero()[0].tolist())
+        else:
+            error = non_finite(model, f"the activations at layer {int(finite.argmin())} are")
+    return TextProfile(
+        ordinal=text.ordinal,
+        tokens=text.tokens,
+        truncated=text.truncated,
+        error=error,
+        values=values,
+        special_tokens_added=text.special_tokens_added,
+        massive=massive,
+        square_norms=square_norms,
+        components=components,
+    )
 
 
-def _profile_of(text: Encoded, error: str | None, values: Array) -> TextProfile:
-    return TextProfile(text.ordinal, text.tokens, text.truncated, error, values, text.special_tokens_added)
+def _massive(model: Model, text: Encoded, positions: list[int]) -> tuple[MassiveToken, ...]:
+    ids = [text.ids[position] for position in positions]
+    return tuple(map(MassiveToken, positions, ids, model.tokenizer.convert_ids_to_tokens(ids)))
 
 
 def _batch_sums(model: Model, batch: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from transformers import LlamaForCausalLM
 
 from layerscope.core import load_model, profile_texts
-from layerscope.names import METRICS
+from layerscope.names import METRICS, SCOPES
 from tests.support.tiny import add_massive_activation, byte_tokenizer, causal_model, save
 
 Array = NDArray[np.float64]
@@ -86,7 +86,8 @@ def reference(model: LlamaForCausalLM, ids: list[int]) -> Array:
     """(component, scope, layer, metric) of one text."""
     w, config = weights(model), model.config
     h = w["embed_tokens.weight"][ids]
-    table = np.empty((3, 3, config.num_hidden_layers, len(METRICS)))
+    table = np.empty((3, len(SCOPES), config.num_hidden_layers, len(METRICS)))
+    steps, residuals = [], [h]
     for layer in range(config.num_hidden_layers):
         part = f"layers.{layer}"
         x = norm(h, w[f"{part}.input_layernorm.weight"], config.rms_norm_eps)
@@ -94,11 +95,26 @@ def reference(model: LlamaForCausalLM, ids: list[int]) -> Array:
         x = norm(h + a, w[f"{part}.post_attention_layernorm.weight"], config.rms_norm_eps)
         gate, up = (x @ w[f"{part}.mlp.{name}_proj.weight"].T for name in ("gate", "up"))
         m = (gate / (1 + np.exp(-gate)) * up) @ w[f"{part}.mlp.down_proj.weight"].T
-        for i, (entering, delta) in enumerate([(h, a + m), (h, a), (h + a, m)]):
-            for j, scope in enumerate([slice(None), slice(1, None), slice(1)]):
-                table[i, j, layer] = metrics(entering[scope], delta[scope])
+        steps.append([(h, a + m), (h, a), (h + a, m)])
         h = h + a + m
+        residuals.append(h)
+    typical = np.setdiff1d(np.arange(1, len(ids)), massive(residuals))
+    scopes: list[Any] = [slice(None), slice(1, None), slice(1), typical]
+    for layer, components in enumerate(steps):
+        for i, (entering, delta) in enumerate(components):
+            for j, scope in enumerate(scopes):
+                table[i, j, layer] = metrics(entering[scope], delta[scope])
     return table
+
+
+def massive(residuals: list[Array]) -> NDArray[np.int64]:
+    """The positions of the massive tokens, by the definition; `residuals`: h[0] … h[L], (T, D) each."""
+    found: set[int] = set()
+    for h in residuals[1:]:
+        norms = np.linalg.norm(h, axis=-1)
+        if len(norms) > 1:
+            found |= set(np.flatnonzero(norms > 3 * np.median(norms[1:])).tolist())
+    return np.array(sorted(found), dtype=np.int64)
 
 
 def errors(got: Array, want: Array) -> Array:

@@ -17,7 +17,7 @@ from app.jobs.shards import Claim, TextResult
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, layer_profile
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
-from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH
+from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH, massive_first_token
 
 ERROR = "=the text has more tokens than the model reads"
 
@@ -38,32 +38,37 @@ def finished_job(
     failing: Sequence[int] = (),
     outcome: str = "succeeded",
     special_tokens: str | None = None,
+    scopes: Sequence[str] = SCOPES,
 ) -> FinishedJob:
-    """The first text has one token: its values in scope `rest` are NaN. The second has an infinity.
+    """The first text has one token: its values in the scopes `rest` and `typical` are NaN.
 
-    Without `special_tokens` the job is from before this option. To text i, i special tokens were added.
+    The second has an infinity.
+
+    Without `special_tokens` the job is from before this option. To text i, i special tokens were added. The
+    first token of each text is massive.
     """
     options: dict[str, Any] = {"max_tokens": None, "overflow": "truncate", "components": list(components)}
     if special_tokens is not None:
         options["special_tokens"] = special_tokens
     with sessions.begin() as session:
         draft = Draft(model="demo", name=name, options=options)
-        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
+        job = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0]
+        job_id, job.scopes = job.id, list(scopes)
     with sessions.begin() as session:
         claim = shards.claim(session, "demo", 60, MEASURED_WITH)
     assert claim is not None
-    values = {i: _values(i, len(components), layers) for i in range(len(texts)) if i not in failing}
+    shape = len(components), len(scopes), layers, len(METRICS)
+    values = {i: _values(i, shape) for i in range(len(texts)) if i not in failing}
     with sessions.begin() as session:
         shards.commit(session, claim, [_measured(claim, i, d, values) for i, (d, *_) in enumerate(texts)])
-    _finish(sessions, job_id, {domain for domain, *_ in texts}, components, layers, outcome)
+    _finish(sessions, job_id, {domain for domain, *_ in texts}, scopes, components, layers, outcome)
     return FinishedJob(job_id, values)
 
 
-def _values(ordinal: int, components: int, layers: int) -> NDArray[np.float64]:
-    shape = (components, len(SCOPES), layers, len(METRICS))
+def _values(ordinal: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
     values = np.random.default_rng(ordinal).normal(size=shape)
     if ordinal == 0:
-        values[:, SCOPES.index("rest")] = np.nan
+        values[:, [i for i, scope in enumerate(SCOPES[: shape[1]]) if scope in ("rest", "typical")]] = np.nan
     if ordinal == 1:
         values[0, 0, 0, 0] = np.inf
     return values
@@ -73,13 +78,17 @@ def _measured(claim: Claim, ordinal: int, domain: str, values: dict[int, NDArray
     if ordinal not in values:
         return TextResult(ordinal, domain, 0, False, ERROR, None)
     data = values[ordinal].astype("<f8").tobytes()
-    return TextResult(ordinal, domain, ordinal + 1, ordinal == 1, None, data, special_tokens_added=ordinal)
+    massive = massive_first_token(ordinal, values[ordinal].shape[2]) if "typical" in claim.scopes else {}
+    return TextResult(
+        *(ordinal, domain, ordinal + 1, ordinal == 1, None, data), special_tokens_added=ordinal, **massive
+    )
 
 
 def _finish(
     sessions: sessionmaker[Session],
     job_id: UUID,
     domains: set[str],
+    scopes: Sequence[str],
     components: Sequence[str],
     layers: int,
     outcome: str,
@@ -87,7 +96,7 @@ def _finish(
     rows = [
         layer_row(job_id, domain, scope, component, layer)
         for domain in {"*", *domains}
-        for scope in SCOPES
+        for scope in scopes
         for component in components
         for layer in range(layers)
     ]

@@ -70,7 +70,20 @@ def _measured(ordinal: int, domain: str, failing: bool) -> TextResult:
     if failing:
         return TextResult(ordinal, domain, 0, False, "it would not", None)
     values = np.random.default_rng(ordinal).normal(size=(len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS)))
-    return TextResult(ordinal, domain, 10 + ordinal, False, None, values.astype("<f8").tobytes())
+    stored = values.astype("<f8").tobytes()
+    return TextResult(
+        ordinal, domain, 10 + ordinal, False, None, stored, **massive_first_token(ordinal, LAYERS)
+    )
+
+
+def massive_first_token(ordinal: int, layers: int) -> dict[str, Any]:
+    """What is stored of a text whose first token is its only massive one."""
+    square_norms = np.random.default_rng(ordinal).uniform([[2], [0]], [[3], [1]], (2, layers))
+    return {
+        "massive": [0],
+        "massive_strings": ["<s>"],
+        "square_norms": square_norms.astype("<f8").tobytes(),
+    }
 
 
 def commit(sessions: sessionmaker[Session], claim: Claim, failing: Sequence[int] = ()) -> None:

@@ -13,7 +13,7 @@ from app.jobs.shards import TextResult
 from app.jobs.store import Draft
 from layerscope import values as codec
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.jobs_by_hand import MODEL, OPTIONS, claim
+from tests.support.jobs_by_hand import MODEL, OPTIONS, claim, massive_first_token
 from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]
@@ -43,10 +43,16 @@ def lognormal_job(
         array = np.random.default_rng(ordinal).lognormal(size=SHAPE) + (domain == "b")
         tokens = TOKENS[domain] + 5 * place - (6 if (domain, place) == ("a", 0) else 0)
         if tokens == 1:
-            array[:, SCOPES.index("rest")] = np.nan
+            array[:, [SCOPES.index("rest"), SCOPES.index("typical")]] = np.nan
         values[domain][place] = array
         stored = codec.encode(array)
-        measured.append(TextResult(ordinal, domain, tokens, False, None, stored, special_tokens_added=place))
+        measured.append(
+            TextResult(
+                *(ordinal, domain, tokens, False, None, stored),
+                special_tokens_added=place,
+                **massive_first_token(ordinal, LAYERS),
+            )
+        )
     with sessions.begin() as session:
         shards.commit(session, claimed, measured)
     finalize_jobs(sessions, MODEL)

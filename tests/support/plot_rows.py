@@ -112,7 +112,9 @@ def axes_of(plot: Plot, rows: Sequence[PlotRow]) -> list[Any]:
 
 def words(name: str, rows: Sequence[PlotRow], caption: str = CAPTION) -> list[str]:
     """Matplotlib writes each text of an SVG into a comment before its outlines."""
-    return re.findall(r"<!-- (.*?) -->", unescape(draw(name, rows, caption, "svg").decode()), re.DOTALL)
+    return re.findall(
+        r"<!-- (.*?) -->", unescape(draw(PLOTS[name], rows, caption, "svg").decode()), re.DOTALL
+    )
 
 
 def run_into_each_other(texts: Sequence[Any]) -> bool:

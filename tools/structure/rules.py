@@ -19,7 +19,7 @@ LAYERS = {
         ("pipeline",),
         ("loading",),
         ("compiled_sums",),
-        ("attention", "batching", "contribution", "hooks"),
+        ("attention", "batching", "contribution", "hooks", "massive"),
         ("model", "tokenization", "transfer"),
         ("families", "types"),
     ),

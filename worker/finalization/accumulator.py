@@ -12,7 +12,6 @@ from layerscope.names import (
     METRICS,
     RANK_COLUMNS,
     RANKED_METRICS,
-    SCOPES,
     SHARES,
     STATISTIC_COLUMNS,
     TOP_ACTIVATION_COLUMNS,
@@ -27,12 +26,13 @@ from layerscope.stats.moments import Moments, Summary
 from layerscope.stats.ranks import Ranks, TextGroups
 from layerscope.stats.token_share import FirstTokenShares
 from layerscope.values import ANALYSIS_NUMBERS, select_metrics
+from worker.finalization.massive_counts import MassiveTokens
 from worker.finalization.top_activations import top_activations_of
 
 StatisticsRow = dict[str, Any]
 RANKED = [METRICS.index(metric) for metric in RANKED_METRICS]
 ABSOLUTE = METRICS.index(Metric.DELTA_ABS_MEAN)
-ALL, FIRST = SCOPES.index(Scope.ALL), SCOPES.index(Scope.FIRST)
+ALL, FIRST = tuple(Scope).index(Scope.ALL), tuple(Scope).index(Scope.FIRST)
 
 
 class TextStatistics:
@@ -68,18 +68,21 @@ class Accumulator:
         self.statistics = TextStatistics(shape)
         self.groups = TextGroups((*shape[:-1], len(RANKED_METRICS)))
         self.shares = FirstTokenShares((shape[0], shape[2]))
-        self.texts = dict.fromkeys(SCOPES, 0)
-        self.tokens = dict.fromkeys(SCOPES, 0)
+        self.texts = dict.fromkeys(job.scopes, 0)
+        self.tokens = dict.fromkeys(job.scopes, 0)
+        self.massive_tokens = MassiveTokens(self._layers)
         self.analysis_statistics = TextStatistics((self._layers, len(metrics_of(job.analyses))))
         self.analyses: dict[int, Array] = {}  # by ordinal; as many as the job's options allow
 
-    def add(self, values: Array, tokens: int) -> None:
+    def add(self, values: Array, tokens: int, massive: Sequence[int] = ()) -> None:
+        """A text: (C, S, L, M), its number of tokens, and the positions of its massive tokens."""
         self.statistics.add(values)
         self.groups.add(values[..., RANKED])
         self.shares.add(values[:, ALL, :, ABSOLUTE], values[:, FIRST, :, ABSOLUTE], tokens)
-        for scope, in_scope in zip(SCOPES, (tokens, tokens - 1, 1), strict=True):
-            self.texts[scope] += in_scope > 0
-            self.tokens[scope] += in_scope
+        in_scope = (tokens, tokens - 1, 1, tokens - len({0, *massive}))
+        for scope, count in zip(self._job.scopes, in_scope, strict=False):  # older jobs have no `typical`
+            self.texts[scope] += count > 0
+            self.tokens[scope] += count
 
     def add_analysis(self, ordinal: int, analysis: Array) -> None:
         """(L, ANALYSIS_NUMBERS)."""
@@ -99,7 +102,7 @@ class Accumulator:
         ranks = _ranks(self.groups.ranks())
         analysed = list(self._analysed_rows())
         for c, component in enumerate(self._job.options["components"]):
-            for s, scope in enumerate(SCOPES):
+            for s, scope in enumerate(self._job.scopes):
                 for layer in range(self._layers):
                     has_analysis = (scope, component) == ANALYSIS_PLACE
                     yield {

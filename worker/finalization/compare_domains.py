@@ -21,7 +21,6 @@ from layerscope.names import (
     COMPARISON_STATISTICS,
     METRICS,
     POOLED_DOMAIN,
-    SCOPES,
     Metric,
     metrics_of,
 )
@@ -93,9 +92,10 @@ def compare_domains(
     most = HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1))
     some = _spaced(texts, most, together=bool(job.options.get("paired")))
     for c, component in enumerate(job.options["components"]):
-        for s, scope in enumerate(SCOPES):
+        for s, scope in enumerate(job.scopes):
             size = _rounding_sizes(pooled[c, s])
-            values = {domain: _values(session, job, some[domain], (c, s), size.shape) for domain in some}
+            where = codec.slice_of(c, s, len(job.scopes), len(size))
+            values = {domain: _values(session, job, some[domain], where, size.shape) for domain in some}
             samples = {domain: _sample(summary, (c, s)) for domain, summary in summaries.items()}
             found = _compare_all(job, pairs, some, values, samples, size)
             yield Comparison((scope, component), METRICS, pairs, found)
@@ -238,10 +238,9 @@ def _at_spaced_places(texts: DomainTexts, most: int, end: int) -> DomainTexts:
 
 
 def _values(
-    session: Session, job: Job, texts: DomainTexts, place: tuple[int, int], shape: tuple[int, int]
+    session: Session, job: Job, texts: DomainTexts, where: codec.ByteRange, shape: tuple[int, int]
 ) -> Array:
     """(n, L, M): the values of the texts in one component and scope; they are contiguous when stored."""
-    where = codec.slice_of(*place, layers=shape[0])
     statement = (
         select(func.substring(StoredProfile.values, where.first + 1, where.length))
         .where(

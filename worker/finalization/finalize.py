@@ -14,11 +14,19 @@ from app.db import UNAVAILABLE
 from app.errors import ModelUnavailable, NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
-from app.tables import Job, StoredProfile, Text, first_token, layer_profile
+from app.tables import (
+    Job,
+    StoredProfile,
+    Text,
+    first_token,
+    layer_profile,
+    massive_string,
+    massive_tokens,
+)
 from layerscope import values as codec
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
-from worker.finalization.accumulator import Accumulator
+from worker.finalization.accumulator import Accumulator, StatisticsRow
 from worker.finalization.compare_domains import Analysed, compare_domains, write_comparisons
 from worker.measurement.analysis_sample import SAMPLING
 from worker.runtime.shutdown import ShutdownDeadline
@@ -96,17 +104,37 @@ def finalize(session: Session, job: Job) -> None:
     analysed = {domain: Analysed.of(accumulator) for domain, accumulator in domains.items()}
     layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
     firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
+    massive, strings = _massive_rows(job, domains)
     comparisons = list(compare_domains(session, job, summaries, analysed))
     if not completion.lock(session, job):
         return
     if domains:
         session.execute(insert(layer_profile), layers)
         session.execute(insert(first_token), firsts)
+        for table, rows in ((massive_tokens, massive), (massive_string, strings)):
+            if rows:
+                session.execute(insert(table), rows)
     elif job.cancel_requested_at is None:
         job.error = job.error or _nothing_succeeded(session, job).problem.to_dict()
     write_comparisons(session, job, comparisons)
     job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
     completion.finish(session, job)
+
+
+def _massive_rows(
+    job: Job, domains: dict[str, Accumulator]
+) -> tuple[list[StatisticsRow], list[StatisticsRow]]:
+    """The rows of `massive_tokens` and of `massive_string`; none for jobs without scope `typical`."""
+    measured = {name: of.massive_tokens for name, of in sorted(domains.items()) if of.massive_tokens.texts}
+    rows = [
+        {"job_id": job.id, "domain": name, "layer": layer, **row}
+        for name, of in measured.items()
+        for layer, row in enumerate(of.rows())
+    ]
+    strings = [
+        {"job_id": job.id, "domain": name, **row} for name, of in measured.items() for row in of.strings()
+    ]
+    return rows, strings
 
 
 def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
@@ -141,11 +169,15 @@ def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
     components = len(job.options["components"])
     with _measured(session, job) as texts:
         for text in texts:
-            values = codec.decode(text.values, components)
+            values = codec.decode(text.values, components, len(job.scopes))
             for name in (text.domain, POOLED_DOMAIN):
                 if name not in accumulators:
                     accumulators[name] = Accumulator(job, values.shape)
-                accumulators[name].add(values, text.tokens)
+                accumulators[name].add(values, text.tokens, text.massive or ())
+                if text.massive is not None:
+                    norms = codec.decode_square_norms(text.square_norms)
+                    massive = accumulators[name].massive_tokens
+                    massive.add(text.tokens, text.massive, text.massive_strings, norms)
                 if text.analysis is not None:
                     accumulators[name].add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
     return accumulators
@@ -154,7 +186,10 @@ def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
 def _measured(session: Session, job: Job) -> Result[Any]:
     """The texts that were measured, in ordinal order, never all in memory."""
     profile = StoredProfile
-    columns = (profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis)
+    columns = (
+        *(profile.ordinal, Text.domain, profile.tokens, profile.values, profile.analysis),
+        *(profile.massive, profile.massive_strings, profile.square_norms),
+    )
     return session.execute(
         select(*columns)
         .join(Text, (Text.job_id == profile.job_id) & (Text.ordinal == profile.ordinal))

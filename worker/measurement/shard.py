@@ -20,7 +20,7 @@ from layerscope import values as codec
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.errors import ModelError
-from layerscope.names import PREDICTION_ANALYSES, SpecialTokens
+from layerscope.names import PREDICTION_ANALYSES, Scope, SpecialTokens
 from worker.measurement.analysis_sample import sampled_indices, stored
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
@@ -132,12 +132,26 @@ def _failed(claim: Claim, index: int, domain: str, error: str) -> TextResult:
 
 
 def _row(claim: Claim, index: int, domain: str, profile: TextProfile) -> TextResult:
+    stored = _stored(claim, profile) if profile.error is None else {"values": None}
     return TextResult(
         ordinal=claim.first_ordinal + index,
         domain=domain,
         tokens=profile.tokens,
         truncated=profile.truncated,
         error=profile.error,
-        values=codec.encode(profile.values) if profile.error is None else None,
         special_tokens_added=profile.special_tokens_added if profile.error is None else None,
+        **stored,
     )
+
+
+def _stored(claim: Claim, profile: TextProfile) -> dict[str, Any]:
+    """The values in the scopes of the job. A job of an earlier version has no scope `typical`."""
+    values = codec.encode(profile.values[:, : len(claim.scopes)])
+    if Scope.TYPICAL not in claim.scopes:
+        return {"values": values}
+    return {
+        "values": values,
+        "massive": [token.position for token in profile.massive],
+        "massive_strings": [token.token for token in profile.massive],
+        "square_norms": codec.encode_square_norms(profile.square_norms),
+    }

@@ -14,6 +14,7 @@ from app.models import ModelConfig
 from app.tables import LoadedModel
 from layerscope.core import Model, load_model
 from layerscope.core.loading.tokenizers.added_tokens import around_texts
+from layerscope.core.massive import MASSIVE_FACTOR
 from layerscope.core.tokenization.chat import has_chat_template
 
 PACKAGES = ("layerscope", "torch", "transformers", "numpy")
@@ -50,6 +51,7 @@ def describe(model: Model, config: ModelConfig) -> Facts:
         "attention": model.attention,
         "matmul": model.matmul,
         "reduction": model.reduction,
+        "massive_factor": MASSIVE_FACTOR,
         "machine": machine(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
     }

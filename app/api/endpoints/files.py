@@ -12,6 +12,7 @@ from app.api.job_files import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.files.comparison import comparison_csv, comparison_json
 from app.files.first_token import first_token_csv, first_token_json
+from app.files.massive_tokens import massive_tokens_csv, massive_tokens_json
 from app.files.parquet import comparison_parquet, results_parquet, texts_parquet
 from app.files.results import results_csv, results_json
 from app.files.texts import texts_csv, texts_ndjson
@@ -57,6 +58,8 @@ FILES = (
     _document("comparison.json", comparison_json),
     _table("first_token.csv", CSV, first_token_csv),
     _document("first_token.json", first_token_json),
+    _table("massive_tokens.csv", CSV, massive_tokens_csv),
+    _document("massive_tokens.json", massive_tokens_json),
     _table("results.parquet", PARQUET, results_parquet),
     _table("texts.parquet", PARQUET, texts_parquet),
     _table("comparison.parquet", PARQUET, comparison_parquet),

@@ -17,17 +17,12 @@ from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
 from app.files.results import layer_rows
 from app.jobs import store
-from app.plots import Format, JobContents, PlotRow, Table
+from app.plots import Format, JobContents, Plot, PlotRow
 from app.plots.effect import EFFECT
 from app.schemas import JobOptions, JobOut
 from app.tables import Job
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
-ROWS: dict[Table, Callable[[Session, Job], Iterator[PlotRow]]] = {
-    "results": layer_rows,
-    "comparison": partial(comparison_rows, metric=EFFECT.metric, scope=EFFECT.scope, component="block"),
-    "first_token": first_token_rows,
-}
 
 
 def _endpoint(file_format: Format) -> Callable[..., Any]:
@@ -44,14 +39,25 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
     with service.sessions.begin() as session:
         job = store.get_finished(session, job_id)
         state = service.present(session, job)
-        reason = plots.find(name).unavailable_reason(measured(state))
+        plot = plots.find(name).in_scope_of(job.scopes)
+        reason = plot.unavailable_reason(measured(state))
         if reason is not None:
             raise FileNotFound(f"The job has no plot {name!r}. {reason}")
-        rows = list(ROWS[plots.find(name).table](session, job))
+        rows = list(_rows(session, job, plot))
     if not rows:
         old = f"The job was finished by a version without the plot {name!r}, so its rows do not exist."
         raise FileNotFound(state.error.detail if state.error else old)
-    yield plots.draw(name, rows, _caption(state), file_format)
+    yield plots.draw(plot, rows, _caption(state), file_format)
+
+
+def _rows(session: Session, job: Job, plot: Plot) -> Iterator[PlotRow]:
+    match plot.table:
+        case "results":
+            return layer_rows(session, job)
+        case "comparison":
+            return comparison_rows(session, job, metric=EFFECT.metric, scope=plot.scope, component="block")
+        case "first_token":
+            return first_token_rows(session, job)
 
 
 def measured(job: JobOut) -> JobContents:

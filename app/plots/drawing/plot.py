@@ -2,10 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
 
 from matplotlib.figure import Figure
+
+from layerscope.names import Scope
 
 PlotRow = Mapping[str, Any]
 Table = Literal["results", "comparison", "first_token"]
@@ -13,6 +15,7 @@ Table = Literal["results", "comparison", "first_token"]
 SCOPE_WORDS = {
     "all": "scope all: all tokens",
     "rest": "scope rest: all tokens except the first",
+    "typical": "scope typical: all tokens except the first and the massive ones",
 }
 
 
@@ -40,6 +43,10 @@ class Plot(ABC):
 
         Rows of the table `comparison` are only those of the plot's metric, scope and component.
         """
+
+    def in_scope_of(self, scopes: Collection[str]) -> Self:
+        """The plot for a job with these scopes: jobs of earlier versions have `rest` instead of `typical`."""
+        return self if self.scope in scopes else replace(self, scope=Scope.REST.value)
 
     def unavailable_reason(self, measured: JobContents) -> str | None:
         """A sentence that says why a job does not have this plot; None if it has it."""

@@ -18,7 +18,7 @@ from layerscope.core.analysis.batch_numbers import Check, batch_numbers
 from layerscope.core.batching import Encoded
 from layerscope.core.loading.head import load_head
 from layerscope.core.model import Model
-from layerscope.core.pipeline import check_token_budget, encode_all, in_batches, non_finite
+from layerscope.core.pipeline import TextNumbers, check_token_budget, encode_all, in_batches, non_finite
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.names import ANALYSIS_METRICS, METRICS_OF_ANALYSIS, PREDICTION_ANALYSES, Analysis
 from layerscope.values import split_analysis
@@ -94,11 +94,11 @@ def analyse_texts(
 
 
 def _text_analysis(
-    model: Model, analyses: frozenset[str], text: Encoded, numbers: Array | None
+    model: Model, analyses: frozenset[str], text: Encoded, numbers: TextNumbers | None
 ) -> TextAnalysis:
     error = text.error
     if numbers is not None:
-        values, units, top, tokens, ratio = split_analysis(numbers.reshape(model.layers, -1))
+        values, units, top, tokens, ratio = split_analysis(numbers.of_text.reshape(model.layers, -1))
         error = _non_finite(model, analyses, text, values, top)
         if error is None:
             largest = Activations(units.astype(int), top.copy(), tokens.astype(int), ratio[:, 0].copy())

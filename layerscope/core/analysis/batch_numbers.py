@@ -20,7 +20,7 @@ from layerscope.core.attention.packed import packed
 from layerscope.core.batching import Encoded
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model
-from layerscope.core.pipeline import batch_inputs, forward
+from layerscope.core.pipeline import BatchNumbers, batch_inputs, forward
 from layerscope.core.types import RunLayer
 from layerscope.names import ANALYSIS_METRICS, Analysis
 
@@ -36,8 +36,8 @@ _COSTS = slice(ANALYSIS_METRICS.index("lens_entropy"))
 
 def batch_numbers(
     model: Model, head: nn.Linear | None, analyses: frozenset[str], check: Check, batch: Sequence[Encoded]
-) -> Tensor:
-    """(B, L · (5 + 13)) float64: for each text and layer the ANALYSIS_METRICS and the result of `largest`."""
+) -> BatchNumbers:
+    """Of each text L · (5 + 13) numbers: the ANALYSIS_METRICS and the result of `largest` of each layer."""
     lengths = [text.tokens for text in batch]
     with packed(model.module):
         states, run = _residuals(model, batch, check)
@@ -47,7 +47,8 @@ def batch_numbers(
         activations = torch.stack([layer.to(model.device) for layer in top], 1)  # (B, L, 13)
         ids = batch_inputs(model, batch)[0][0]
         values = _token_values(model, head, analyses, ids, states, run, check)
-    return torch.cat([_text_means(values, lengths), activations], -1).flatten(1)
+    numbers = torch.cat([_text_means(values, lengths), activations], -1).flatten(1)
+    return BatchNumbers(numbers, torch.empty(sum(lengths), 0))
 
 
 def _residuals(model: Model, batch: Sequence[Encoded], check: Check) -> tuple[list[Tensor], RunLayer]:

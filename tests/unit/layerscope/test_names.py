@@ -10,7 +10,7 @@ from layerscope.names import ANALYSES, METRICS, NAME, analysis_columns, metrics_
 
 FROZEN = {
     names.Component: ["block", "attention", "mlp"],
-    names.Scope: ["all", "rest", "first"],
+    names.Scope: ["all", "rest", "first", "typical"],
     names.Metric: [
         "delta_mean",
         "delta_abs_mean",
@@ -26,6 +26,9 @@ FROZEN = {
     names.Status: ["queued", "running", "succeeded", "failed", "cancelled"],
     names.TextOutcome: ["done", "failed", "waiting"],
     names.Overflow: ["truncate", "fail"],
+    names.TextForm: ["text", "token_ids", "messages"],
+    names.SpecialTokens: ["literal", "parse"],
+    names.OnInvalid: ["refuse", "fail"],
     names.DType: ["float32", "bfloat16", "float16"],
     names.MatrixProduct: ["default", "onednn"],
 }

@@ -30,9 +30,24 @@ def an_analysis() -> values.AnalysisParts:
 @pytest.mark.parametrize("components", [1, 2, 3])
 def test_decoding_returns_what_was_encoded(components: int) -> None:
     text = a_text(components)
-    decoded = values.decode(values.encode(text), components)
+    decoded = values.decode(values.encode(text), components, len(SCOPES))
     np.testing.assert_array_equal(decoded, text)
     assert decoded.dtype == np.float64
+
+
+def test_values_of_three_scopes_are_decoded_too() -> None:
+    """Jobs of earlier versions have no scope `typical`."""
+    text = a_text()[:, :3]
+    np.testing.assert_array_equal(values.decode(values.encode(text), len(COMPONENTS), 3), text)
+    keys = values.row_keys(SCOPES[:3], COMPONENTS, LAYERS)
+    assert len(keys) == len(values.rows(text, None, ()))
+
+
+def test_square_norms() -> None:
+    norms = np.random.default_rng(5).normal(size=(2, LAYERS))
+    stored = values.encode_square_norms(norms)
+    assert stored == struct.pack(f"<{norms.size}d", *norms.flat)
+    np.testing.assert_array_equal(values.decode_square_norms(stored), norms)
 
 
 def test_the_bytes_are_little_endian_float64_in_the_order_of_the_array() -> None:
@@ -44,20 +59,26 @@ def test_the_bytes_are_little_endian_float64_in_the_order_of_the_array() -> None
 
 def test_decoded_values_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        values.decode(values.encode(a_text()), len(COMPONENTS))[0] = 0.0
+        values.decode(values.encode(a_text()), len(COMPONENTS), len(SCOPES))[0] = 0.0
 
 
 @pytest.mark.parametrize("component", range(len(COMPONENTS)))
 @pytest.mark.parametrize("scope", range(len(SCOPES)))
 def test_a_slice_contains_the_values_of_one_component_and_scope(component: int, scope: int) -> None:
     stored = values.encode(a_text())
-    first, length = values.slice_of(component, scope, LAYERS)
+    first, length = values.slice_of(component, scope, len(SCOPES), LAYERS)
     found = values.decode_slice(stored[first : first + length])
-    np.testing.assert_array_equal(found, values.decode(stored, len(COMPONENTS))[component, scope])
+    np.testing.assert_array_equal(
+        found, values.decode(stored, len(COMPONENTS), len(SCOPES))[component, scope]
+    )
 
 
 def test_the_slices_cover_all_bytes_once() -> None:
-    ranges = [values.slice_of(c, s, LAYERS) for c in range(len(COMPONENTS)) for s in range(len(SCOPES))]
+    ranges = [
+        values.slice_of(component, scope, len(SCOPES), LAYERS)
+        for component in range(len(COMPONENTS))
+        for scope in range(len(SCOPES))
+    ]
     places = [place for first, length in ranges for place in range(first, first + length)]
     assert places == list(range(len(values.encode(a_text()))))
 
@@ -65,7 +86,7 @@ def test_the_slices_cover_all_bytes_once() -> None:
 @pytest.mark.parametrize("chosen", [COMPONENTS, ("attention",), ("block", "mlp")])
 def test_rows_are_in_the_order_scope_component_layer(chosen: tuple[str, ...]) -> None:
     text = a_text(len(chosen))
-    rows, keys = values.rows(text, None, ()), values.row_keys(chosen, LAYERS)
+    rows, keys = values.rows(text, None, ()), values.row_keys(SCOPES, chosen, LAYERS)
     np.testing.assert_array_equal(rows, text.transpose(1, 0, 2, 3).reshape(-1, len(METRICS)))
     assert len(keys) == len(rows) == len(set(keys))
     for (scope, component, layer), row in zip(keys, rows, strict=True):
@@ -93,7 +114,7 @@ def test_the_first_rows_have_the_metrics_of_the_analyses(
     """They belong to scope `all` and component `block`, which come first."""
     parts = an_analysis()
     rows = values.rows(a_text(), values.encode_analysis(*parts), analyses)
-    assert values.row_keys(COMPONENTS, LAYERS)[:LAYERS] == [
+    assert values.row_keys(SCOPES, COMPONENTS, LAYERS)[:LAYERS] == [
         ("all", "block", layer) for layer in range(LAYERS)
     ]
     added = rows[:, len(METRICS) :]

@@ -38,7 +38,7 @@ def test_results_csv_has_a_row_for_each_combination_in_order(
     expected = [
         layer_row(job.id, domain, scope, component, layer)
         for domain in ("*", "-minus", "Alpha", "zeta")
-        for scope in ("all", "rest", "first")
+        for scope in ("all", "rest", "first", "typical")
         for component in ("block", "attention", "mlp")
         for layer in range(LAYERS)
     ]
@@ -78,7 +78,7 @@ def test_texts_csv_has_the_values_of_each_text_and_the_error_of_a_failed_one(
     for ordinal, (domain, _) in enumerate(texts):
         if ordinal == 2:
             failed = next(rows)
-            assert failed == dict.fromkeys(TEXTS_COLUMNS, "") | {
+            assert failed == dict.fromkeys((*TEXTS_COLUMNS, "massive_tokens"), "") | {
                 "ordinal": "2",
                 "domain": "cpp",
                 "error": f"'{ERROR}",
@@ -98,6 +98,7 @@ def test_texts_csv_has_the_values_of_each_text_and_the_error_of_a_failed_one(
                         "component": component,
                         "layer": str(layer),
                         **dict(zip(METRICS, values, strict=True)),
+                        "massive_tokens": "1",
                     }
     assert next(rows, None) is None
 
@@ -106,7 +107,10 @@ def test_texts_of_a_job_with_the_option_state_their_special_tokens_last(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
     texts = [("cpp", "a"), ("python", "b"), ("cpp", "c")]
-    before, after = (finished_job(sessions, texts, failing=[2], special_tokens=s) for s in (None, "literal"))
+    before, after = (
+        finished_job(sessions, texts, failing=[2], special_tokens=s, scopes=SCOPES[:3])
+        for s in (None, "literal")
+    )
     lines, longer = (api.get(path(job.id, "texts.csv")).text.split("\r\n") for job in (before, after))
     assert lines[0] + ",special_tokens_added" == longer[0]
     cells = [line.rsplit(",", 1) for line in longer[:-1]]
@@ -124,6 +128,21 @@ def test_texts_of_a_job_with_the_option_state_their_special_tokens_last(
     ]
 
 
+@pytest.mark.parametrize("special_tokens", [None, "literal"])
+def test_a_job_from_before_scope_typical_keeps_its_three_scopes(
+    api: httpx.Client, sessions: sessionmaker[Session], special_tokens: str | None
+) -> None:
+    job = finished_job(sessions, scopes=("all", "rest", "first"), special_tokens=special_tokens)
+    for name in ("results.csv", "texts.csv"):
+        rows = rows_of(api.get(path(job.id, name)))
+        assert {row["scope"] for row in rows} == {"all", "rest", "first"}
+        assert "massive_tokens" not in rows[0]
+    assert rows_of(api.get(path(job.id, "massive_tokens.csv"))) == []
+    assert "scope rest" in api.get(f"/v1/jobs/{job.id}/plots/relative.svg").text
+    provenance = api.get(path(job.id, "results.json")).json()["provenance"]
+    assert provenance["scopes"] == ["all", "rest", "first"]
+
+
 def test_a_job_from_before_the_option_does_not_show_it(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
@@ -139,7 +158,7 @@ def test_texts_ndjson_has_the_same_rows(api: httpx.Client, sessions: sessionmake
     assert answer.headers["Content-Type"] == "application/x-ndjson"
     rows = [json.loads(line, parse_constant=pytest.fail) for line in answer.text.splitlines()]
     from_csv = rows_of(api.get(path(job.id, "texts.csv")))
-    assert [list(row) for row in rows] == [list(TEXTS_COLUMNS)] * len(from_csv)
+    assert [list(row) for row in rows] == [[*TEXTS_COLUMNS, "massive_tokens"]] * len(from_csv)
     for row, theirs in zip(rows, from_csv, strict=True):
         if row["error"] is not None:
             assert row["error"] == ERROR
@@ -189,7 +208,7 @@ def test_the_files_of_a_cancelled_job_contain_what_was_measured(
     assert rows_of(api.get(path(untouched, "texts.csv"))) == []
     assert api.get(path(untouched, "results.json")).json()["layers"] == []
     job = finished_job(sessions, outcome="cancelled")
-    assert len(rows_of(api.get(path(job.id, "results.csv")))) == 3 * 3 * 3 * LAYERS
+    assert len(rows_of(api.get(path(job.id, "results.csv")))) == 3 * len(SCOPES) * 3 * LAYERS
 
 
 @pytest.mark.parametrize("pieces", [results_csv, texts_csv, transitions_csv])

@@ -110,7 +110,11 @@ def test_the_requested_columns_follow_the_usual_columns(
     statistics = [metric + suffix for metric in metrics for suffix in STATISTICS]
     further = ["analysis_texts", *statistics] if metrics else []
     assert list(rows_of(api.get(path(job_id, "results.csv")))[0]) == [*RESULTS_COLUMNS, *further]
-    assert list(rows_of(api.get(path(job_id, "texts.csv")))[0]) == [*TEXTS_COLUMNS, *metrics]
+    assert list(rows_of(api.get(path(job_id, "texts.csv")))[0]) == [
+        *TEXTS_COLUMNS,
+        *metrics,
+        "massive_tokens",
+    ]
     compared = {row["metric"] for row in rows_of(api.get(path(job_id, "comparison.csv")))}
     assert compared == {*METRICS, *metrics}
 

@@ -75,7 +75,9 @@ def test_tables_and_plots_of_the_samples_are_in_the_folder(
     assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PLOTS)}
     assert (out / "relative.png").read_bytes().startswith(b"\x89PNG")
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["scope"], row["component"]) == ("rest", "block")]
+        rows = [
+            row for row in csv.DictReader(file) if (row["scope"], row["component"]) == ("typical", "block")
+        ]
     assert {row["domain"] for row in rows} == {"*", "cpp", "python"}
     printed = capsys.readouterr().out
     lines = printed.splitlines()

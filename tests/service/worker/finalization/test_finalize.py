@@ -16,12 +16,14 @@ from app.errors import ShardFailed
 from app.jobs import completion, deletion, shards, store
 from app.jobs.shards import Fenced
 from app.tables import Job, StoredProfile, comparison, layer_profile
+from layerscope.names import COMPONENTS, SCOPES
 from tests.support.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
 from worker.finalization import finalize
 from worker.finalization.compare_domains import compare_domains
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs
 from worker.runtime.shutdown import ShutdownDeadline
 
+ROWS_OF_A_LAYER = len(SCOPES) * len(COMPONENTS)
 Sessions = sessionmaker[Session]
 TEXTS = [(("cpp", "python")[i % 2], "a") for i in range(8)]
 FAILURE = ShardFailed("it would not")
@@ -77,7 +79,7 @@ def test_a_cancel_does_not_wait_for_statistics_and_is_kept(
     while_computing(lambda: with_a_short_lock_timeout(sessions, lambda s: store.cancel(s, job_id)))
     finalize_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "cancelled"
-    assert rows_of(sessions)[0] == 3 * 9 * LAYERS
+    assert rows_of(sessions)[0] == 3 * ROWS_OF_A_LAYER * LAYERS
 
 
 def test_a_delete_does_not_wait_for_statistics_and_leaves_none(
@@ -128,7 +130,7 @@ def test_many_closers_write_each_job_once(sessions: Sessions) -> None:
         list(pool.map(lambda _: finalize_jobs(sessions, MODEL), range(4)))
     with sessions() as session:
         assert set(session.scalars(select(Job.outcome))) == {"succeeded"}
-    assert rows_of(sessions)[0] == 6 * 3 * 9 * LAYERS
+    assert rows_of(sessions)[0] == 6 * 3 * ROWS_OF_A_LAYER * LAYERS
 
 
 def test_statistics_that_cannot_be_computed_fail_their_job_and_no_other(
@@ -229,7 +231,7 @@ def test_a_failing_job_gets_no_more_results_and_is_finalized(sessions: Sessions)
     finalize_jobs(sessions, MODEL)
     job = job_of(sessions, job_id)
     assert (job.outcome, job.error) == ("failed", FAILURE.problem.to_dict())
-    assert rows_of(sessions)[0] == 3 * 9 * LAYERS
+    assert rows_of(sessions)[0] == 3 * ROWS_OF_A_LAYER * LAYERS
 
 
 def test_a_finished_job_cannot_be_marked_failed(sessions: Sessions) -> None:

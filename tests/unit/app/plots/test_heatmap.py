@@ -11,7 +11,8 @@ def test_the_heatmap_has_a_cell_and_a_figure_for_each_domain_and_layer() -> None
     rows = layer_rows(layers=6)
     axes = axes_of(HEATMAP, rows)[0]
     expected = [
-        values_of(rows, "relative_norm", domain=domain, scope="rest", component="block") for domain in DOMAINS
+        values_of(rows, "relative_norm", domain=domain, scope="typical", component="block")
+        for domain in DOMAINS
     ]
     assert axes.images[0].get_array().tolist() == expected
     written = [float(text.get_text()) for text in axes.texts]
@@ -54,7 +55,9 @@ def test_the_scale_ends_where_its_values_do() -> None:
     for rows in (layer_rows(layers=1), of_layer(layer_rows(), 0, 1.0), of_layer(layer_rows(), 0, None)):
         (shades,) = axes_of(HEATMAP, rows)[0].images
         assert shades.colorbar.extend == "neither"
-    values = values_of(layer_rows(layers=1), "relative_norm", scope="rest", component="block")[: len(DOMAINS)]
+    values = values_of(layer_rows(layers=1), "relative_norm", scope="typical", component="block")[
+        : len(DOMAINS)
+    ]
     assert axes_of(HEATMAP, layer_rows(layers=1))[0].images[0].get_clim() == (min(values), max(values))
     both = [
         row | {"relative_norm": 1e3 if row["domain"] == "cpp" else 1e-3} if row["layer"] == 0 else row

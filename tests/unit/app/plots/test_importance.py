@@ -34,7 +34,7 @@ def test_every_layer_is_a_point_at_what_it_writes_and_what_it_costs() -> None:
     titles = [axes.get_title(loc="left") for axes in panels]
     assert titles == [f"{domain}\n(n = 5; 3 ablated)" for domain in DOMAINS]
     for axes, domain in zip(panels, DOMAINS, strict=True):
-        written = values_of(rows, "relative_norm", domain=domain, scope="rest", component="block")
+        written = values_of(rows, "relative_norm", domain=domain, scope="typical", component="block")
         cost = values_of(rows, "ablation_nll", domain=domain, scope="all", component="block")
         assert points(axes) == [list(both) for both in zip(written, cost, strict=True)]
         assert sorted(number.split()[0] for number in numbers(axes)) == [str(layer) for layer in range(9)]
@@ -46,7 +46,7 @@ def test_bars_are_the_intervals_of_both() -> None:
     upright, level = (bars.get_segments()[0].tolist() for bars in axes.collections[:2])
     rest, whole = (
         next(row for row in rows if (row["scope"], row["component"]) == (scope, "block"))
-        for scope in ("rest", "all")
+        for scope in ("typical", "all")
     )
     x, y = rest["relative_norm"], whole["ablation_nll"]
     assert upright == [[x, whole["ablation_nll_ci_low"]], [x, whole["ablation_nll_ci_high"]]]
@@ -169,7 +169,7 @@ def test_the_bar_of_shades_has_whole_layers() -> None:
 def test_a_layer_without_a_place_has_no_number() -> None:
     rows = importance_rows(["cpp"], layers=5)
     for row in rows:
-        if (row["scope"], row["layer"]) in (("rest", 1), ("rest", 3)):
+        if (row["scope"], row["layer"]) in (("typical", 1), ("typical", 3)):
             row["relative_norm"] = None if row["layer"] == 1 else 0.0
     assert sorted(number[0] for number in numbers(panels_of(rows)[0])) == ["0", "2", "4"]
 

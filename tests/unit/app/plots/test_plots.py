@@ -9,7 +9,7 @@ import matplotlib
 import pytest
 
 from app.errors import FileNotFound
-from app.plots import PLOTS, JobContents, draw
+from app.plots import PLOTS, JobContents, draw, find
 from app.plots.drawing import canvas
 from app.plots.drawing.canvas import LOOKS
 from app.plots.profiles import OVERLAID_DOMAINS, PROFILES
@@ -24,7 +24,7 @@ STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 @pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), (4, 28, 45), (16, 2, 2)])
 def test_every_plot_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
     rows = rows_for(name, [f"domain-{i}" for i in range(max(domains, PLOTS[name].domains))], layers, texts)
-    assert draw(name, rows, CAPTION, "png").startswith(b"\x89PNG")
+    assert draw(PLOTS[name], rows, CAPTION, "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -79,7 +79,7 @@ def test_bands_are_what_the_captions_say() -> None:
         heights = band.get_paths()[0].vertices[:, 1]
         assert heights.min() == pytest.approx(row["delta_abs_mean"] - row[spread])
         assert heights.max() == pytest.approx(row["delta_abs_mean"] + row[spread])
-    row = next(row for row in rows if row["scope"] == "rest" and row["component"] == "block")
+    row = next(row for row in rows if row["scope"] == "typical" and row["component"] == "block")
     (band,) = axes_of(PROFILES["relative"], rows)[0].collections
     heights = set(band.get_paths()[0].vertices[:, 1])
     assert heights == {row["relative_norm_ci_low"], row["relative_norm_ci_high"]}
@@ -130,7 +130,7 @@ def test_layers_that_write_nothing_are_drawn(name: str) -> None:
     rows = rows_for(name, ["cpp"])
     for row in rows:
         row |= dict.fromkeys(STATISTIC_COLUMNS, 0.0)
-    assert draw(name, rows, CAPTION, "png")
+    assert draw(PLOTS[name], rows, CAPTION, "png")
 
 
 @pytest.mark.parametrize("name", PLOTS)
@@ -170,7 +170,7 @@ def test_names_of_any_kind_are_shown_as_they_are() -> None:
 
 def test_an_unknown_plot_is_answered_with_the_known_names() -> None:
     with pytest.raises(FileNotFound) as error:
-        draw("variance", layer_rows(), CAPTION, "png")
+        find("variance")
     assert all(name in error.value.detail for name in PLOTS)
 
 
@@ -204,5 +204,5 @@ def test_a_plot_says_which_analysis_it_needs() -> None:
 def test_drawing_leaves_the_settings_of_matplotlib_alone() -> None:
     before = dict(matplotlib.rcParams)
     importlib.reload(canvas)
-    draw("relative", rows_for("relative", ["a"], 2, 3), "caption", "svg")
+    draw(PLOTS["relative"], rows_for("relative", ["a"], 2, 3), "caption", "svg")
     assert dict(matplotlib.rcParams) == before

@@ -7,12 +7,12 @@ from torch import Tensor
 
 from layerscope.core import contribution
 from layerscope.core.contribution import batch_finite, batch_metrics, finite_layers, text_metrics, token_sums
-from layerscope.names import METRICS
+from layerscope.names import METRICS, SCOPES
 
 
 def measure(h: Tensor, delta: Tensor) -> dict[str, list[float]]:
     """Metric → its value in scopes all, rest, first."""
-    values = text_metrics(token_sums(h, delta)[None, None], h.shape[1])[0, :, 0]  # (S, M)
+    values = text_metrics(token_sums(h, delta)[None, None], h.shape[1])[0, :3, 0]  # (3, M)
     return {metric: values[:, i].tolist() for i, metric in enumerate(METRICS)}
 
 
@@ -118,11 +118,32 @@ def test_metrics_of_a_text_do_not_depend_on_the_other_texts_of_its_batch() -> No
     lengths = [3, 1, 5, 2]
     sums = torch.stack([token_sums(*torch.randn(2, 11, 8).unbind()) for _ in range(4)]).view(2, 2, 7, 11)
     sums[0, 1, 4, 5] = torch.nan  # in the third text
-    batch = batch_metrics(sums, lengths, 8)
-    for found, text in zip(batch, torch.split(sums, lengths, -1), strict=True):
-        torch.testing.assert_close(found, text_metrics(text, 8), rtol=0, atol=0, equal_nan=True)
+    massive = torch.tensor([0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0]).bool()
+    batch = batch_metrics(sums, lengths, 8, massive)
+    parts = zip(torch.split(sums, lengths, -1), torch.split(massive, lengths), strict=True)
+    for found, (text, of_text) in zip(batch, parts, strict=True):
+        torch.testing.assert_close(found, text_metrics(text, 8, of_text), rtol=0, atol=0, equal_nan=True)
     assert torch.isfinite(batch[[0, 3]]).all()
     assert batch_finite(sums, lengths).tolist() == [[True] * 2, [True] * 2, [True, False], [True] * 2]
+
+
+def test_scope_typical_leaves_out_the_first_and_the_massive_tokens() -> None:
+    sums = torch.stack([token_sums(*torch.randn(2, 6, 8).unbind()) for _ in range(2)])[None]
+    massive = torch.tensor([True, False, True, False, False, False])
+    found = text_metrics(sums, 8, massive)
+    # The metrics of a text of the same tokens, whose first token is not in scope `rest`.
+    kept = text_metrics(sums[..., [0, 1, 3, 4, 5]], 8)
+    typical, rest = SCOPES.index("typical"), SCOPES.index("rest")
+    torch.testing.assert_close(found[:, typical], kept[:, rest], rtol=1e-12, atol=0)
+    without = text_metrics(sums, 8)
+    torch.testing.assert_close(without[:, typical], without[:, rest], rtol=1e-12, atol=0)
+
+
+def test_scope_typical_has_no_value_if_all_tokens_are_massive_or_first() -> None:
+    sums = token_sums(*torch.randn(2, 3, 8).unbind())[None, None]
+    found = text_metrics(sums, 8, torch.tensor([False, True, True]))
+    assert found[:, SCOPES.index("typical")].isnan().all()
+    assert found[:, SCOPES.index("rest")].isfinite().all()
 
 
 def test_delta_is_given_by_its_parts_or_by_the_residual_after_it() -> None:

@@ -10,6 +10,9 @@ from transformers import LlamaForCausalLM
 from layerscope.core import Model, TextProfile, load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.support.tiny import (
+    BOS,
+    add_known_activations,
+    add_massive_activation,
     byte_tokenizer,
     causal_model,
     count_hooks,
@@ -27,10 +30,12 @@ def test_shape_and_order(model: Model) -> None:
     assert [text.tokens for text in found] == [4, 40, 0, 256, 6, 4]
     assert [text.truncated for text in found] == [False, False, False, True, False, False]
     for text in found:
-        assert text.values.shape == (3, 3, 4, 7)
+        assert text.values.shape == (3, 4, 4, 7)
+        assert text.square_norms.shape == (2, 4)
         assert text.values.dtype == np.float64
         assert np.isnan(text.values).all() == (text.error is not None)
     assert np.isfinite(found[0].values).all()
+    assert np.isnan(found[2].square_norms).all()
 
 
 def test_a_failed_text_has_a_reason_and_does_not_affect_the_others(model: Model) -> None:
@@ -56,8 +61,42 @@ def test_texts_of_one_token_have_no_values_in_scope_rest(tmp_path: Path) -> None
     model = load_model(save(causal_model(), tmp_path, bos=False))
     (found,) = profile_texts(model, ["x"])
     assert found.tokens == 1
-    assert np.isnan(found.values[:, SCOPES.index("rest")]).all()
+    assert np.isnan(found.values[:, [SCOPES.index("rest"), SCOPES.index("typical")]]).all()
+    assert found.massive == ()
     assert np.isfinite(found.values[:, [SCOPES.index("all"), SCOPES.index("first")]]).all()
+
+
+def test_planted_massive_tokens_are_found_and_left_out(tmp_path: Path) -> None:
+    """Layer 1 adds 300 to one unit of BOS, wherever it is, and layer 3 subtracts it."""
+    causal = causal_model()
+    add_known_activations(causal, written=1, erased=3, values={5: 300.0})
+    model = load_model(save(causal, tmp_path))
+    parsed = "one two three" + BOS + " four five six"
+    (found,) = profile_texts(model, [parsed], special_tokens="parse")
+    places = [0, 1 + len("one two three")]
+    assert [(token.position, token.token_id, token.token) for token in found.massive] == [
+        (place, 0, BOS) for place in places
+    ]
+    rms = found.values[0, :, 2, METRICS.index("residual_rms")]
+    assert rms[SCOPES.index("rest")] > 5 * rms[SCOPES.index("typical")]
+    all_tokens, massive = found.square_norms
+    assert (massive[2:4] > 0.9 * all_tokens[2:4]).all()
+    assert (massive[:2] < 0.1 * all_tokens[:2]).all()
+
+
+def test_the_massive_tokens_do_not_depend_on_components_and_batches(tmp_path: Path) -> None:
+    causal = causal_model()
+    add_massive_activation(causal)
+    model = load_model(save(causal, tmp_path))
+    texts = ["a" * 9 + BOS + "b" * 8, "x", "two", BOS + "y" * 30]
+    whole = list(profile_texts(model, texts, special_tokens="parse"))
+    for text, other in zip(texts, whole, strict=True):
+        for components in (("attention",), ("mlp", "attention")):
+            (alone,) = profile_texts(model, [text], components=components, special_tokens="parse")
+            assert alone.massive == other.massive
+            np.testing.assert_allclose(alone.square_norms, other.square_norms, rtol=1e-6)
+            chosen = [COMPONENTS.index(name) for name in COMPONENTS if name in components]
+            np.testing.assert_allclose(alone.values, other.values[chosen], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

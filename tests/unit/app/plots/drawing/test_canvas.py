@@ -21,7 +21,7 @@ WITH_LEGEND = (*PROFILES, "effect", "first_token")
 
 def test_the_png_is_wide_enough(tmp_path: Any) -> None:
     file = tmp_path / "plot.png"
-    file.write_bytes(draw("relative", layer_rows(), CAPTION, "png"))
+    file.write_bytes(draw(PLOTS["relative"], layer_rows(), CAPTION, "png"))
     assert imread(file).shape[1] == PNG_WIDTH
 
 
@@ -31,7 +31,7 @@ def test_the_png_is_wide_enough(tmp_path: Any) -> None:
 def test_the_same_rows_give_the_same_bytes_in_many_threads(name: str, file_format: Format) -> None:
     rows = layer_rows(DOMAINS[:2], layers=3)
     with ThreadPoolExecutor(4) as pool:
-        plots = set(pool.map(lambda _: draw(name, rows, CAPTION, file_format), range(6)))
+        plots = set(pool.map(lambda _: draw(PLOTS[name], rows, CAPTION, file_format), range(6)))
     assert len(plots) == 1
     plot = plots.pop()
     assert b"dc:date" not in plot
