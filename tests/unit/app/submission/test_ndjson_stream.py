@@ -234,7 +234,7 @@ def test_a_number_that_is_no_domain_name_is_refused() -> None:
 )
 def test_an_invalid_text_fails_where_it_is_wanted(line: dict[str, Any], error: str) -> None:
     body = lines({"text": "a"}, {**line, "domain": "d", "pair": "p"}, {"text": "c"})
-    before, failed, after = read(body, chat_template=False, on_invalid="fail")
+    before, failed, after = read(body, 1000, chat_template=False, on_invalid="fail")
     assert failed == StoredText("d", "", "p", None, error)
     assert (before.text, before.error, after.text) == ("a", None, "c")
 
