@@ -33,7 +33,8 @@ class Model:
     tokenizer: Any
     # How this machine computes. These change the speed, and the numbers only by rounding.
     matmul: str = "default"  # matrix products on a CPU: "default" (PyTorch's own) or "onednn"
-    reduction: str = "eager"  # the seven sums: "eager" or "compiled"
+    reduction: str = "eager"  # the seven sums: "eager", "compiled" or "triton"
+    modules: str = "eager"  # the norms and MLPs of the layers: "eager" or "compiled"
     attention: str = "loop"  # the name of a kernel in attention/kernels.py
 
 

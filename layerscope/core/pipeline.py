@@ -26,7 +26,7 @@ from layerscope.names import Overflow, SpecialTokens
 # The smallest and largest default budget in tokens per batch. On a CPU the speed is constant from 512 to
 # 2,048 tokens if the largest activation of a batch fits in the heap. A GPU needs batches whose layers take
 # longer than their kernel launches.
-_CPU_BUDGET, _CUDA_BUDGET = (512, 2_048), (16_384, 65_536)
+_CPU_BUDGET, _CUDA_BUDGET = (512, 2_048), (32_768, 65_536)
 _CUDA_LAYER = 10**12  # multiplications per layer
 _CUDA_AHEAD = 1  # batches that are launched before the results of the previous one are read
 

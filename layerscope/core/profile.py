@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from layerscope.core.batching import Encoded
 from layerscope.core.compiled_sums import compiled_sums
 from layerscope.core.contribution import (
     SUMS,
+    Sums,
     batch_finite,
     batch_metrics,
     residual_squares,
@@ -156,7 +158,7 @@ def _batch_sums(model: Model, batch: Sequence[Encoded], components: tuple[str, .
     """
     tokens = sum(text.tokens for text in batch)
     sums = torch.empty(len(components), model.layers, SUMS, tokens, device=model.device)
-    reduce = compiled_sums() if model.reduction == "compiled" else token_sums
+    reduce = _sums(model.reduction)
 
     def record(layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False) -> None:
         found = reduce(residual, *parts, after=after)  # (7, N)
@@ -167,9 +169,17 @@ def _batch_sums(model: Model, batch: Sequence[Encoded], components: tuple[str, .
     return sums
 
 
+def _sums(reduction: str) -> Sums:
+    if reduction == "triton":
+        # Imported only where it is used: Triton exists only with the PyTorch for GPUs.
+        kernel: Sums = import_module("layerscope.core.triton_sums").triton_sums
+        return kernel
+    return compiled_sums() if reduction == "compiled" else token_sums
+
+
 def _no_compilation(model: Model) -> AbstractContextManager[Any]:
-    """Within it nothing is compiled: inputs for which no compiled code exists are reduced eagerly."""
-    if model.reduction == "eager":
+    """Within it nothing is compiled: inputs for which no compiled code exists are computed eagerly."""
+    if model.reduction != "compiled" and model.modules == "eager":
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("eager_on_recompile")
     return stance

@@ -51,6 +51,7 @@ def describe(model: Model, config: ModelConfig) -> Facts:
         "attention": model.attention,
         "matmul": model.matmul,
         "reduction": model.reduction,
+        "modules": model.modules,
         "massive_factor": MASSIVE_FACTOR,
         "machine": machine(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},

@@ -72,12 +72,13 @@ def varlen(
     if cap is not None:
         return loop(query, key, value, lengths, scale, window, cap)
     attention, bounds, longest = _varlen(), _bounds(lengths, query.device), max(lengths)
-    grouped: dict[str, Any] = {} if query.shape[1] == key.shape[1] else {"enable_gqa": True}
-    # Without splits the numbers of a text do not depend on the other texts of its batch.
-    splits = {"num_splits": 1} if "num_splits" in signature(attention).parameters else {}
+    # PyTorch 2.11 always accepts grouped heads and has no switch for them. Without splits the numbers of a
+    # text do not depend on the other texts of its batch.
+    wanted = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
+    accepted = {name: value for name, value in wanted.items() if name in signature(attention).parameters}
     out: Tensor = attention(
         *(query, key, value, bounds, bounds, longest, longest),
-        **{"scale": scale, "window_size": (-1 if window is None else window - 1, 0), **grouped, **splits},
+        **{"scale": scale, "window_size": (-1 if window is None else window - 1, 0), **accepted},
     )
     return out
 

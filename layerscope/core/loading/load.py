@@ -1,16 +1,21 @@
 """`load_model()`: loads a model and chooses how this machine computes with it."""
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from layerscope.core.attention.kernels import choose_kernel
 from layerscope.core.compiled_sums import compile_sums
 from layerscope.core.loading.checkpoint import read_model
+from layerscope.core.loading.compiled_modules import compile_modules
 from layerscope.core.loading.matmul import choose_product
 from layerscope.core.loading.process_setup import keep_caches_small, keep_heap
 from layerscope.core.loading.self_check import self_check
 from layerscope.core.model import DTYPES, Model, blocks
+from layerscope.names import MATRIX_PRODUCTS
 
 # Compiling the reduction takes seconds and saves a twentieth of the measuring time on a CPU.
 _WORTH_COMPILING = 50_000_000  # weights of the layers
@@ -32,19 +37,27 @@ def load_model(
         matmul: the matrix product on a CPU: "auto" or "onednn" (oneDNN's, if this PyTorch has it for the
             dtype of the model and it gives correct numbers; otherwise PyTorch's own), or "default" (PyTorch's
             own).
-        reduction: "auto" (compiled on a GPU and for models with at least 50 million weights in the layers),
-            "eager" or "compiled".
-    Returns: the model; its `matmul`, `reduction` and `attention` name what was chosen. If this machine cannot
-        do what was requested, the model uses what always works.
-    Raises: ModelError, one sentence with the problem and the setting that solves it.
+        reduction: "auto" (on a GPU a Triton kernel; compiled by PyTorch where Triton does not work, and on a
+            CPU for models with at least 50 million weights in the layers), "eager" or "compiled".
+    Returns: the model; its `matmul`, `reduction`, `modules` and `attention` name what was chosen. If this
+        machine cannot do what was requested, the model uses what always works.
+    Raises: ModelError, one sentence with the problem and the setting that solves it; ValueError for another
+        `matmul` or `reduction`.
     """
+    _check_choice("matmul", matmul, ("auto", *MATRIX_PRODUCTS))
+    _check_choice("reduction", reduction, ("auto", "eager", "compiled"))
     keep_caches_small()
     model = read_model(source, revision, dtype, device)
     if model.device == "cpu":
         keep_heap()
     model = replace(model, matmul=choose_product(model.module, matmul), attention=_attention(model))
     self_check(model)
-    return replace(model, reduction=_reduction(model, reduction))
+    return replace(model, reduction=_reduction(model, reduction), modules=_modules(model))
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def _attention(model: Model) -> str:
@@ -62,5 +75,21 @@ def _reduction(model: Model, wanted: str) -> str:
     worth = model.device != "cpu" or weights >= _WORTH_COMPILING
     if wanted == "eager" or (wanted == "auto" and not worth):
         return "eager"
-    done = compile_sums(model.hidden_size, DTYPES[model.dtype], model.device)
-    return "compiled" if done else "eager"
+    size, dtype = model.hidden_size, DTYPES[model.dtype]
+    if model.device != "cpu" and wanted != "compiled" and _triton_works(size, dtype, model.device):
+        return "triton"
+    return "compiled" if compile_sums(size, dtype, model.device) else "eager"
+
+
+def _triton_works(units: int, dtype: torch.dtype, device: str) -> bool:
+    """Imports Triton only for a GPU: it exists only with the PyTorch for GPUs."""
+    try:
+        triton_sums: Any = import_module("layerscope.core.triton_sums")
+    except ImportError:
+        return False
+    return bool(triton_sums.works(units, dtype, device))
+
+
+def _modules(model: Model) -> str:
+    compiled = model.device != "cpu" and compile_modules(blocks(model.module))
+    return "compiled" if compiled else "eager"

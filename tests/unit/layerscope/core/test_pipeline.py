@@ -23,7 +23,7 @@ TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5
         ("cpu", 8_192, 0, HEAP_BLOCK // (4 * 8_192)),
         ("cpu", 100_000, 0, 512),
         ("cuda:0", 1_536, 3_000_000, 65_536),
-        ("cuda:0", 8_192, 100_000_000, 16_384),
+        ("cuda:0", 8_192, 100_000_000, 32_768),
     ],
 )
 def test_token_budget(

@@ -55,8 +55,10 @@ def test_the_arguments_of_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel needs a GPU; its arguments can be checked without one."""
     given: dict[str, Any] = {}
 
-    def varlen_attn(query: Tensor, *bounds: Any, num_splits: int | None = None, **named: Any) -> Tensor:
-        given.update(named, bounds=bounds[2:], num_splits=num_splits)
+    def varlen_attn(
+        query: Tensor, *bounds: Any, enable_gqa: bool = False, num_splits: int | None = None, **named: Any
+    ) -> Tensor:
+        given.update(named, bounds=bounds[2:], enable_gqa=enable_gqa, num_splits=num_splits)
         return query
 
     monkeypatch.setattr(kernels, "_varlen", lambda: varlen_attn)
@@ -68,6 +70,19 @@ def test_the_arguments_of_varlen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert given == {"scale": 0.25, "window_size": (-1, 0), "enable_gqa": True, "num_splits": 1}
     KERNELS["varlen"](query, key, value, LENGTHS, 0.25, 20)
     assert given["window_size"] == (19, 0)  # a token and the 19 before it
+
+
+def test_varlen_of_an_older_pytorch_gets_no_argument_that_it_does_not_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyTorch 2.11 has neither `enable_gqa` nor `num_splits`."""
+
+    def varlen_attn(query: Tensor, *_: Any, scale: float, window_size: tuple[int, int]) -> Tensor:
+        return query
+
+    monkeypatch.setattr(kernels, "_varlen", lambda: varlen_attn)
+    query, key, value = parts(3)
+    assert KERNELS["varlen"](query, key, value, LENGTHS, 0.25) is query
 
 
 def test_pytorch_still_accepts_the_arguments_of_varlen() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,13 @@ print(model.reduction, sum(text.error is None for text in profile_texts(model, [
 def test_the_reduction_of_small_models_is_not_compiled(model: Model, folder: Path) -> None:
     assert (model.reduction, model.attention) == ("eager", "loop")
     assert load_model(folder, reduction="eager").reduction == "eager"
+
+
+@pytest.mark.parametrize("argument", ["matmul", "reduction"])
+def test_an_unknown_choice_is_refused(folder: Path, argument: str) -> None:
+    unknown: dict[str, Any] = {argument: "mkl"}
+    with pytest.raises(ValueError, match=f"{argument} must be one of auto, .*, not 'mkl'"):
+        load_model(folder, **unknown)
 
 
 def test_the_reduction_of_large_models_is_compiled(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
