@@ -93,12 +93,13 @@ def _build(shape: Shape, folder: Path) -> None:
         model: Any = LlamaForCausalLM(config)
     with silenced_transformers():
         model.to(getattr(torch, shape.saved_as)).save_pretrained(folder)
-    _byte_tokenizer().save_pretrained(folder)
+    _byte_tokenizer(shape.vocabulary).save_pretrained(folder)
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token per byte, and a BOS token at the beginning of every text."""
+def _byte_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
+    """One token per byte, and a BOS token at the beginning of every text. No text contains the other tokens."""
     symbols = [_BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    symbols += [f"unused {i}" for i in range(len(symbols), vocabulary)]
     tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.add_special_tokens([_BOS])
