@@ -97,7 +97,7 @@ def _build(shape: Shape, folder: Path) -> None:
 
 
 def _byte_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """One token per byte, and a BOS token at the beginning of every text. No text contains the other tokens."""
+    """One token per byte, and a BOS token before every text. The other tokens are in no text."""
     symbols = [_BOS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     symbols += [f"unused {i}" for i in range(len(symbols), vocabulary)]
     tokenizer = Tokenizer(models.BPE(vocab={symbol: i for i, symbol in enumerate(symbols)}, merges=[]))
