@@ -38,10 +38,9 @@ def read_config(source: str, folder: Path) -> tuple[Any, Family]:
             raise ModelError(f"config.json of {source} sets {name} to {getattr(config, name)}: correct it.")
     refuse_unknown_rope(source, family, config)
     refuse_unclear_windows(source, config)
-    # These change what a call returns and which attention runs, not the residuals.
+    # These change which attention runs and what is kept in memory, not the residuals.
     config._attn_implementation = None
     config.output_attentions = config.output_hidden_states = False
-    config.return_dict = True
     return config, family
 
 

@@ -172,6 +172,14 @@ def test_fields_without_effect(kind: str, copy: Any) -> None:
         np.testing.assert_array_equal(found, wanted)
 
 
+def test_nothing_is_kept_in_memory(copy: Any) -> None:
+    folder, _ = copy("llama")
+    edit(folder, {"output_hidden_states": True, "output_attentions": True, "attn_implementation": "eager"})
+    config = load_model(folder).module.config
+    assert (config.output_hidden_states, config.output_attentions) == (False, False)
+    assert config._attn_implementation == "sdpa"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "value"),
     [(*pair, REFUSED[pair[1]]) for pair in PAIRS if pair[1] in REFUSED]
