@@ -28,6 +28,7 @@ from tests.support.serving import serving
 NAMES = (
     *("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv"),
     *("comparison.csv", "comparison.json", "first_token.csv", "first_token.json"),
+    *("massive_tokens.csv", "massive_tokens.json"),
     *("results.parquet", "texts.parquet", "comparison.parquet"),
 )
 

@@ -55,7 +55,7 @@ def test_every_difference_is_scipys_welch_test(api: httpx.Client, sessions: Sess
         a, b = (np.array([array[at] for array in values[domain].values()]) for domain in ("a", "b"))
         a = a[~np.isnan(a)]
         assert (int(row["texts_a"]), int(row["texts_b"])) == (len(a), len(b))
-        assert len(a) == (7 if row["scope"] == "rest" else 8)
+        assert len(a) == (7 if row["scope"] in ("rest", "typical") else 8)
         expected = stats.ttest_ind(a, b, equal_var=False)
         assert float(row["p_value"]) == pytest.approx(expected.pvalue, rel=1e-9)
         assert float(row["ci_low"]) == pytest.approx(expected.confidence_interval().low, rel=1e-9)
@@ -82,7 +82,9 @@ def test_a_paired_job_compares_texts_at_the_same_place(api: httpx.Client, sessio
     for row in compared(api, job_id):
         c, s = COMPONENTS.index(row["component"]), SCOPES.index(row["scope"])
         at = (c, s, int(row["layer"]), METRICS.index(row["metric"]))
-        places = [k for k in range(8) if k not in (2, 5) and not (k == 0 and row["scope"] == "rest")]
+        places = [
+            k for k in range(8) if k not in (2, 5) and not (k == 0 and row["scope"] in ("rest", "typical"))
+        ]
         a, b = (np.array([values[domain][k][at] for k in places]) for domain in ("a", "b"))
         expected = stats.ttest_rel(a, b)
         assert int(row["texts_a"]) == int(row["texts_b"]) == len(places)
