@@ -106,8 +106,8 @@ def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessio
     job_id, _ = lognormal_job(sessions, {"a": 4, "b": 5, "c": 3})
     text = api.get(path(job_id, "effect.svg")).text
     assert "a − b" in text
-    assert "(n = 3 and 5)" in text  # in scope rest, and the first text of a has one token
-    assert "over all 9 tests (layers × pairs); scope rest" in text
+    assert "(n = 3 and 5)" in text  # in scope typical, and the first text of a has one token
+    assert "over all 9 tests (layers × pairs); scope typical" in text
 
 
 @pytest.mark.parametrize(
