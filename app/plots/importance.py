@@ -98,6 +98,8 @@ def _draw_clouds(grid: Sequence[Axes], clouds: Sequence[Cloud], depth: ScalarMap
         _draw_frame(axes, cloud)
         _draw_layers(axes, cloud, slice(later, None), depth)
     scale_logarithmically(grid[0], "x")
+    if not any(_placed(cloud.points).any() for cloud in clouds):
+        grid[0].set_xticks([])  # there is nothing to scale
     grid[0].set(xlim=grid[0].get_xlim(), ylim=grid[0].get_ylim())
     for axes, cloud in zip(grid, clouds, strict=True):
         _draw_layers(axes, cloud, slice(0, later), depth)

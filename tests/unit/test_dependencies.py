@@ -9,6 +9,7 @@ from importlib.metadata import packages_distributions
 from app.resources import ROOT
 
 OURS = ("layerscope", "app", "worker")
+WITH_PYTORCH = {"triton"}  # comes with the PyTorch for GPUs, and is imported only on a GPU
 FILES = [file for folder in (*OURS, "migrations") for file in (ROOT / folder).rglob("*.py")]
 
 
@@ -20,7 +21,7 @@ def imported_packages() -> set[str]:
                 names |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module)
-    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {*OURS}
+    return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {*OURS} - WITH_PYTORCH
 
 
 def normalized(name: str) -> str:

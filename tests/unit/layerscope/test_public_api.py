@@ -40,7 +40,7 @@ def test_it_works_next_to_the_users_own_modules_of_the_same_names(tmp_path: Path
     for name in ("worker", "app"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the user was imported')\n")
     layers = 10
-    assert python(PROFILE, tmp_path) == f"[(0, None, (3, 3, {layers}, 7)), (1, None, (3, 3, {layers}, 7))]\n"
+    assert python(PROFILE, tmp_path) == f"[(0, None, (3, 4, {layers}, 7)), (1, None, (3, 4, {layers}, 7))]\n"
 
 
 def test_torch_is_loaded_only_when_it_is_needed_and_importing_registers_nothing(tmp_path: Path) -> None:
