@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 cli = typer.Typer(
-    help="Measure how much each layer of a Llama model changes the residual stream.",
+    help="Measure how much each layer of a language model changes the residual stream.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

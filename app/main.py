@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Layerscope",
-        summary="How much each layer of a Llama model changes the residual stream, per text and per domain.",
+        summary="How much each layer of a language model changes the residual stream.",
         version="1",
         lifespan=lifespan,
         openapi_url=None,
