@@ -178,8 +178,12 @@ def test_12_the_clock_of_a_worker_is_wrong(
 
 
 def recovered(service: RunningService, died: Event) -> bool:
-    """If a worker died after the commit of its shard, there is nothing to recover."""
-    return service.injection.held_by(died.pid, died.at + 1) is None or service.recovery(died) is not None
+    """If a worker died after the commit of its shard, there is nothing to recover.
+
+    The commit is looked up in the database: a worker may die before it has noted it.
+    """
+    shard = service.injection.held_by(died.pid, died.at + 1)
+    return shard is None or service.is_committed(*shard) or service.recovery(died) is not None
 
 
 def has_wrong_clock(service: RunningService, child: Child) -> bool:

@@ -98,6 +98,13 @@ class RunningService:
         continued = [e.at for e in later if shard is None or e.shard == shard]
         return min(continued) - died.at if continued else None
 
+    def is_committed(self, job: str, number: int) -> bool:
+        """Whether the shard of a job is committed in the database."""
+        statement = "select done_at is not null from shard where job_id = %s and number = %s"
+        with self.database() as connection:
+            row = connection.execute(statement, (job, number)).fetchone()
+        return row == (True,)
+
     def stop_postgres(self) -> None:
         """Stop PostgreSQL in immediate mode: no connection is closed properly."""
         self.postgres.process.send_signal(signal.SIGQUIT)
