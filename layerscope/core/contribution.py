@@ -96,11 +96,11 @@ def batch_finite(sums: Tensor, lengths: Sequence[int]) -> Tensor:
 
 
 def residual_squares(sums: Tensor) -> Tensor:
-    """The squares of the norms, ‖h[ℓ]‖², of every token for ℓ = 0 … L: (L + 1, N) float64.
+    """The squares of the norms, ‖h[ℓ]‖², of every token for ℓ = 0 … L: (L + 1, N) in the dtype of `sums`.
 
     Args: `sums`: (L, 7, N), the `token_sums` of the block.
     """
-    return torch.cat([sums[:, 3], sums[-1:, 5]]).double()
+    return torch.cat([sums[:, 3], sums[-1:, 5]])
 
 
 def text_metrics(sums: Tensor, units: int, massive: Tensor | None = None) -> Tensor:

@@ -112,8 +112,8 @@ def _batch_numbers(model: Model, components: tuple[str, ...], batch: Sequence[En
     measured = components if Component.BLOCK in components else (Component.BLOCK.value, *components)
     sums = _batch_sums(model, batch, measured)
     squares = residual_squares(sums[0])
-    massive = massive_tokens(squares[1:].float().sqrt(), lengths)
-    norms = squares[:-1].T  # (N, L)
+    massive = massive_tokens(squares[1:].sqrt(), lengths)
+    norms = squares[:-1].T.double()  # (N, L)
     of_layers = [segments(part, lengths, "sum") for part in (norms, norms.where(massive[:, None], 0.0))]
     values = batch_metrics(sums[-len(components) :], lengths, model.hidden_size, massive).flatten(1)
     return BatchNumbers(torch.cat([values, *of_layers, batch_finite(sums, lengths)], 1), massive)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Result, insert, select
+from sqlalchemy import Result, Row, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import UNAVAILABLE
@@ -24,6 +24,7 @@ from app.tables import (
     massive_tokens,
 )
 from layerscope import values as codec
+from layerscope.arrays import Array
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
 from worker.finalization.accumulator import Accumulator, StatisticsRow
@@ -173,14 +174,17 @@ def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
             for name in (text.domain, POOLED_DOMAIN):
                 if name not in accumulators:
                     accumulators[name] = Accumulator(job, values.shape)
-                accumulators[name].add(values, text.tokens, text.massive or ())
-                if text.massive is not None:
-                    norms = codec.decode_square_norms(text.square_norms)
-                    massive = accumulators[name].massive_tokens
-                    massive.add(text.tokens, text.massive, text.massive_strings, norms)
-                if text.analysis is not None:
-                    accumulators[name].add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
+                _add(accumulators[name], text, values)
     return accumulators
+
+
+def _add(accumulator: Accumulator, text: Row[Any], values: Array) -> None:
+    accumulator.add(values, text.tokens, text.massive or ())
+    if text.massive is not None:
+        norms = codec.decode_square_norms(text.square_norms)
+        accumulator.massive_tokens.add(text.tokens, text.massive, text.massive_strings, norms)
+    if text.analysis is not None:
+        accumulator.add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
 
 
 def _measured(session: Session, job: Job) -> Result[Any]:

@@ -75,7 +75,7 @@ def varlen(
     # PyTorch 2.11 always accepts grouped heads and has no switch for them. Without splits the numbers of a
     # text do not depend on the other texts of its batch.
     wanted = {"enable_gqa": query.shape[1] != key.shape[1], "num_splits": 1}
-    accepted = {name: value for name, value in wanted.items() if name in signature(attention).parameters}
+    accepted = {name: value for name, value in wanted.items() if name in _parameters(attention)}
     out: Tensor = attention(
         *(query, key, value, bounds, bounds, longest, longest),
         **{"scale": scale, "window_size": (-1 if window is None else window - 1, 0), **accepted},
@@ -86,6 +86,12 @@ def varlen(
 @cache
 def _varlen() -> Any:
     return import_module("torch.nn.attention.varlen").varlen_attn
+
+
+@cache
+def _parameters(function: Any) -> frozenset[str]:
+    """The names of the parameters. Cached, because every layer of every batch asks for them."""
+    return frozenset(signature(function).parameters)
 
 
 def padded(
