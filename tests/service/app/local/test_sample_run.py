@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.coordination import CLOCK
 from app.errors import ProfilingFailed
 from app.jobs import store
-from app.local.sample_run import TABLES, profile
+from app.local.sample_run import TABLES, SampleRun, profile
 from app.plots import PLOTS
 from app.resources import ROOT, SAMPLES
 from app.tables import Job
@@ -93,6 +93,21 @@ def test_tables_and_plots_of_the_samples_are_in_the_folder(
             assert layer == highest["layer"]
             assert float(value) == pytest.approx(float(highest[metric]), rel=5e-3)
     assert "│ *" not in printed
+
+
+def test_another_run_has_its_own_options_and_files(
+    stack: RunningStack, samples: Path, tmp_path: Path
+) -> None:
+    tables = ("results.csv", "massive_tokens.json")
+    run = SampleRun("demo", {"analyses": ["ablation", "logit_lens"], "analysis_texts": 1}, tables)
+    profile(stack.base_url, tmp_path / "out", samples, run)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        *tables,
+        *(f"{name}.png" for name in PLOTS),
+    }
+    assert "lens_kl" in (tmp_path / "out" / "results.csv").read_text().partition("\n")[0]
+    job = json.loads((tmp_path / "out" / "massive_tokens.json").read_text())["job"]
+    assert job["options"]["analysis_texts"] == 1
 
 
 def test_the_samples_are_four_domains() -> None:

@@ -1,0 +1,1 @@
+"""`make real`: the sample texts, measured with a real trained model that a Python package contains."""
