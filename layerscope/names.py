@@ -43,6 +43,7 @@ class Analysis(StrEnum):
     ABLATION = "ablation"
     LOGIT_LENS = "logit_lens"
     ACTIVATIONS = "activations"
+    TOKENS = "tokens"
 
 
 class AnalysisMetric(StrEnum):
@@ -154,6 +155,7 @@ METRICS_OF_ANALYSIS: dict[str, tuple[str, ...]] = {
         (AnalysisMetric.LENS_ENTROPY, AnalysisMetric.LENS_KL, AnalysisMetric.LENS_AGREEMENT)
     ),
     Analysis.ACTIVATIONS: (),  # every analysis finds the largest activations; this one measures nothing else
+    Analysis.TOKENS: (),  # its numbers are those of tokens, not of texts
 }
 # These use the next-token predictions of the model, so they need its language model head.
 PREDICTION_ANALYSES = _values((Analysis.ABLATION, Analysis.LOGIT_LENS))
@@ -181,6 +183,12 @@ TEXTS_COLUMNS = (
     *("ordinal", "domain", "tokens", "truncated", "error"),
     *("scope", "component", "layer", *METRICS),
 )
+TOKEN_METRICS = _values((Metric.DELTA_RMS, Metric.RELATIVE_NORM, Metric.COSINE, Metric.RESIDUAL_RMS))
+TOKENS_COLUMNS = (
+    *("ordinal", "domain", "position", "token_id", "token", "massive", "component", "layer"),
+    *TOKEN_METRICS,
+)
+LENS_COLUMNS = ("lens_rank", "lens_top1")  # of the tokens files, if the logit lens was requested too
 SPECIAL_TOKENS_COLUMN = "special_tokens_added"  # the last column of the texts files
 TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
 

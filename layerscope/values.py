@@ -7,19 +7,32 @@ the massive ones.
 `analysis`: little-endian float64 in the order (layer, number). For each layer the ANALYSIS_METRICS; then, for
 the TOP_ACTIVATIONS largest activations that leave the layer, their units, values and tokens; then the ratio
 of the largest activation to the median.
+The values of tokens: little-endian float32, first the TOKEN_METRICS in the order (token, component, layer,
+metric), then, if the job requested the logit lens, the LENS_COLUMNS in the order (token, layer, column).
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import product
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.arrays import Array
-from layerscope.names import ANALYSIS_METRICS, METRICS, TOP_ACTIVATIONS, metrics_of
+from layerscope.names import (
+    ANALYSIS_METRICS,
+    LENS_COLUMNS,
+    METRICS,
+    TOKEN_METRICS,
+    TOP_ACTIVATIONS,
+    metrics_of,
+)
+
+Array32 = NDArray[np.float32]
 
 STORED = np.dtype("<f8")
+STORED_OF_TOKENS = np.dtype("<f4")
 ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # per layer
 
 
@@ -38,6 +51,13 @@ class AnalysisParts(NamedTuple):
     values: Array
     tokens: Array
     ratio: Array  # K = 1
+
+
+class TokenParts(NamedTuple):
+    """The numbers of the tokens of one text."""
+
+    values: Array32  # (T, C, L, M), M = the number of TOKEN_METRICS
+    predictions: Array32 | None  # (T, L, 2), the LENS_COLUMNS
 
 
 def encode(values: Array) -> bytes:
@@ -110,3 +130,19 @@ def split_analysis(numbers: Array) -> AnalysisParts:
 def select_metrics(numbers: Array, metrics: Sequence[str]) -> Array:
     """(..., L, ANALYSIS_NUMBERS) → (..., L, len(metrics)), in the order of `metrics`."""
     return numbers[..., [ANALYSIS_METRICS.index(metric) for metric in metrics]]
+
+
+def encode_tokens(values: Array32, predictions: Array32 | None) -> bytes:
+    """The numbers of the tokens of a text, as in TokenParts, as bytes."""
+    parts = (values,) if predictions is None else (values, predictions)
+    return b"".join(part.astype(STORED_OF_TOKENS).tobytes() for part in parts)
+
+
+def decode_tokens(stored: bytes, tokens: int, components: int, logit_lens: bool) -> TokenParts:
+    """The numbers of the `tokens` tokens of a text, read-only."""
+    numbers = np.frombuffer(stored, STORED_OF_TOKENS)
+    of_layer = components * len(TOKEN_METRICS) + (len(LENS_COLUMNS) if logit_lens else 0)
+    layers = len(numbers) // (tokens * of_layer)
+    shape = tokens, components, layers, len(TOKEN_METRICS)
+    values, predictions = np.split(numbers, [prod(shape)])
+    return TokenParts(values.reshape(shape), predictions.reshape(tokens, layers, -1) if logit_lens else None)

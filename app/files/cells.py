@@ -21,9 +21,14 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iter
 
 def csv_line(cells: Iterable[Cell]) -> str:
     """A line of RFC 4180. An empty cell means no value."""
-    line = io.StringIO()
-    csv.writer(line).writerow([_csv_cell(cell) for cell in cells])
-    return line.getvalue()
+    return csv_text([[_csv_cell(cell) for cell in cells]])
+
+
+def csv_text(rows: Iterable[Iterable[Cell]]) -> str:
+    """Lines of RFC 4180 from cells that are written as they are: see `safe_cell`."""
+    lines = io.StringIO()
+    csv.writer(lines).writerows(rows)
+    return lines.getvalue()
 
 
 def _csv_cell(cell: Cell) -> Cell:

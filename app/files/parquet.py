@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.files.comparison import COMPARISON
@@ -16,21 +17,35 @@ from app.files.provenance import provenance
 from app.files.results import results_source
 from app.files.rows import Source, read_batches
 from app.files.texts import TextRow, added_columns, added_counts, text_batches, texts_columns
+from app.files.tokens import TokensPart, tokens_columns, tokens_parts
 from app.tables import Job
 from layerscope import values
-from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, MASSIVE_COLUMN, SPECIAL_TOKENS_COLUMN
+from layerscope.names import (
+    COMPARISON_COUNTS,
+    COMPARISON_KEY,
+    MASSIVE_COLUMN,
+    SPECIAL_TOKENS_COLUMN,
+    TOKEN_METRICS,
+    Component,
+)
 
 # A batch is a row group of the file.
 ROWS_PER_BATCH = 10_000
 TEXTS_PER_BATCH = 200
 
-_TYPES = {
+TYPES = {
     **dict.fromkeys((*COMPARISON_KEY, "domain", "error"), pa.string()),
     **dict.fromkeys((*COMPARISON_COUNTS, "layer", "texts", "ordinal", "analysis_texts"), pa.int32()),
     **dict.fromkeys((SPECIAL_TOKENS_COLUMN, MASSIVE_COLUMN), pa.int32()),
     "tokens": pa.int64(),
     "truncated": pa.bool_(),
 }  # all other columns are float64
+TOKEN_TYPES = TYPES | {
+    **dict.fromkeys(("token", "lens_top1"), pa.string()),
+    **dict.fromkeys(("position", "token_id", "lens_rank"), pa.int32()),
+    **dict.fromkeys(TOKEN_METRICS, pa.float32()),
+    "massive": pa.bool_(),
+}
 
 
 def results_parquet(session: Session, job: Job) -> Iterator[bytes]:
@@ -47,14 +62,21 @@ def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
     return _parquet(job, schema, (_texts_batch(texts, job, schema) for texts in batches))
 
 
+def tokens_parquet(session: Session, job: Job) -> Iterator[bytes]:
+    """Raises: FileNotFound if the job was submitted without analysis `tokens`."""
+    schema = _schema(tokens_columns(job), TOKEN_TYPES)
+    parts = tokens_parts(session, job)
+    return _parquet(job, schema, (_tokens_batch(part, job, schema) for part in parts))
+
+
 def _source_parquet(session: Session, job: Job, source: Source) -> Iterator[bytes]:
     schema = _schema(source.columns)
     batches = read_batches(session, job, source, ROWS_PER_BATCH)
     return _parquet(job, schema, (pa.RecordBatch.from_pylist(rows, schema) for rows in batches))
 
 
-def _schema(columns: Iterable[str]) -> pa.Schema:
-    return pa.schema([(name, _TYPES.get(name, pa.float64())) for name in columns])
+def _schema(columns: Iterable[str], types: Mapping[str, pa.DataType] = TYPES) -> pa.Schema:
+    return pa.schema([(name, types.get(name, pa.float64())) for name in columns])
 
 
 class _Pipe(io.RawIOBase):
@@ -121,3 +143,38 @@ def _key_columns(scopes: tuple[str, ...], components: tuple[str, ...], layers: i
     """The scope, component and layer of each row of a text."""
     of_rows, names, numbers = zip(*values.row_keys(scopes, components, layers), strict=True)
     return [pa.array(of_rows), pa.array(names), pa.array(numbers, pa.int32())]
+
+
+def _tokens_batch(part: TokensPart, job: Job, schema: pa.Schema) -> pa.RecordBatch:
+    components = job.options["components"]
+    tokens, _, layers, _ = part.values.shape
+    rows = tokens * len(components) * layers
+    of_tokens = (part.ids, np.array(part.strings, object), part.massive)
+    columns = [
+        *(np.full(rows, part.ordinal), np.full(rows, part.domain, object)),
+        np.repeat(np.arange(part.first, part.first + tokens), rows // tokens),
+        *(np.repeat(column, rows // tokens) for column in of_tokens),
+        np.tile(np.repeat(np.array(components, object), layers), tokens),
+        np.tile(np.arange(layers), tokens * len(components)),
+        *part.values.reshape(rows, -1).T,
+        *_lens_columns(part, components),
+    ]
+    arrays = [
+        pa.array(column, field.type, from_pandas=True) for column, field in zip(columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _lens_columns(part: TokensPart, components: Sequence[str]) -> list[NDArray[Any]]:
+    """The rank and the most probable token in the rows of the block; None in all other rows."""
+    if part.ranks is None or part.top1 is None:
+        return []
+    shape = (*part.ranks.shape[:1], len(components), part.ranks.shape[1])
+    columns = []
+    ranks = part.ranks.astype(object)
+    ranks[np.isnan(part.ranks)] = None
+    for numbers in (ranks, np.array(part.top1, object)):
+        column = np.full(shape, None)
+        column[:, components.index(Component.BLOCK)] = numbers
+        columns.append(column.ravel())
+    return columns

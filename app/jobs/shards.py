@@ -6,7 +6,7 @@ epoch of the shard. A worker with an older epoch can neither renew nor commit it
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, u
 from sqlalchemy.orm import Session
 
 from app.coordination import CLOCK
-from app.tables import Job, Shard, ShardDomain, StoredProfile, Text
+from app.tables import Job, Shard, ShardDomain, StoredProfile, StoredTokens, Text
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,15 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class TokenResult:
+    """The tokens of one text, as StoredTokens describes them."""
+
+    token_ids: list[int]
+    vocabulary: dict[str, str]
+    values: bytes
+
+
+@dataclass(frozen=True)
 class TextResult:
     """The result of one text, as StoredProfile describes it, or an `error`."""
 
@@ -48,6 +57,7 @@ class TextResult:
     massive: list[int] | None = None
     massive_strings: list[str] | None = None
     square_norms: bytes | None = None
+    token_result: TokenResult | None = None
 
 
 class ShardText(NamedTuple):
@@ -207,13 +217,17 @@ def commit(session: Session, claim: Claim, measured: Sequence[TextResult]) -> No
             raise Fenced
         return  # an earlier commit succeeded, but its answer was lost
     session.execute(insert(StoredProfile), [_row(claim, text) for text in measured])
+    for text in measured:
+        if text.token_result is not None:  # one by one: they can have many megabytes
+            row = {"job_id": claim.job_id, "ordinal": text.ordinal, **vars(text.token_result)}
+            session.execute(insert(StoredTokens), row)
     _count(session, claim, measured)
 
 
 def _row(claim: Claim, text: TextResult) -> dict[str, Any]:
-    row = asdict(text)
-    del row["domain"]
-    return {"job_id": claim.job_id, **row}
+    row = vars(text) | {"job_id": claim.job_id}
+    del row["domain"], row["token_result"]
+    return row
 
 
 def _count(session: Session, claim: Claim, measured: Sequence[TextResult]) -> None:

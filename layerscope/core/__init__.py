@@ -3,7 +3,7 @@
 Needs torch, transformers, numpy and scipy, and no part of the service.
 """
 
-from layerscope.core.analysis.analyse import Activations, TextAnalysis, analyse_texts
+from layerscope.core.analysis.analyse import Activations, TextAnalysis, TokenProfiles, analyse_texts
 from layerscope.core.loading.head import load_head
 from layerscope.core.loading.load import load_model
 from layerscope.core.model import Model
@@ -14,6 +14,7 @@ __all__ = [
     "Model",
     "TextAnalysis",
     "TextProfile",
+    "TokenProfiles",
     "analyse_texts",
     "load_head",
     "load_model",

@@ -126,14 +126,14 @@ def batch_metrics(sums: Tensor, lengths: Sequence[int], units: int, massive: Ten
         units: D, the hidden size.
         massive: (N,) bool, the tokens that scope `typical` leaves out besides the first of each text.
     Returns: (B, C, S, L, M) float64, in the order of SCOPES and METRICS; nan = no value: no token is in scope
-        (`rest` of a one-token text), or the metric is undefined for a token in scope (`_per_token`).
+        (`rest` of a one-token text), or the metric is undefined for a token in scope (`per_token_metrics`).
     """
     return torch.stack([_component_metrics(part, lengths, units, massive) for part in sums], 1)
 
 
 def _component_metrics(sums: Tensor, lengths: Sequence[int], units: int, massive: Tensor) -> Tensor:
     """(L, 7, N) → (B, S, L, M)"""
-    table = _per_token(sums.double(), units).permute(2, 0, 1).contiguous()  # (N, L, M)
+    table = per_token_metrics(sums.double(), units).permute(2, 0, 1).contiguous()  # (N, L, M)
     split = [part for length in lengths for part in (1, length - 1)]  # the first token, and the rest
     parts = segments(table, split)
     first, rest = parts[0::2], parts[1::2]
@@ -170,7 +170,7 @@ def segments(values: Tensor, lengths: Sequence[int], reduce: str = "mean") -> Te
     return torch.segment_reduce(values, reduce, lengths=sizes, axis=0, unsafe=True)
 
 
-def _per_token(sums: Tensor, units: int) -> Tensor:
+def per_token_metrics(sums: Tensor, units: int) -> Tensor:
     """The contribution of each token to the mean of each metric.
 
     Args:
@@ -204,7 +204,7 @@ def _one_minus_cosine(h_square: Tensor, after_square: Tensor, turned: Tensor) ->
     70 %. Instead this computes half the squared distance of the two unit vectors, whose difference is
     (δ − g h) / ‖h+δ‖. The law of cosines, (‖δ‖² − (‖h+δ‖ − ‖h‖)²) / (2 ‖h‖ ‖h+δ‖), gives the same number but
     loses digits if δ is nearly parallel to h: its error is 1.5·10⁻⁴ for a token whose massive activation is
-    written or erased.
+    written or removed.
 
     Args:
         h_square, after_square, turned: (…) float64; ‖h‖², ‖h+δ‖², Σ(δ−gh)².

@@ -21,7 +21,7 @@ from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model, blocks
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.core.transfer import Download, download, upload
-from layerscope.names import Overflow, SpecialTokens
+from layerscope.names import COMPONENTS, Overflow, SpecialTokens
 
 # The smallest and largest default budget in tokens per batch. On a CPU the speed is constant from 512 to
 # 2,048 tokens if the largest activation of a batch fits in the heap. A GPU needs batches whose layers take
@@ -90,6 +90,13 @@ def check_token_budget(budget: int | None) -> None:
     """Raises: ValueError if the budget is below one token."""
     if budget is not None and budget < 1:
         raise ValueError(f"token_budget must be at least 1, not {budget}")
+
+
+def check_components(components: Sequence[str]) -> tuple[str, ...]:
+    """The components in the order of COMPONENTS. Raises: ValueError if there is none, or an unknown one."""
+    if not components or set(components) - set(COMPONENTS):
+        raise ValueError(f"components must be some of {', '.join(COMPONENTS)}, not {components!r}")
+    return tuple(name for name in COMPONENTS if name in components)
 
 
 def default_budget(model: Model) -> int:

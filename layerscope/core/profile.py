@@ -1,34 +1,21 @@
 """`profile_texts()`: measures each text and returns its values."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from layerscope.arrays import Array
 from layerscope.core.batching import Encoded
-from layerscope.core.compiled_sums import compiled_sums
-from layerscope.core.contribution import (
-    SUMS,
-    Sums,
-    batch_finite,
-    batch_metrics,
-    residual_squares,
-    segments,
-    token_sums,
-)
-from layerscope.core.hooks import contributions
+from layerscope.core.contribution import batch_finite, batch_metrics, residual_squares, segments
 from layerscope.core.massive import MassiveToken, massive_tokens
-from layerscope.core.model import Model, blocks
+from layerscope.core.model import Model
 from layerscope.core.pipeline import (
     BatchNumbers,
     TextNumbers,
+    check_components,
     check_token_budget,
     default_budget,
     encode_all,
@@ -36,7 +23,9 @@ from layerscope.core.pipeline import (
     in_batches,
     non_finite,
 )
+from layerscope.core.sums.recorder import batch_sums
 from layerscope.core.tokenization.token_ids import TextInput
+from layerscope.core.tokenization.token_strings import token_strings
 from layerscope.names import COMPONENTS, METRICS, SCOPES, Component
 
 
@@ -96,10 +85,8 @@ def profile_texts(
     Raises: ValueError, immediately, for an argument out of range.
     """
     encoded = encode_all(model, texts, max_tokens, overflow, window, special_tokens)
-    if not components or set(components) - set(COMPONENTS):
-        raise ValueError(f"components must be some of {', '.join(COMPONENTS)}, not {components!r}")
+    chosen = check_components(components)
     check_token_budget(token_budget)
-    chosen = tuple(name for name in COMPONENTS if name in components)
     measure = partial(_batch_numbers, model, chosen)
     finish = partial(_text_profile, model, chosen)
     return in_batches(model, encoded, token_budget or default_budget(model), measure, finish)
@@ -110,7 +97,8 @@ def _batch_numbers(model: Model, components: tuple[str, ...], batch: Sequence[En
     are finite. Of each token: whether it is massive, which the norms of the block decide."""
     lengths = [text.tokens for text in batch]
     measured = components if Component.BLOCK in components else (Component.BLOCK.value, *components)
-    sums = _batch_sums(model, batch, measured)
+    with batch_sums(model, measured, sum(lengths)) as sums:
+        forward(model, batch)
     squares = residual_squares(sums[0])
     massive = massive_tokens(squares[1:].sqrt(), lengths)
     norms = squares[:-1].T.double()  # (N, L)
@@ -148,38 +136,4 @@ def _text_profile(
 
 def _massive(model: Model, text: Encoded, positions: list[int]) -> tuple[MassiveToken, ...]:
     ids = [text.ids[position] for position in positions]
-    return tuple(map(MassiveToken, positions, ids, model.tokenizer.convert_ids_to_tokens(ids)))
-
-
-def _batch_sums(model: Model, batch: Sequence[Encoded], components: tuple[str, ...]) -> Tensor:
-    """One forward pass over a packed batch; all tensors stay on the device.
-
-    Returns: (C, L, 7, N) float32, the `token_sums` of the N tokens of the batch.
-    """
-    tokens = sum(text.tokens for text in batch)
-    sums = torch.empty(len(components), model.layers, SUMS, tokens, device=model.device)
-    reduce = _sums(model.reduction)
-
-    def record(layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False) -> None:
-        found = reduce(residual, *parts, after=after)  # (7, N)
-        sums[components.index(component), layer].copy_(found, non_blocking=True)
-
-    with _no_compilation(model), contributions(blocks(model.module), components, record):
-        forward(model, batch)
-    return sums
-
-
-def _sums(reduction: str) -> Sums:
-    if reduction == "triton":
-        # Imported only where it is used: Triton exists only with the PyTorch for GPUs.
-        kernel: Sums = import_module("layerscope.core.triton_sums").triton_sums
-        return kernel
-    return compiled_sums() if reduction == "compiled" else token_sums
-
-
-def _no_compilation(model: Model) -> AbstractContextManager[Any]:
-    """Within it nothing is compiled: inputs for which no compiled code exists are computed eagerly."""
-    if model.reduction != "compiled" and model.modules == "eager":
-        return nullcontext()
-    stance: AbstractContextManager[Any] = torch.compiler.set_stance("eager_on_recompile")
-    return stance
+    return tuple(map(MassiveToken, positions, ids, token_strings(model.tokenizer, ids)))

@@ -54,7 +54,7 @@ def test_every_value_with_a_massive_activation(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("units", [64, 3_000, 8_192])
 def test_the_kernel_of_the_sums(units: int) -> None:
-    from layerscope.core.triton_sums import triton_sums
+    from layerscope.core.sums.triton_kernel import triton_sums
 
     generator = torch.Generator().manual_seed(1)
     h, a, m = (torch.randn(50, units, generator=generator).cuda() for _ in range(3))

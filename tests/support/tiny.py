@@ -67,10 +67,10 @@ def add_massive_activation(model: LlamaForCausalLM, size: float = 300.0, unit: i
 
 @torch.no_grad()
 def add_known_activations(
-    model: LlamaForCausalLM, written: int, erased: int, values: dict[int, float]
+    model: LlamaForCausalLM, written: int, removed: int, values: dict[int, float]
 ) -> None:
     """Makes the MLP of layer `written` add `values` (unit → value) to the BOS token alone, and the MLP of
-    layer `erased` subtract them. No other layer adds anything.
+    layer `removed` subtract them. No other layer adds anything.
 
     The BOS embedding has the direction of unit 0, which is 0 in all other tokens. The first value must be
     above 0.
@@ -84,7 +84,7 @@ def add_known_activations(
     bos, added = embeddings[0].double(), torch.zeros(len(embeddings[0]), dtype=torch.float64)
     added[list(values)] = torch.tensor(list(values.values()), dtype=torch.float64)
     _write(model.model.layers[written].mlp, bos, 0, added)
-    _write(model.model.layers[erased].mlp, bos + added, next(iter(values)), -added)
+    _write(model.model.layers[removed].mlp, bos + added, next(iter(values)), -added)
 
 
 def _write(mlp: Any, token: torch.Tensor, unit: int, written: torch.Tensor) -> None:

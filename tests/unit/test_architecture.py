@@ -19,7 +19,7 @@ STATS = sorted((ROOT / "layerscope" / "stats").rglob("*.py"))
 APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 SERVICE = ("app", "pydantic", "sqlalchemy", "rq", "redis", "fastapi", "starlette", "psycopg")
-NEEDS_TRITON = "layerscope.core.triton_sums"  # Triton comes with the PyTorch for GPUs only
+NEEDS_TRITON = "layerscope.core.sums.triton_kernel"  # Triton comes with the PyTorch for GPUs only
 ENTRY_POINTS = {"app/cli.py", "worker/process.py"}
 
 

@@ -39,17 +39,11 @@ TERMS = (
     Term("deeds?", "action"),
 )
 
-_PLANTED = "the tests add an activation in one layer and erase it in a later one"
 _HISTORY = "a migration keeps the names of its time"
 
 # Patterns that a file, or every file below a folder, may contain, with the reason.
 ALLOWED: dict[str, dict[str, str]] = {
     "benchmarks/LOG.md": {"patience": "a log entry quotes the command that was run"},
-    "layerscope/core/contribution.py": {ERASED: "a layer erases what an earlier layer has written"},
     "migrations/versions/": {ERASED: _HISTORY, CLOSINGS: _HISTORY, CLOSE_A_JOB: _HISTORY},
     "samples/exercises/word_problems.py": {ERASED: "goods that a shop sells"},
-    "tests/support/tiny.py": {ERASED: _PLANTED},
-    "tests/unit/layerscope/core/": {ERASED: _PLANTED},
-    "tests/service/app/files/test_massive_tokens.py": {ERASED: _PLANTED},
-    "tests/service/worker/measurement/test_analysis_sample.py": {ERASED: _PLANTED},
 }

@@ -18,7 +18,7 @@ LAYERS = {
         ("analysis", "profile"),
         ("pipeline",),
         ("loading",),
-        ("compiled_sums", "triton_sums"),
+        ("sums",),
         ("attention", "batching", "contribution", "hooks", "massive"),
         ("model", "tokenization", "transfer"),
         ("families", "types"),

@@ -14,15 +14,7 @@ from app.db import UNAVAILABLE
 from app.errors import ModelUnavailable, NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
-from app.tables import (
-    Job,
-    StoredProfile,
-    Text,
-    first_token,
-    layer_profile,
-    massive_string,
-    massive_tokens,
-)
+from app.tables import Job, StoredProfile, Text, first_token, layer_profile, massive_string, massive_tokens
 from layerscope import values as codec
 from layerscope.arrays import Array
 from layerscope.names import POOLED_DOMAIN

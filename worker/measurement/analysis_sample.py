@@ -6,11 +6,13 @@ from functools import lru_cache
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.jobs.shards import Claim
+from app.jobs.shards import Claim, TokenResult
 from app.tables import ShardDomain
-from layerscope.core import TextAnalysis
+from layerscope.core import Model, TextAnalysis
+from layerscope.core.tokenization.token_strings import token_strings
+from layerscope.names import LENS_COLUMNS
 from layerscope.stats.sampling import sample
-from layerscope.values import encode_analysis
+from layerscope.values import encode_analysis, encode_tokens
 
 SEED = 11
 SAMPLING = {
@@ -65,3 +67,16 @@ def stored(analysis: TextAnalysis) -> bytes | None:
         return None
     parts = analysis.values, top.units, top.values, top.tokens, top.ratio[:, None]
     return encode_analysis(*parts)
+
+
+def stored_tokens(model: Model, analysis: TextAnalysis) -> TokenResult | None:
+    """The tokens of a text for the database; None without analysis `tokens`, or if the text has an error."""
+    found = analysis.token_profiles
+    if found is None:
+        return None
+    ids = set(found.ids.tolist())
+    if found.predictions is not None:
+        ids |= set(found.predictions[..., LENS_COLUMNS.index("lens_top1")].astype(int).ravel().tolist())
+    named = sorted(ids)
+    vocabulary = dict(zip(map(str, named), token_strings(model.tokenizer, named), strict=True))
+    return TokenResult(found.ids.tolist(), vocabulary, encode_tokens(found.values, found.predictions))

@@ -21,7 +21,7 @@ from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_te
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.errors import ModelError
 from layerscope.names import PREDICTION_ANALYSES, Scope, SpecialTokens
-from worker.measurement.analysis_sample import sampled_indices, stored
+from worker.measurement.analysis_sample import sampled_indices, stored, stored_tokens
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
@@ -41,7 +41,7 @@ def measure(
     Raises: Fenced, Stopped.
     """
     try:
-        _ = context.head if _wanted(claim) else None
+        _ = context.head if _needs_head(claim) else None
     except ModelError as error:  # the job cannot be done: each of its texts fails with this reason
         return [_failed(claim, i, text.domain, str(error)) for i, text in enumerate(texts)]
     with context.sessions.begin() as session:
@@ -60,7 +60,9 @@ def measure(
         index = analysed[analysis.ordinal]
         if analysis.error is not None:
             log.warning("text %d: %s", measured[index].ordinal, analysis.error)
-        measured[index] = replace(measured[index], analysis=stored(analysis))
+        measured[index] = replace(
+            measured[index], analysis=stored(analysis), token_result=stored_tokens(context.model, analysis)
+        )
     return [measured[i] for i in range(len(texts))]
 
 
@@ -73,15 +75,14 @@ def _analyses(
     context: WorkerContext, claim: Claim, texts: Sequence[TextInput], lease: Lease
 ) -> Iterator[TextAnalysis]:
     """Raises, also within a batch: Fenced, Stopped."""
-    wanted = _wanted(claim)
-    head = context.head if wanted else None
-    options = _options(context, claim)
-    return analyse_texts(context.model, texts, wanted, head=head, check=lease.check, **options)
+    options = _options(context, claim) | {"components": claim.options["components"]}
+    options["head"] = context.head if _needs_head(claim) else None
+    analyses = claim.options.get("analyses", ())
+    return analyse_texts(context.model, texts, analyses, check=lease.check, **options)
 
 
-def _wanted(claim: Claim) -> list[str]:
-    """The analyses that need the language model head."""
-    return [analysis for analysis in claim.options.get("analyses", ()) if analysis in PREDICTION_ANALYSES]
+def _needs_head(claim: Claim) -> bool:
+    return bool(set(claim.options.get("analyses", ())) & set(PREDICTION_ANALYSES))
 
 
 def _options(context: WorkerContext, claim: Claim) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from app.api.service import Service, ServiceDep
 from app.files.comparison import comparison_csv, comparison_json
 from app.files.first_token import first_token_csv, first_token_json
 from app.files.massive_tokens import massive_tokens_csv, massive_tokens_json
-from app.files.parquet import comparison_parquet, results_parquet, texts_parquet
+from app.files.parquet import comparison_parquet, results_parquet, texts_parquet, tokens_parquet
 from app.files.results import results_csv, results_json
 from app.files.texts import texts_csv, texts_ndjson
+from app.files.tokens import tokens_csv
 from app.files.transitions import transitions_csv
 from app.jobs import store
 from app.schemas import JobOut
@@ -60,9 +61,11 @@ FILES = (
     _document("first_token.json", first_token_json),
     _table("massive_tokens.csv", CSV, massive_tokens_csv),
     _document("massive_tokens.json", massive_tokens_json),
+    _table("tokens.csv", CSV, tokens_csv),
     _table("results.parquet", PARQUET, results_parquet),
     _table("texts.parquet", PARQUET, texts_parquet),
     _table("comparison.parquet", PARQUET, comparison_parquet),
+    _table("tokens.parquet", PARQUET, tokens_parquet),
 )
 
 

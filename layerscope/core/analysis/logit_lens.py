@@ -19,3 +19,16 @@ def token_readings(final: Tensor, lens: Tensor) -> Tensor:
     divergence = kl_div(lens, final, reduction="none", log_target=True).sum(1).double()
     agreement = (final.argmax(1) == lens.argmax(1)).double()
     return torch.stack([entropy, divergence.clamp(min=0), agreement], 1)  # rounding can give less than 0
+
+
+def token_predictions(lens: Tensor, following: Tensor) -> Tensor:
+    """What the logit lens predicts for each token.
+
+    Args:
+        lens: (n, V) float32, as in `token_readings`.
+        following: (n,) int64, the id of the token that follows.
+    Returns: (n, 2) float32: the rank of the following token, 1 for the most probable (1 + the number of
+        tokens that are more probable); and the id of the most probable token (of equal ones the smallest).
+    """
+    probability = lens.gather(1, following[:, None])
+    return torch.stack([1 + (lens > probability).sum(1), lens.argmax(1)], 1).float()

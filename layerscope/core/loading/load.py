@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from layerscope.core.attention.kernels import choose_kernel
-from layerscope.core.compiled_sums import compile_sums
 from layerscope.core.loading.checkpoint import read_model
 from layerscope.core.loading.compiled_modules import compile_modules
 from layerscope.core.loading.matmul import choose_product
 from layerscope.core.loading.process_setup import keep_caches_small, keep_heap
 from layerscope.core.loading.self_check import self_check
 from layerscope.core.model import DTYPES, Model, blocks
+from layerscope.core.sums.compiled import compile_sums
 from layerscope.names import MATRIX_PRODUCTS
 
 # Compiling the reduction takes seconds and saves a twentieth of the measuring time on a CPU.
@@ -84,7 +84,7 @@ def _reduction(model: Model, wanted: str) -> str:
 def _triton_works(units: int, dtype: torch.dtype, device: str) -> bool:
     """Imports Triton only for a GPU: it exists only with the PyTorch for GPUs."""
     try:
-        triton_sums: Any = import_module("layerscope.core.triton_sums")
+        triton_sums: Any = import_module("layerscope.core.sums.triton_kernel")
     except ImportError:
         return False
     return bool(triton_sums.works(units, dtype, device))

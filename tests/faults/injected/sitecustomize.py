@@ -151,9 +151,9 @@ def wrap_measuring(measuring: ModuleType) -> None:
 
 
 def wrap_profile(profile: ModuleType) -> None:
-    original = profile._batch_sums
+    original = profile.forward
 
-    def batch_sums(model: Any, batch: Any, components: Any) -> Any:
+    def forward(model: Any, batch: Any) -> None:
         special = model.tokenizer(OUT_OF_MEMORY + LOSES_DEVICE, add_special_tokens=False)
         out_of_memory, loses_device = special["input_ids"]
         if any(out_of_memory in text.ids for text in batch):
@@ -162,9 +162,9 @@ def wrap_profile(profile: ModuleType) -> None:
         if any(loses_device in text.ids for text in batch):
             note("device lost")
             raise profile.torch.AcceleratorError("injected")
-        return original(model, batch, components)
+        original(model, batch)
 
-    profile._batch_sums = batch_sums  # type: ignore[attr-defined]
+    profile.forward = forward  # type: ignore[attr-defined]
 
 
 def wrap_rq_worker(rq_worker: ModuleType) -> None:

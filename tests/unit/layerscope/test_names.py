@@ -20,7 +20,7 @@ FROZEN = {
         "block_influence",
         "residual_rms",
     ],
-    names.Analysis: ["ablation", "logit_lens", "activations"],
+    names.Analysis: ["ablation", "logit_lens", "activations", "tokens"],
     names.AnalysisMetric: ["ablation_nll", "ablation_kl", "lens_entropy", "lens_kl", "lens_agreement"],
     names.Outcome: ["succeeded", "failed", "cancelled"],
     names.Status: ["queued", "running", "succeeded", "failed", "cancelled"],

@@ -7,7 +7,15 @@ import pytest
 
 from layerscope import values
 from layerscope.arrays import Array
-from layerscope.names import ANALYSES, ANALYSIS_METRICS, COMPONENTS, METRICS, SCOPES, TOP_ACTIVATIONS
+from layerscope.names import (
+    ANALYSES,
+    ANALYSIS_METRICS,
+    COMPONENTS,
+    METRICS,
+    SCOPES,
+    TOKEN_METRICS,
+    TOP_ACTIVATIONS,
+)
 
 LAYERS = 5
 
@@ -161,3 +169,19 @@ def test_the_analysis_of_integers_is_stored_as_float64() -> None:
     np.testing.assert_array_equal(
         values.split_analysis(values.decode_analysis(stored)).units, (units * 100).astype(int)
     )
+
+
+@pytest.mark.parametrize("with_lens", [True, False])
+def test_the_numbers_of_tokens_are_those_that_were_encoded(with_lens: bool) -> None:
+    random = np.random.default_rng(0)
+    numbers = random.normal(size=(5, 2, LAYERS, len(TOKEN_METRICS))).astype(np.float32)
+    numbers[0, 0, 0, 2] = np.nan
+    predictions = random.integers(0, 10**6, (5, LAYERS, 2)).astype(np.float32) if with_lens else None
+    stored = values.encode_tokens(numbers, predictions)
+    assert len(stored) == 4 * LAYERS * 5 * (2 * len(TOKEN_METRICS) + 2 * with_lens)
+    found = values.decode_tokens(stored, 5, 2, with_lens)
+    np.testing.assert_array_equal(found.values, numbers)
+    if predictions is None:
+        assert found.predictions is None
+    else:
+        np.testing.assert_array_equal(found.predictions, predictions)

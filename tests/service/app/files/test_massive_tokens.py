@@ -28,7 +28,7 @@ TEXTS = [("a", "first text"), ("b", f"has{BOS}two{BOS}more"), ("a", f"has{BOS}on
 def model_with_massive_bos(folder: Path) -> Model:
     """Layer 1 adds 300 to a unit of each BOS token, and layer 3 subtracts it."""
     causal = causal_model()
-    add_known_activations(causal, written=1, erased=3, values={5: 300.0})
+    add_known_activations(causal, written=1, removed=3, values={5: 300.0})
     return load_model(save(causal, folder))
 
 

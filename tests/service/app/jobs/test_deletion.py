@@ -1,6 +1,7 @@
 """A job that is deleted or old leaves no row, no file and no URL."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,13 +14,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.coordination import CLOCK, AdvisoryLock
 from app.files import cache
-from app.jobs import deletion, store
+from app.jobs import deletion, shards, store
 from app.jobs.deletion import TEXTS_PER_BATCH
+from app.jobs.shards import TokenResult
 from app.settings import Settings
 from app.tables import Base, Job
 from tests.support.counting import statements
 from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.support.jobs_by_hand import MODEL, commit, measured, must_claim, submit
 from tests.support.processes import wait_for
 from tests.support.serving import serving
 from worker.finalization.finalize import finalize_jobs
@@ -47,7 +49,11 @@ def finalized_job(sessions: Sessions) -> UUID:
     """A job that a worker has finalized: it has rows in every table of jobs."""
     texts = [(domain, "a") for domain in ("cpp", "cpp", "python", "python")]
     job_id = submit(sessions, texts, texts_per_shard=4)
-    commit(sessions, must_claim(sessions))
+    claim = must_claim(sessions)
+    tokens = TokenResult([5], {"5": "x"}, b"0000")
+    results = [replace(text, token_result=tokens) for text in measured(sessions, claim)]
+    with sessions.begin() as session:
+        shards.commit(session, claim, results)
     finalize_jobs(sessions, MODEL)
     return job_id
 

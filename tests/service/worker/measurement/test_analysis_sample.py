@@ -28,7 +28,7 @@ from tests.support.tiny import add_known_activations, byte_tokenizer, causal_mod
 from worker.measurement.analysis_sample import SEED
 
 Array = NDArray[np.float64]
-PLANTED = {3: 40.0, 11: -90.0, 17: 25.0, 30: 60.0}  # unit: value, written by layer 1, erased by layer 2
+PLANTED = {3: 40.0, 11: -90.0, 17: 25.0, 30: 60.0}  # unit: value, written by layer 1, removed by layer 2
 END_SECONDS = 90
 TEXTS = {
     "cpp": [f"int f{i}() {{ return {i} * {'x' * (3 * i)}; }}" for i in range(9)],
@@ -80,7 +80,7 @@ def running(
 ) -> Iterator[ServiceWithWorkers]:
     folder = tmp_path_factory.mktemp("running")
     planted = causal_model()
-    add_known_activations(planted, written=1, erased=2, values=PLANTED)
+    add_known_activations(planted, written=1, removed=2, values=PLANTED)
     save(causal_model(), folder / "tiny")
     save(planted, folder / "planted")
     save(causal_model(num_hidden_layers=48, hidden_size=64), folder / "deep")

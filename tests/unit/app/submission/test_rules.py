@@ -143,7 +143,7 @@ def test_unknown_fields_are_named_with_the_known_ones() -> None:
         ({"options": {"components": ["mlp", "mlp"]}}, ("/options/components", "must not repeat a component")),
         (
             {"options": {"analyses": ["patching"]}},
-            ("/options/analyses/0", "Input should be 'ablation', 'logit_lens' or 'activations'"),
+            ("/options/analyses/0", "Input should be 'ablation', 'logit_lens', 'activations' or 'tokens'"),
         ),
         (
             {"options": {"analyses": ["ablation", "ablation"]}},

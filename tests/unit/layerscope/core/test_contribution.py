@@ -57,7 +57,7 @@ def test_a_component_that_adds_nothing() -> None:
     assert np.isnan(found["cosine"]).all()
 
 
-def test_a_component_that_erases_everything() -> None:
+def test_a_component_that_cancels_everything() -> None:
     found = measure(torch.ones(2, 4), -torch.ones(2, 4))
     assert found["cosine"] == [-1, -1, -1]
     assert np.isnan(found["block_influence"]).all()
@@ -75,7 +75,7 @@ def test_block_influence_is_accurate_if_the_cosine_is_nearly_one() -> None:
     assert error < 1e-5
 
 
-def test_block_influence_is_accurate_if_a_massive_activation_is_written_or_erased() -> None:
+def test_block_influence_is_accurate_if_a_massive_activation_is_written_or_removed() -> None:
     generator = torch.Generator().manual_seed(0)
     h, delta = torch.randn(2, 50, 64, generator=generator).unbind()
     h[:, 5], delta[:25, 5], delta[25:, 5] = 300.0, 3_000.0, -200.0

@@ -69,7 +69,7 @@ def test_texts_of_one_token_have_no_values_in_scope_rest(tmp_path: Path) -> None
 def test_planted_massive_tokens_are_found_and_left_out(tmp_path: Path) -> None:
     """Layer 1 adds 300 to one unit of BOS, wherever it is, and layer 3 subtracts it."""
     causal = causal_model()
-    add_known_activations(causal, written=1, erased=3, values={5: 300.0})
+    add_known_activations(causal, written=1, removed=3, values={5: 300.0})
     model = load_model(save(causal, tmp_path))
     parsed = "one two three" + BOS + " four five six"
     (found,) = profile_texts(model, [parsed], special_tokens="parse")

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # has no public name
 from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_model
 from layerscope.core.analysis import batch_numbers
 from layerscope.core.analysis.distribution import slices
-from layerscope.names import ANALYSIS_METRICS, PREDICTION_ANALYSES
+from layerscope.names import ANALYSIS_METRICS, COMPONENTS, PREDICTION_ANALYSES, TOKEN_METRICS
 from tests.support.tiny import causal_model, count_hooks, make_non_finite, save, set_output_to_zero
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
@@ -236,7 +236,7 @@ def test_texts_are_read_lazily(model: Model) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"analyses": ("lens",)}, "analyses must be some of ablation, logit_lens, not"),
+        ({"analyses": ("lens",)}, "analyses must be some of ablation, logit_lens, activations, tokens, not"),
         ({"analyses": "ablation"}, "analyses must be some of"),
         ({"max_tokens": 257}, "model's 256, not 257"),
         ({"token_budget": 0}, "at least 1"),
@@ -255,3 +255,60 @@ def test_the_same_texts_give_the_same_bits_and_do_not_change_the_model(model: Mo
         np.testing.assert_array_equal(first.values, second.values)
     assert model.module.config._attn_implementation == "sdpa"
     assert count_hooks(model.module) == 0
+
+
+def test_the_numbers_of_tokens_exist_only_on_request(model: Model) -> None:
+    assert all(text.token_profiles is None for text in analyse_texts(model, TEXTS))
+    found = list(analyse_texts(model, TEXTS, ("tokens",)))
+    assert [text.token_profiles is None for text in found] == [text.error is not None for text in found]
+    for text in found:
+        if text.token_profiles is not None:
+            assert text.token_profiles.values.shape == (text.tokens, 3, 4, len(TOKEN_METRICS))
+            assert text.token_profiles.values.dtype == np.float32
+            assert len(text.token_profiles.ids) == text.tokens
+            assert text.token_profiles.predictions is None
+
+
+def test_tokens_without_predictions_need_no_head(tmp_path: Path) -> None:
+    folder = save(causal_model().model, tmp_path)
+    (found,) = analyse_texts(load_model(folder), ["a text"], ("tokens", "activations"))
+    assert found.token_profiles is not None
+
+
+@pytest.mark.parametrize("budget", [1, 50, 100_000])
+def test_tokens_do_not_depend_on_the_other_texts(model: Model, budget: int) -> None:
+    wanted = ("logit_lens", "tokens")
+    for text, found in zip(TEXTS, analyse_texts(model, TEXTS, wanted, token_budget=budget), strict=True):
+        (alone,) = analyse_texts(model, [text], wanted)
+        if found.token_profiles is not None and alone.token_profiles is not None:
+            one, other = found.token_profiles, alone.token_profiles
+            np.testing.assert_allclose(one.values, other.values, rtol=2e-5, atol=5e-6)
+            assert one.predictions is not None
+            assert other.predictions is not None
+            np.testing.assert_array_equal(one.predictions, other.predictions)
+
+
+@pytest.mark.parametrize("chosen", [("mlp",), ("attention", "block")])
+def test_the_components_of_tokens(model: Model, chosen: tuple[str, ...]) -> None:
+    (whole,), (part,) = (
+        analyse_texts(model, ["a text"], ("tokens",), components=components)
+        for components in (COMPONENTS, chosen)
+    )
+    assert whole.token_profiles is not None
+    assert part.token_profiles is not None
+    places = [i for i, name in enumerate(COMPONENTS) if name in chosen]
+    np.testing.assert_array_equal(part.token_profiles.values, whole.token_profiles.values[:, places])
+    with pytest.raises(ValueError, match="components must be some of block, attention, mlp, not \\(\\)"):
+        analyse_texts(model, ["a text"], ("tokens",), components=())
+
+
+def test_a_token_to_which_nothing_is_added_has_no_cosine(tmp_path: Path) -> None:
+    causal = causal_model()
+    set_output_to_zero(causal, 2)
+    (found,) = analyse_texts(load_model(save(causal, tmp_path)), ["abc"], ("tokens",))
+    assert found.token_profiles is not None
+    rms, relative, cosine, residual = found.token_profiles.values[:, 0, 2].T
+    assert not rms.any()
+    assert not relative.any()
+    assert np.isnan(cosine).all()
+    assert (residual > 0).all()

@@ -11,14 +11,14 @@ from layerscope.stats.token_share import first_token_share
 from tests.support.tiny import add_known_activations, causal_model, save
 
 ADDED = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
-WRITTEN, ERASED = 1, 4
+WRITTEN, REMOVED = 1, 4
 TEXTS = ["a text", "and a longer one, of 31 letters", "xyz"]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_known_activations_are_found(text: str, tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    add_known_activations(causal, WRITTEN, ERASED, ADDED)
+    add_known_activations(causal, WRITTEN, REMOVED, ADDED)
     model = load_model(save(causal, tmp_path))
     (found,) = analyse_texts(model, [text], analyses=())
     assert found.activations is not None
@@ -26,7 +26,7 @@ def test_known_activations_are_found(text: str, tmp_path: Path) -> None:
     expected = embedded.copy()
     expected[0, list(ADDED)] = list(ADDED.values())
     for layer in range(6):
-        present = WRITTEN <= layer < ERASED
+        present = WRITTEN <= layer < REMOVED
         sizes = np.abs(expected if present else embedded)
         order = np.argsort(-sizes.max(axis=0))[:4]
         median = np.sort(sizes, axis=None)[(sizes.size - 1) // 2]
@@ -42,7 +42,7 @@ def test_known_activations_are_found(text: str, tmp_path: Path) -> None:
 
 def test_the_first_token_has_the_whole_share_of_known_activations(tmp_path: Path) -> None:
     causal = causal_model(num_hidden_layers=6)
-    add_known_activations(causal, WRITTEN, ERASED, ADDED)
+    add_known_activations(causal, WRITTEN, REMOVED, ADDED)
     texts = list(profile_texts(load_model(save(causal, tmp_path)), TEXTS))
     values = np.array([text.values[0, :, :, METRICS.index("delta_abs_mean")] for text in texts])
     tokens = np.array([text.tokens for text in texts])
@@ -50,7 +50,7 @@ def test_the_first_token_has_the_whole_share_of_known_activations(tmp_path: Path
     np.testing.assert_allclose(all_tokens[:, WRITTEN], sum(map(abs, ADDED.values())) / 32 / tokens, 1e-6)
     share = first_token_share(all_tokens, first, tokens)
     expected = np.full(6, np.nan)
-    expected[[WRITTEN, ERASED]] = 1.0
+    expected[[WRITTEN, REMOVED]] = 1.0
     np.testing.assert_allclose(share.mean, expected, 1e-12)
     np.testing.assert_allclose(share.variance, expected, 1e-12)
 

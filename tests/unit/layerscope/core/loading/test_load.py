@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from layerscope.core import Model, load_model, profile, profile_texts
+from layerscope.core import Model, load_model, profile_texts
 from layerscope.core.loading import load
+from layerscope.core.sums import recorder
 from tests.support.tiny import causal_model, save
 
 TEXTS = ["a text", "another one, somewhat longer than the first", "x", "the last of them"]
@@ -55,7 +56,7 @@ def test_compiled_profiles_agree_with_eager_ones_and_nothing_is_compiled_later(
         pytest.skip("this machine has no compiler")
     eager = list(profile_texts(replace(model, reduction="eager"), TEXTS))
     strict = torch.compiler.set_stance("fail_on_recompile")
-    monkeypatch.setattr(profile, "_no_compilation", lambda _: strict)
+    monkeypatch.setattr(recorder, "_no_compilation", lambda _: strict)
     for found, expected in zip(profile_texts(model, TEXTS, token_budget=50), eager, strict=True):
         np.testing.assert_allclose(found.values, expected.values, rtol=2e-5, atol=2e-6)
 

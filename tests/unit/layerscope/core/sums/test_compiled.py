@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from layerscope.core import compiled_sums as module
-from layerscope.core.compiled_sums import compile_sums, compiled_sums, fused_sums
 from layerscope.core.contribution import Sums, text_metrics, token_sums
+from layerscope.core.sums import compiled as module
+from layerscope.core.sums.compiled import compile_sums, compiled_sums, fused_sums
 
 CASES = {
     "plain": (1.0, 1.0, 0.0),

@@ -1,4 +1,4 @@
-"""The tables. PostgreSQL holds all state. The status of a job follows from columns that are written once."""
+"""The tables of jobs, texts, shards, and measured values. The status of a job follows from its columns."""
 
 from datetime import datetime
 from typing import Any
@@ -7,57 +7,24 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Column,
-    DateTime,
-    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
-    Table,
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA, JSONB
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.coordination import CLOCK
+from app.tables.base import Base
 from layerscope.names import (
-    ANALYSIS_STATISTIC_COLUMNS,
-    COMPARISON_COUNTS,
-    COMPARISON_KEY,
-    COMPARISON_STATISTICS,
-    FIRST_TOKEN_KEY,
-    MASSIVE_TOKENS_KEY,
     OUTCOMES,
-    RANK_COLUMNS,
-    RESULTS_KEY,
     SCOPES,
-    SHARES,
-    STATISTIC_COLUMNS,
-    TOP_ACTIVATION_COLUMNS,
     Status,
 )
-
-
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "pk": "%(table_name)s_pkey",
-            "fk": "%(table_name)s_%(column_0_name)s_fkey",
-            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-            "uq": "%(table_name)s_%(column_0_N_name)s_key",
-            "ck": "%(table_name)s_%(constraint_name)s_check",
-        }
-    )
-    type_annotation_map = {  # noqa: RUF012
-        datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        bytes: BYTEA,
-        float: Double,
-    }
 
 
 class Job(Base):
@@ -217,6 +184,31 @@ class StoredProfile(Base):
     )
 
 
+class StoredTokens(Base):
+    """The tokens of a text that was analysed with analysis `tokens`.
+
+    layerscope.values describes the layout of `values`. `vocabulary` contains the string of every id among
+    `token_ids` and among the most probable tokens of the logit lens.
+    """
+
+    __tablename__ = "token_profile"
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token_ids: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    vocabulary: Mapped[dict[str, Any]]
+    values: Mapped[bytes]
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["job_id", "ordinal"],
+            ["text.job_id", "text.ordinal"],
+            ondelete="CASCADE",
+            name="token_profile_text_fkey",
+        ),
+    )
+
+
 class LoadedModel(Base):
     """A configured model, as it was described by the last worker that loaded it."""
 
@@ -225,70 +217,3 @@ class LoadedModel(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     measured_with: Mapped[dict[str, Any]]
     loaded_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
-
-
-def _key(*names: str) -> list[Column[Any]]:
-    """The primary key of a table of statistics: the id of the job, and the given columns."""
-    job: Column[Any] = Column("job_id", ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
-    string, integer = Text.__table__.c.domain.type, Shard.__table__.c.number.type
-    types = [(name, integer if name in ("layer", "place") else string) for name in names]
-    return [job, *(Column(name, kind, primary_key=True, autoincrement=False) for name, kind in types)]
-
-
-layer_profile = Table(
-    "layer_profile",
-    Base.metadata,
-    *_key(*RESULTS_KEY),
-    Column("texts", Shard.__table__.c.number.type, nullable=False),
-    Column("tokens", BigInteger, nullable=False),
-    *(Column(name, Double) for name in STATISTIC_COLUMNS),
-    *(Column(name, Integer) for name in RANK_COLUMNS),
-    # Statistics of the analysed texts, only in component `block` and scope `all`.
-    Column("analysis_texts", Integer),
-    *(Column(name, Double) for name in ANALYSIS_STATISTIC_COLUMNS),
-)
-
-comparison = Table(
-    "comparison",
-    Base.metadata,
-    *_key(*COMPARISON_KEY),
-    *(Column(name, Integer, nullable=False) for name in COMPARISON_COUNTS),
-    *(Column(name, Double) for name in COMPARISON_STATISTICS),
-)
-
-massive_tokens = Table(
-    "massive_tokens",
-    Base.metadata,
-    *_key(*MASSIVE_TOKENS_KEY),
-    Column("texts", Integer, nullable=False),
-    Column("tokens", BigInteger, nullable=False),
-    Column("massive", BigInteger, nullable=False),
-    Column("massive_first", Integer, nullable=False),
-    Column("massive_share", Double, nullable=False),
-    Column("norm_share", Double),
-)
-
-# The strings that are massive most often in each domain; `place` is 0 for the most frequent one.
-massive_string = Table(
-    "massive_string",
-    Base.metadata,
-    *_key("domain", "place"),
-    Column("token", Text.__table__.c.domain.type, nullable=False),
-    Column("massive", BigInteger, nullable=False),
-    Column("texts", Integer, nullable=False),
-)
-
-# The share of the first token in `delta_abs_mean`, scope `all`. If texts were analysed, the rows of component
-# `block` also contain the largest activations.
-first_token = Table(
-    "first_token",
-    Base.metadata,
-    *_key(*FIRST_TOKEN_KEY),
-    Column("texts", Integer, nullable=False),
-    *(Column(name, Double) for name in SHARES),
-    Column("analysis_texts", Integer),
-    *(
-        Column(name, Double if name.startswith(("value", "ratio")) else Integer)
-        for name in TOP_ACTIVATION_COLUMNS
-    ),
-)
