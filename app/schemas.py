@@ -221,6 +221,7 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     progress: Progress
     domains: dict[str, DomainOut]
+    warnings: list[str] = Field(description="what to know before reading the files")
     error: Problem | None
     links: Links
 

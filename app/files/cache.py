@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-FORMAT = 4  # increase it with any change of the bytes: it is part of the names on disk and of the ETags
+FORMAT = 5  # increase it with any change of the bytes: it is part of the names on disk and of the ETags
 
 
 def folder_of(home: Path, job_id: UUID) -> Path:

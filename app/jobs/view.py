@@ -13,14 +13,15 @@ from app.coordination import now
 from app.errors import Problem
 from app.jobs import counts
 from app.jobs.counts import DomainProgress
+from app.jobs.warnings import warnings_about
 from app.models import ModelConfig
 from app.schemas import DomainOut, JobOptions, JobOut, Links, ModelOut, Progress
 from app.tables import Job, LoadedModel
 
 # In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
 LONGEST_SOURCE = 160
-LONGEST_REVISION = 64
-LONGEST_ERROR = 320
+LONGEST_REVISION = 48
+LONGEST_ERROR = 288
 
 Known = Mapping[str, dict[str, Any]]
 
@@ -87,6 +88,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
         finished_at=job.finished_at,
         progress=_progress(job, domains, now),
         domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
+        warnings=warnings_about(d.domain for d in domains),
         error=_error(job.error) if job.outcome else None,
         links=_links(job),
     )

@@ -16,7 +16,7 @@ from app.errors import JobNotFound
 from app.jobs import store
 from app.jobs.view import present
 from app.schemas import JobOut
-from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, NAME_RULE, Component, Status
+from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, NAME_RULE, Analysis, Component, Status
 
 JOBS_SHOWN = 20
 
@@ -61,10 +61,15 @@ def _contents(job: JobOut) -> dict[str, Any]:
     """The files and plots of a job; none before it is finished."""
     if job.finished_at is None:
         return {"files": [], "plots": {}}
-    has_block = Component.BLOCK in job.options.components
     return {
-        "files": [file.name for file in files.FILES if has_block or file.name != "transitions.csv"],
+        "files": [file.name for file in files.FILES if _has(job, file.name)],
         "plots": {
             name: plot for name, plot in plots.PLOTS.items() if plot.unavailable_reason(measured(job)) is None
         },
     }
+
+
+def _has(job: JobOut, file: str) -> bool:
+    if file == "transitions.csv":
+        return Component.BLOCK in job.options.components
+    return not file.startswith("tokens.") or Analysis.TOKENS in job.options.analyses

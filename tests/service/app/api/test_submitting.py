@@ -44,6 +44,7 @@ def queued_state(job_id: str) -> dict[str, Any]:
             "cpp": {"texts": 1, "done": 0, "failed": 0},
         },
         "error": None,
+        "warnings": [],
         "links": {
             **{"self": path, "events": f"{path}/events", "page": f"/jobs/{job_id}"},
             **{name.replace(".", "_"): f"{path}/{name}" for name in files},

@@ -8,18 +8,11 @@ import pytest
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import shards, store
-from app.jobs.shard_plan import ShardSize
-from app.jobs.store import Draft
 from layerscope.core import Model, load_model, profile_texts
 from layerscope.names import MASSIVE_TOKENS_COLUMNS
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.support.measured_job import measured_job
 from tests.support.over_http import path, rows_of
 from tests.support.tiny import BOS, add_known_activations, causal_model, save
-from worker.finalization.finalize import finalize_jobs
-from worker.measurement.shard import measure
-from worker.runtime.lease import Lease
 
 Sessions = sessionmaker[Session]
 TEXTS = [("a", "first text"), ("b", f"has{BOS}two{BOS}more"), ("a", f"has{BOS}one"), ("a", "yy")]
@@ -36,18 +29,7 @@ def test_the_files_describe_the_planted_tokens(
     api: httpx.Client, sessions: Sessions, redis: Redis, tmp_path: Path
 ) -> None:
     model = model_with_massive_bos(tmp_path)
-    with sessions.begin() as session:
-        draft = Draft(model=MODEL, options=OPTIONS | {"special_tokens": "parse"})
-        job_id = store.submit(session, draft, TEXTS, ShardSize(10**9, 100))[0].id
-    context, claim = context_of(model, sessions, redis), must_claim(sessions)
-    with sessions.begin() as session:
-        texts = shards.texts(session, claim)
-    with Lease(context, claim) as lease:
-        measured = measure(context, claim, texts, lease)
-    with sessions.begin() as session:
-        shards.commit(session, claim, measured)
-    finalize_jobs(sessions, MODEL)
-
+    job_id = measured_job(model, sessions, redis, TEXTS, special_tokens="parse")
     profiles = list(profile_texts(model, [text for _, text in TEXTS], special_tokens="parse"))
     counts = {"a": [1, 2, 1], "b": [3]}
     assert [len(profile.massive) for profile in profiles] == [1, 3, 2, 1]

@@ -14,19 +14,12 @@ from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.files import tokens as module
-from app.jobs import shards, store
-from app.jobs.shard_plan import ShardSize
-from app.jobs.store import Draft
 from layerscope.core import Model, TokenProfiles, analyse_texts, load_model, profile_texts
 from layerscope.core.tokenization.token_strings import token_strings
 from layerscope.names import LENS_COLUMNS, TOKEN_METRICS, TOKENS_COLUMNS
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.support.measured_job import measured_job
 from tests.support.over_http import path, rows_of
 from tests.support.tiny import BOS, add_known_activations, causal_model, save
-from worker.finalization.finalize import finalize_jobs
-from worker.measurement.shard import measure
-from worker.runtime.lease import Lease
 
 Sessions = sessionmaker[Session]
 TEXTS = [("a", 'first, "quoted"'), ("b", ""), ("a", f"=has{BOS}two{BOS}more"), ("b", "yy")]
@@ -41,20 +34,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def finished(model: Model, sessions: Sessions, redis: Redis, **options: Any) -> UUID:
-    options = OPTIONS | {"special_tokens": "parse", "analysis_texts": 10} | options
-    with sessions.begin() as session:
-        job_id = store.submit(session, Draft(model=MODEL, options=options), TEXTS, ShardSize(10**9, 100))[
-            0
-        ].id
-    context, claim = context_of(model, sessions, redis), must_claim(sessions)
-    with sessions.begin() as session:
-        texts = shards.texts(session, claim)
-    with Lease(context, claim) as lease:
-        measured = measure(context, claim, texts, lease)
-    with sessions.begin() as session:
-        shards.commit(session, claim, measured)
-    finalize_jobs(sessions, MODEL)
-    return job_id
+    options = {"special_tokens": "parse", "analysis_texts": 10} | options
+    return measured_job(model, sessions, redis, TEXTS, **options)
 
 
 def expected_rows(model: Model, analyses: Sequence[str], components: Sequence[str]) -> list[list[Any]]:
@@ -138,6 +119,7 @@ def test_only_sampled_texts_have_rows(
     ordinals = {row["ordinal"] for row in rows_of(api.get(path(job_id, "tokens.csv")))}
     texts = {row["ordinal"] for row in rows_of(api.get(path(job_id, "texts.csv")))}
     assert len(ordinals) <= 2 < len(texts)
+    assert "tokens.parquet" in api.get(f"/jobs/{job_id}").text
 
 
 @pytest.mark.parametrize("name", ["tokens.csv", "tokens.parquet"])
@@ -145,6 +127,7 @@ def test_a_job_without_tokens_has_no_such_file(
     api: httpx.Client, sessions: Sessions, redis: Redis, model: Model, name: str
 ) -> None:
     job_id = finished(model, sessions, redis, analyses=["logit_lens"])
+    assert name not in api.get(f"/jobs/{job_id}").text
     for _ in range(2):
         answer = api.get(path(job_id, name))
         assert answer.status_code == 404
