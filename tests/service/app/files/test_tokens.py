@@ -119,7 +119,7 @@ def test_only_sampled_texts_have_rows(
     ordinals = {row["ordinal"] for row in rows_of(api.get(path(job_id, "tokens.csv")))}
     texts = {row["ordinal"] for row in rows_of(api.get(path(job_id, "texts.csv")))}
     assert len(ordinals) <= 2 < len(texts)
-    assert "tokens.parquet" in api.get(f"/jobs/{job_id}").text
+    assert ">tokens.parquet<" in api.get(f"/jobs/{job_id}").text
 
 
 @pytest.mark.parametrize("name", ["tokens.csv", "tokens.parquet"])
@@ -127,7 +127,7 @@ def test_a_job_without_tokens_has_no_such_file(
     api: httpx.Client, sessions: Sessions, redis: Redis, model: Model, name: str
 ) -> None:
     job_id = finished(model, sessions, redis, analyses=["logit_lens"])
-    assert name not in api.get(f"/jobs/{job_id}").text
+    assert f">{name}<" not in api.get(f"/jobs/{job_id}").text
     for _ in range(2):
         answer = api.get(path(job_id, name))
         assert answer.status_code == 404
