@@ -52,6 +52,22 @@ class TextProfile:
     square_norms: Array
     components: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, dict[str, dict[str, list[float | None]]]]:
+        """The values by component, scope and metric: a list with a number for each layer; None = no value.
+
+        For example `to_dict()["block"]["typical"]["relative_norm"]`.
+        """
+        return {
+            component: {
+                scope: {
+                    metric: [None if np.isnan(value) else value for value in of_layers[:, place].tolist()]
+                    for place, metric in enumerate(METRICS)
+                }
+                for scope, of_layers in zip(SCOPES, of_scopes, strict=True)
+            }
+            for component, of_scopes in zip(self.components, self.values, strict=True)
+        }
+
 
 def profile_texts(
     model: Model,

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,18 @@ def test_the_model_is_unchanged_afterwards(model: Model) -> None:
 def test_one_string_is_not_a_list_of_texts(model: Model) -> None:
     with pytest.raises(ValueError, match="not one string"):
         profile_texts(model, "abc")
+
+
+@pytest.mark.parametrize("chosen", [COMPONENTS, ("mlp", "block")])
+def test_the_values_as_a_dictionary(model: Model, chosen: tuple[str, ...]) -> None:
+    for text in profile_texts(model, ["a text", "", "x"], components=chosen):
+        found = text.to_dict()
+        assert list(found) == [name for name in COMPONENTS if name in chosen]
+        assert json.loads(json.dumps(found, allow_nan=False)) == found
+        for component, scopes in found.items():
+            assert list(scopes) == list(SCOPES)
+            for scope, metrics in scopes.items():
+                assert list(metrics) == list(METRICS)
+                place = list(found).index(component), SCOPES.index(scope)
+                values = np.array(list(metrics.values()), float).T
+                np.testing.assert_array_equal(values, text.values[place])
