@@ -2,6 +2,8 @@
 
 LayerscopeError
 ├── ProblemError                        has a problem type
+│   ├── HostNotAllowed (421)            the Host header has a name that is not configured
+│   ├── ForeignOrigin (403)             a web page of another site tried to change something
 │   ├── InvalidRequest (422)            the input is invalid: `errors` lists the places
 │   ├── IdempotencyKeyReused (422)      the key was used for a different request
 │   ├── LimitExceeded (413)             a body, job or text exceeds a limit
@@ -105,6 +107,14 @@ class LimitExceeded(ProblemError):
 
 class UnsupportedMediaType(ProblemError):
     status, title, code = 415, "Unsupported media type", "unsupported-media-type"
+
+
+class HostNotAllowed(ProblemError):
+    status, title, code = 421, "Host not allowed", "host-not-allowed"
+
+
+class ForeignOrigin(ProblemError):
+    status, title, code = 403, "Request of another site", "foreign-origin"
 
 
 class JobNotFound(ProblemError):

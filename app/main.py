@@ -11,6 +11,7 @@ from app.api.endpoints import files, jobs, models, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job
+from app.api.origin import add_origin_checks
 from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(log_about_job)],
     )
     app.state.service = service
+    add_origin_checks(app, settings.allowed_hosts)
     add_middleware(app, registry)
     answer_with_problems(app)
     for module in (jobs, files, plots, models, pages, system):

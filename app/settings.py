@@ -4,12 +4,18 @@ Only entry points create `Settings`. All other code receives values.
 """
 
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 KIB = 1024
 MIB = 1024 * KIB
+
+
+def _names(given: Any) -> Any:
+    """The names in a list with commas; anything else as it is."""
+    return tuple(filter(None, map(str.strip, given.split(",")))) if isinstance(given, str) else given
 
 
 class Settings(BaseSettings):
@@ -21,6 +27,8 @@ class Settings(BaseSettings):
     database_url: str | None = None
     redis_url: str | None = None
     models: Path | None = None
+
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
 
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(10, gt=0)

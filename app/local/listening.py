@@ -7,13 +7,6 @@ import socket
 from app.errors import ConfigurationError
 
 
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. All API processes share it in turn, so the port stays the same after a restart and
     clients wait in the meantime. Raises: ConfigurationError.

@@ -9,10 +9,11 @@ from typing import NoReturn
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.addresses import is_loopback
 from app.db import migrate
 from app.errors import ConfigurationError
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
-from app.local.listening import address_of, is_loopback, is_ready, listen
+from app.local.listening import address_of, is_ready, listen
 from app.local.servers import running_servers
 from app.local.stop_signals import ignore_stop_signals
 from app.local.supervisor import Child, Supervisor

@@ -20,12 +20,17 @@ APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 SERVICE = ("app", "pydantic", "sqlalchemy", "rq", "redis", "fastapi", "starlette", "psycopg")
 NEEDS_TRITON = "layerscope.core.sums.triton_kernel"  # Triton comes with the PyTorch for GPUs only
+Loaded = dict[str, set[str]]  # stage → the packages loaded after it
 ENTRY_POINTS = {"app/cli.py", "worker/process.py"}
 
 
 def module_of(file: Path) -> str:
     parts = file.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules_of(files: list[Path]) -> list[str]:
+    return [module_of(file) for file in files]
 
 
 def imports_of(file: Path) -> set[str]:
@@ -43,12 +48,23 @@ def is_within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-def loaded_by(modules: list[str]) -> set[str]:
-    """The packages that a fresh interpreter has loaded after importing the modules that this machine has."""
-    names = [module for module in modules if module != NEEDS_TRITON or find_spec("triton")]
-    code = f"import sys, {', '.join(names)}; print('\\n'.join(sys.modules))"
+def loaded_by(stages: dict[str, list[str]]) -> Loaded:
+    """The packages that a fresh interpreter has loaded after each stage: it imports the modules of one stage
+    after the other, except those that this machine lacks."""
+    code = "import sys"
+    for modules in stages.values():
+        names = [module for module in modules if module != NEEDS_TRITON or find_spec("triton")]
+        code += f"\nimport {', '.join(names)}\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return {name.split(".")[0] for name in run.stdout.splitlines()}
+    lines = zip(stages, run.stdout.splitlines(), strict=True)
+    return {stage: {name.split(".")[0] for name in line.split()} for stage, line in lines}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Loaded:
+    """Two interpreters for all tests: importing torch takes seconds."""
+    library = {"layerscope": ["layerscope"], "core": modules_of(CORE), "library": modules_of(LIBRARY)}
+    return loaded_by(library) | loaded_by({"stats": modules_of(STATS), "app": modules_of(APP)})
 
 
 def assert_never_imports(files: list[Path], *packages: str) -> None:
@@ -57,27 +73,29 @@ def assert_never_imports(files: list[Path], *packages: str) -> None:
         assert not names, file
 
 
-def test_the_library_imports_neither_app_nor_worker() -> None:
-    assert not loaded_by([module_of(file) for file in LIBRARY]) & {"app", "worker"}
+def test_the_library_imports_neither_app_nor_worker(loaded: Loaded) -> None:
+    assert not loaded["library"] & {"app", "worker"}
     assert_never_imports(LIBRARY, "app", "worker")
 
 
-def test_importing_the_library_loads_neither_torch_nor_transformers() -> None:
-    assert not loaded_by(["layerscope"]) & {"torch", "transformers", "numpy"}
+def test_importing_the_library_loads_neither_torch_nor_transformers(loaded: Loaded) -> None:
+    assert not loaded["layerscope"] & {"torch", "transformers", "numpy"}
 
 
-def test_the_core_needs_nothing_of_the_service_or_of_the_statistics() -> None:
-    assert not loaded_by([module_of(file) for file in CORE]) & {*SERVICE, "worker", "statsmodels"}
+def test_the_core_needs_nothing_of_the_service_or_of_the_statistics(loaded: Loaded) -> None:
+    assert not loaded["core"] & {*SERVICE, "worker", "statsmodels"}
     assert_never_imports(CORE, *SERVICE, "worker", "layerscope.stats")
 
 
-def test_the_statistics_know_neither_models_nor_databases() -> None:
-    assert not loaded_by([module_of(file) for file in STATS]) & {*SERVICE, "worker", "torch", "transformers"}
+def test_the_statistics_know_neither_models_nor_databases(loaded: Loaded) -> None:
+    assert not loaded["stats"] & {*SERVICE, "worker", "torch", "transformers"}
     assert_never_imports(STATS, *SERVICE, "worker", "torch", "transformers", "layerscope.core")
 
 
-def test_the_front_end_loads_neither_torch_nor_transformers_nor_the_worker() -> None:
-    assert not loaded_by([module_of(file) for file in APP]) & {"torch", "transformers", "worker"}
+def test_the_front_end_loads_neither_torch_nor_transformers_nor_the_worker(
+    loaded: Loaded,
+) -> None:
+    assert not loaded["app"] & {"torch", "transformers", "worker"}
     assert_never_imports(APP, "torch", "transformers", "worker", "layerscope.core")
 
 
@@ -122,6 +140,6 @@ def test_the_folders_of_the_tests_are_those_of_the_packages(kind: str) -> None:
 @pytest.mark.parametrize("setting", Settings.model_fields)
 def test_every_setting_stands_in_the_docs_with_its_default(setting: str) -> None:
     default = Settings.model_fields[setting].default
-    shown = "" if default is None else f"`{default}`"
+    shown = "" if default in (None, ()) else f"`{default}`"
     row = rf"^\| `LAYERSCOPE_{setting.upper()}` \| {re.escape(shown)} ?\|"
     assert re.search(row, (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE), row

@@ -31,7 +31,7 @@ LAYERS = {
         ("jobs",),
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
-        ("coordination", "errors", "logs", "resources", "settings"),
+        ("addresses", "coordination", "errors", "logs", "resources", "settings"),
     ),
     "worker": (
         ("__main__",),

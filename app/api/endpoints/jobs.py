@@ -50,7 +50,7 @@ IdempotencyKey = Annotated[
     status_code=202,
     responses={
         200: {"model": JobOut, "description": "the job of the first request with this key"},
-        **problems(413, 415),
+        **problems(403, 413, 415),
     },
     openapi_extra=JOB_REQUEST_BODY,
 )
@@ -181,7 +181,7 @@ async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEv
     yield ServerSentEvent(event="finished", data=state)
 
 
-@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(404, 409))
+@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(403, 404, 409))
 def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
     """Cancel a job. The results that are already committed are kept."""
     with service.sessions.begin() as session:
@@ -193,7 +193,7 @@ def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
     return state
 
 
-@router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(404))
+@router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(403, 404))
 def delete_job(job_id: UUID, service: ServiceDep) -> None:
     """Delete a job, its texts and its files. A running job is cancelled first."""
     with service.sessions.begin() as session:

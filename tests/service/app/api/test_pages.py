@@ -208,9 +208,11 @@ def test_the_form_accepts_the_names_that_the_service_accepts(
 
 
 def test_a_host_with_markup_is_shown_as_text(api: httpx.Client) -> None:
-    answer = api.get("/", headers={"Host": 'a"><b>'})
+    answer = api.get("/", headers={"Host": 'localhost:"><b>'})
     assert answer.status_code in (200, 400)
     assert "<b>" not in answer.text
+    refused = api.get("/", headers={"Host": 'a"><b>'})
+    assert refused.headers["Content-Type"] == "application/problem+json"
 
 
 def test_the_home_page_takes_the_same_number_of_statements_for_any_number_of_jobs(

@@ -240,12 +240,13 @@ def test_the_description_contains_every_response(api: httpx.Client) -> None:
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             if path.startswith("/v1/"):
-                assert {"422", "500", "503"} <= operation["responses"].keys(), (method, path)
+                assert {"421", "422", "500", "503"} <= operation["responses"].keys(), (method, path)
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     create = spec["paths"]["/v1/jobs"]["post"]
-    assert {"200", "202", "413", "415", "422", "500", "503"} == create["responses"].keys()
+    expected = {"200", "202", "403", "413", "415", "421", "422", "500", "503"}
+    assert create["responses"].keys() == expected
     accepted = ["application/json", "application/x-ndjson", "application/jsonl", "application/jsonlines"]
     assert list(create["requestBody"]["content"]) == accepted
     assert {parameter["name"] for parameter in create["parameters"]} >= set(PARAMETERS)
