@@ -112,12 +112,14 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
     from app import logs
+    from app.api.limits.connections import limited_protocol
     from app.errors import ConfigurationError
     from app.main import create_app
 
     logs.configure()
     config = uvicorn.Config(
         create_app(settings),
+        http=limited_protocol(settings),
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -7,6 +7,7 @@ LayerscopeError
 │   ├── InvalidRequest (422)            the input is invalid: `errors` lists the places
 │   ├── IdempotencyKeyReused (422)      the key was used for a different request
 │   ├── LimitExceeded (413)             a body, job or text exceeds a limit
+│   ├── BodyTimeout (408)               the body arrives too slowly
 │   ├── UnsupportedMediaType (415)      the body has another format
 │   ├── JobNotFound (404)
 │   ├── FileNotFound (404)              the job has no such file
@@ -15,6 +16,8 @@ LayerscopeError
 │   ├── RangeNotSatisfiable (416)       the range starts after the end of the file
 │   ├── DatabaseUnavailable (503)
 │   ├── NotMigrated (503)
+│   ├── TooBusy (503)                   too many clients do the same at the moment
+│   ├── DiskFull (507)
 │   └── JobFailure                      why a job failed: its problem is stored as the `error` of the job
 │       ├── NoTextSucceeded (500)
 │       ├── ModelUnavailable (503)
@@ -103,6 +106,18 @@ class IdempotencyKeyReused(ProblemError):
 
 class LimitExceeded(ProblemError):
     status, title, code = 413, "Limit exceeded", "limit-exceeded"
+
+
+class BodyTimeout(ProblemError):
+    status, title, code = 408, "The body arrives too slowly", "body-timeout"
+
+
+class TooBusy(ProblemError):
+    status, title, code = 503, "The service is busy", "too-busy"
+
+
+class DiskFull(ProblemError):
+    status, title, code = 507, "The disk is full", "disk-full"
 
 
 class UnsupportedMediaType(ProblemError):

@@ -37,6 +37,15 @@ class Settings(BaseSettings):
     shard_characters: int = Field(65_536, gt=0)
     shard_texts: int = Field(512, gt=0)
 
+    connections_limit: int = Field(1000, gt=0)
+    header_seconds: float = Field(10, gt=0)
+    body_seconds: float = Field(60, gt=0)
+    body_bytes_per_second: int = Field(10 * KIB, gt=0)
+    uploads_limit: int = Field(64, gt=0)
+    submissions_limit: int = Field(8, gt=0)
+    documents_limit_bytes: int = Field(128 * MIB, gt=0)
+    waiting_limit: int = Field(1000, gt=0)
+
     body_limit_bytes: int = Field(32 * MIB, gt=0)
     ndjson_limit_bytes: int = Field(4096 * MIB, gt=0)
     gzip_expansion_limit: int = Field(100, gt=0)

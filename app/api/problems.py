@@ -23,13 +23,14 @@ from app.errors import (
     NotMigrated,
     Problem,
     ProblemError,
+    TooBusy,
 )
 from app.submission.input_errors import InputErrors, shortened
 from app.submission.rules import message
 
 MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
-RETRIED = (DatabaseUnavailable, JobNotFinished, NotMigrated)
+RETRIED = (DatabaseUnavailable, JobNotFinished, NotMigrated, TooBusy)
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,12 @@
 """The body of a submission: a JSON document that is read as a whole, or an NDJSON stream."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from anyio import from_thread
 from fastapi import Request
 
+from app.api.limits.received_body import pieces, receive, spooled
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
@@ -23,7 +24,7 @@ UNCOMPRESSED, GZIP = ("", "identity"), ("gzip", "x-gzip")
 
 @dataclass(frozen=True)
 class Body:
-    """`document` if the body is JSON; otherwise `stream`, which a thread of the pool must read."""
+    """`document` if the body is JSON; otherwise `stream`, the pieces of an NDJSON body."""
 
     document: bytes | None
     stream: Iterable[bytes]
@@ -42,12 +43,29 @@ class Body:
         return request.draft, read_texts(self.stream, service.settings, request)
 
 
-async def submitted_body(request: Request, service: ServiceDep) -> Body:
-    """Raises: InvalidRequest, UnsupportedMediaType, LimitExceeded."""
+async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator[Body]:
+    """The body, after the whole of it has arrived.
+
+    Raises: InvalidRequest, UnsupportedMediaType, LimitExceeded, BodyTimeout, TooBusy, DiskFull.
+    """
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if media_type in STREAMS:
-        return Body(None, _stream(request, encoding, service), request.query_params.multi_items())
+        _check_encoding_of_stream(encoding)
+    else:
+        _check_document(request, media_type, encoding)
+    arriving = _stream(request, encoding, service) if media_type in STREAMS else _document(request, service)
+    with service.uploads.take():
+        async with arriving as body:
+            yield body
+
+
+def _check_encoding_of_stream(encoding: str) -> None:
+    if encoding not in (*UNCOMPRESSED, *GZIP):
+        raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
+
+
+def _check_document(request: Request, media_type: str, encoding: str) -> None:
     if media_type != JSON:
         raise UnsupportedMediaType(
             f"The body must be JSON or NDJSON, but {_given(media_type)}. "
@@ -62,38 +80,35 @@ async def submitted_body(request: Request, service: ServiceDep) -> Body:
         raise UnsupportedMediaType(
             "A JSON body must not have a Content-Encoding. Only NDJSON can be compressed."
         )
-    return Body(await _document(request, service.settings.body_limit_bytes), (), [])
 
 
 def _given(media_type: str) -> str:
     return f"its Content-Type is {media_type}" if media_type else "it has no Content-Type"
 
 
-async def _document(request: Request, limit: int) -> bytes:
+@asynccontextmanager
+async def _document(request: Request, service: Service) -> AsyncIterator[Body]:
+    limit = service.settings.body_limit_bytes
     too_large = over_limit("The body", f"{limit} bytes", "body_limit_bytes")
     length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length) > limit:
+    size = int(length) if length.isdecimal() else limit
+    if size > limit:
         raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
+
+    async def collect(chunk: bytes) -> None:
+        body.extend(chunk)
+
+    with service.documents.take(size):
+        await receive(request, service.settings, too_large, limit, collect)
+        yield Body(bytes(body), (), [])
 
 
-def _stream(request: Request, encoding: str, service: Service) -> Iterator[bytes]:
-    if encoding not in (*UNCOMPRESSED, *GZIP):
-        raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
-    chunks = _chunks(request.stream())
-    return gunzip(chunks, service.settings) if encoding in GZIP else chunks
-
-
-def _chunks(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
-    """An asynchronous stream for synchronous code in a thread of the pool."""
-
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (chunk := from_thread.run(following)) is not None:
-        yield chunk
+@asynccontextmanager
+async def _stream(request: Request, encoding: str, service: Service) -> AsyncIterator[Body]:
+    settings = service.settings
+    limit = settings.ndjson_limit_bytes
+    too_large = over_limit("The body", f"{limit} bytes", "ndjson_limit_bytes")
+    async with spooled(request, settings, too_large, limit, service.spooling) as file:
+        stream = gunzip(pieces(file), settings) if encoding in GZIP else pieces(file)
+        yield Body(None, stream, request.query_params.multi_items())

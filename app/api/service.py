@@ -1,25 +1,31 @@
 """What the endpoints work with. It is created when the service starts."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.api.following import Follower
+from app.api.limits.slots import Slots
 from app.jobs import store
-from app.jobs.view import present_one
+from app.jobs.view import present, present_one
 from app.models import ModelConfig
 from app.schemas import JobOut
 from app.settings import Settings
 from app.tables import Job
 
 RETRY_AFTER_SECONDS = 2
+SPOOLING_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,35 @@ class Service:
     # By path. A lock disappears with the last request that holds it or waits for it.
     file_locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
+    @cached_property
+    def uploads(self) -> Slots:
+        what = "Too many submissions are arriving at the moment"
+        return Slots(self.settings.uploads_limit, what, "uploads_limit")
+
+    @cached_property
+    def documents(self) -> Slots:
+        what = "Too many bytes of JSON are being read at the moment"
+        return Slots(self.settings.documents_limit_bytes, what, "documents_limit_bytes")
+
+    @cached_property
+    def waiting(self) -> Slots:
+        what = "Too many clients are waiting for jobs at the moment"
+        return Slots(self.settings.waiting_limit, what, "waiting_limit")
+
+    @cached_property
+    def storing(self) -> CapacityLimiter:
+        """The threads that write submissions to the database."""
+        return CapacityLimiter(self.settings.submissions_limit)
+
+    @cached_property
+    def spooling(self) -> CapacityLimiter:
+        """The threads that write bodies to disk."""
+        return CapacityLimiter(SPOOLING_THREADS)
+
+    @cached_property
+    def follower(self) -> Follower:
+        return Follower(self.read_all)
+
     def present(self, session: Session, job: Job) -> JobOut:
         return present_one(session, job, self.models)
 
@@ -40,6 +75,13 @@ class Service:
         """Raises: JobNotFound."""
         with self.sessions.begin() as session:
             return self.present(session, store.get(session, job_id))
+
+    def read_all(self, job_ids: Collection[UUID]) -> dict[UUID, JobOut]:
+        """The states of those of the jobs that exist."""
+        with self.sessions.begin() as session:
+            return {
+                state.id: state for state in present(session, store.visible(session, job_ids), self.models)
+            }
 
 
 def _service_of(request: Request) -> Service:

@@ -146,6 +146,11 @@ def get(session: Session, job_id: UUID, *, locked: bool = False) -> Job:
     return job
 
 
+def visible(session: Session, job_ids: Iterable[UUID]) -> Sequence[Job]:
+    """Those of the jobs that exist."""
+    return session.scalars(select(Job).where(Job.id.in_(job_ids), VISIBLE)).all()
+
+
 def get_finished(session: Session, job_id: UUID) -> Job:
     """Raises: JobNotFound, JobNotFinished."""
     job = get(session, job_id)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from app.api.limits.connections import limited_protocol
 from app.main import create_app
 from app.settings import Settings
 
@@ -14,7 +15,13 @@ from app.settings import Settings
 @contextmanager
 def serving(settings: Settings) -> Iterator[str]:
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings), port=0, log_level="warning", timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            create_app(settings),
+            http=limited_protocol(settings),
+            port=0,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
+        )
     )
     thread = threading.Thread(target=server.run)
     thread.start()

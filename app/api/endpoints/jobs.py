@@ -1,13 +1,13 @@
 """Submits, lists, reads, follows, cancels and deletes jobs."""
 
-import asyncio
-import time
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -22,13 +22,12 @@ from app.errors import JobNotFound
 from app.files import cache
 from app.jobs import deletion, notifications, store
 from app.jobs.shard_plan import ShardSize
-from app.jobs.view import configured, known_models, path_of, present
+from app.jobs.view import configured, known_models, present
 from app.schemas import JobOut, JobPage
 from app.submission.rules import KnownModel
 from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
-FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 1.0
 
 router = APIRouter(tags=["jobs"])
 
@@ -50,37 +49,42 @@ IdempotencyKey = Annotated[
     status_code=202,
     responses={
         200: {"model": JobOut, "description": "the job of the first request with this key"},
-        **problems(403, 413, 415),
+        **problems(403, 408, 413, 415, 507),
     },
     openapi_extra=JOB_REQUEST_BODY,
 )
-def create_job(
+async def create_job(
     body: Annotated[Body, Depends(submitted_body)],
     service: ServiceDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> JobOut:
     """Submit texts. The job is stored before the response is sent."""
+    state, is_new = await to_thread.run_sync(_store, service, body, idempotency_key, limiter=service.storing)
+    if is_new:
+        bind_contextvars(job=str(state.id))
+        await run_in_threadpool(notifications.notify, service.redis, state.model.name)
+    else:
+        response.status_code = 200
+    response.headers["Location"] = state.links.self
+    _set_retry_after(state, response)
+    return state
+
+
+def _store(service: Service, body: Body, key: str | None) -> tuple[JobOut, bool]:
+    """The state of the job, and whether it is new."""
     settings = service.settings
     with service.sessions.begin() as session:
         known = known_models(session, service.models)
     models = {
         name: KnownModel(facts.get("max_tokens"), facts.get("chat_template")) for name, facts in known.items()
     }
-    draft, texts = body.read(idempotency_key, models, service)
+    draft, texts = body.read(key, models, service)
     draft = replace(draft, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     with service.sessions.begin() as session:
         job, is_new = store.submit(session, draft, texts, size)
-        state = service.present(session, job)
-    if is_new:
-        bind_contextvars(job=str(job.id))
-        notifications.notify(service.redis, draft.model)
-    else:
-        response.status_code = 200
-    response.headers["Location"] = path_of(job)
-    _set_retry_after(state, response)
-    return state
+        return service.present(session, job), is_new
 
 
 def _set_retry_after(state: JobOut, response: Response) -> None:
@@ -136,21 +140,38 @@ async def read_job(
     ] = 0,
 ) -> JobOut:
     """The state of a job. With `wait`, the response waits until the job is finished or the time is over."""
-    end = time.monotonic() + wait
-    pause = FIRST_POLL_SECONDS
     state = await run_in_threadpool(service.read, job_id)
-    while state.finished_at is None and (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(pause, left))
-        if await request.is_disconnected():
-            break
-        pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
-        state = await run_in_threadpool(service.read, job_id)
+    if wait > 0 and state.finished_at is None:
+        with service.waiting.take():
+            state = await _wait(service, state, request, wait)
     _set_retry_after(state, response)
+    return state
+
+
+async def _wait(service: Service, state: JobOut, request: Request, seconds: float) -> JobOut:
+    """The state when the job is finished, the time is over, or the client has disconnected."""
+    async with service.follower.follow(state.id) as states:
+        async for latest in states(seconds):
+            state = _existing(latest, state.id)
+            if state.finished_at is not None or await request.is_disconnected():
+                break
+    return state
+
+
+def _existing(state: JobOut | None, job_id: UUID) -> JobOut:
+    if state is None:
+        raise JobNotFound(f"There is no job {job_id}.")
     return state
 
 
 def existing_job(job_id: UUID, service: ServiceDep) -> JobOut:
     return service.read(job_id)
+
+
+async def waiting_slot(service: ServiceDep) -> AsyncIterator[None]:
+    """Raises: TooBusy."""
+    with service.waiting.take():
+        yield
 
 
 @router.get(
@@ -159,7 +180,10 @@ def existing_job(job_id: UUID, service: ServiceDep) -> JobOut:
     responses=problems(404),
 )
 async def follow_job(
-    state: Annotated[JobOut, Depends(existing_job)], service: ServiceDep, request: Request
+    state: Annotated[JobOut, Depends(existing_job)],
+    _slot: Annotated[None, Depends(waiting_slot)],
+    service: ServiceDep,
+    request: Request,
 ) -> AsyncIterator[ServerSentEvent]:
     """An event `progress` with the Job whenever it changes, and an event `finished` at the end."""
     if HEAD not in request.scope:
@@ -169,15 +193,16 @@ async def follow_job(
 
 async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEvent]:
     yield ServerSentEvent(event="progress", data=state)
-    while state.finished_at is None:
-        await asyncio.sleep(LONGEST_POLL_SECONDS)
-        before = state
-        try:
-            state = await run_in_threadpool(service.read, state.id)
-        except JobNotFound:
-            return
-        if state != before:
-            yield ServerSentEvent(event="progress", data=state)
+    if state.finished_at is None:
+        async with service.follower.follow(state.id) as states:
+            async for latest in states(math.inf):
+                if latest is None:
+                    return
+                if latest != state:
+                    state = latest
+                    yield ServerSentEvent(event="progress", data=state)
+                if state.finished_at is not None:
+                    break
     yield ServerSentEvent(event="finished", data=state)
 
 

@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
+from tests.support.counting import statements
 from tests.support.over_http import submit
+
+STATEMENTS_OF_A_LOOK = 6
 
 
 def test_waiting_ends_when_the_job_is_finished(api: httpx.Client) -> None:
@@ -51,6 +55,24 @@ def test_a_hundred_waiting_requests_do_not_block_others(api: httpx.Client) -> No
         assert not any(waiter.done() for waiter in waiters)
         assert api.post(f"{path}/cancel").status_code == 202
         assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
+
+
+def test_many_waiting_clients_cost_as_much_as_one(api: httpx.Client) -> None:
+    """The statements of one look per second, not those of sixty."""
+    paths = [f"/v1/jobs/{submit(api)['id']}" for _ in range(3)]
+    limits = httpx.Limits(max_connections=70)
+    with (
+        httpx.Client(base_url=api.base_url, limits=limits, timeout=60) as waiting,
+        ThreadPoolExecutor(60) as pool,
+    ):
+        waiters = [pool.submit(waiting.get, paths[i % 3], params={"wait": 30}) for i in range(60)]
+        time.sleep(4)
+        with statements(Engine) as executed:
+            time.sleep(3)
+        for path in paths:
+            api.post(f"{path}/cancel")
+        assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
+    assert 2 <= len(executed) <= 4 * STATEMENTS_OF_A_LOOK
 
 
 def test_events_report_progress_and_the_end(api: httpx.Client) -> None:

@@ -19,7 +19,7 @@ from tests.support.processes import wait_for
 from tests.support.serving import serving
 
 JSON = {"Content-Type": "application/json"}
-HEAD = "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+HEAD = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def body(**changes: Any) -> dict[str, Any]:
@@ -247,9 +247,7 @@ def test_an_interrupted_body_is_not_logged_as_a_failure_of_the_service(
     api: httpx.Client, api_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = urlsplit(api_url)
-    head = (
-        "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"
-    )
+    head = f"{HEAD}Content-Length: 10\r\n\r\n{{"
     before = answered(api, 400)
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(head.encode())

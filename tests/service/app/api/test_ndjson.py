@@ -147,7 +147,7 @@ def test_a_body_that_is_not_gzip_is_refused(api: httpx.Client, sessions: Session
 
 def test_an_interrupted_request_leaves_nothing(api: httpx.Client, sessions: Sessions, api_url: str) -> None:
     address = urlsplit(api_url)
-    head = "POST /v1/jobs?model=demo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\n"
+    head = "POST /v1/jobs?model=demo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
     before = answered(api, 400)
     with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
         connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + lines(TEXTS))

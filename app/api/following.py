@@ -1,0 +1,87 @@
+"""Follows unfinished jobs: one look at the database serves all clients of this process that wait."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from fastapi.concurrency import run_in_threadpool
+
+from app.schemas import JobOut
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
+
+Read = Callable[[Collection[UUID]], dict[UUID, JobOut]]
+
+
+@dataclass
+class _Followed:
+    """A job that clients follow. `state` is None before the first look and after the job was deleted."""
+
+    followers: int = 0
+    state: JobOut | None = None
+    error: Exception | None = None
+    looked: asyncio.Event = field(default_factory=asyncio.Event)  # replaced at every look
+
+    def publish(self, state: JobOut | None, error: Exception | None) -> None:
+        self.state, self.error = state, error
+        self.looked.set()
+        self.looked = asyncio.Event()
+
+
+class Follower:
+    """`read` returns the states of those of the jobs that exist. Only the event loop uses a Follower."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._followed: dict[UUID, _Followed] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._pause = FIRST_PAUSE_SECONDS
+
+    @asynccontextmanager
+    async def follow(self, job_id: UUID) -> AsyncIterator[Callable[[float], AsyncIterator[JobOut | None]]]:
+        """Yields a function: for a time in seconds, the states of all looks; None if the job was deleted.
+
+        Raises: the errors of `read`.
+        """
+        if job_id not in self._followed:
+            self._pause = FIRST_PAUSE_SECONDS  # a short job may be finished soon
+        followed = self._followed.setdefault(job_id, _Followed())
+        followed.followers += 1
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_repeatedly())
+        try:
+            yield lambda seconds: _states(followed, seconds)
+        finally:
+            followed.followers -= 1
+            if followed.followers == 0:
+                del self._followed[job_id]
+
+    async def _look_repeatedly(self) -> None:
+        while self._followed:
+            await asyncio.sleep(self._pause)
+            self._pause = min(self._pause * 1.5, LONGEST_PAUSE_SECONDS)
+            followed = dict(self._followed)
+            states: dict[UUID, JobOut] = {}
+            error: Exception | None = None
+            try:
+                states = await run_in_threadpool(self._read, followed.keys())
+            except Exception as failure:  # the clients that wait receive it
+                error = failure
+            for job_id, job in followed.items():
+                job.publish(states.get(job_id), error)
+
+
+async def _states(followed: _Followed, seconds: float) -> AsyncIterator[JobOut | None]:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while (left := end - loop.time()) > 0:
+        try:
+            await asyncio.wait_for(followed.looked.wait(), None if left == math.inf else left)
+        except TimeoutError:
+            return
+        if followed.error is not None:
+            raise followed.error
+        yield followed.state

@@ -1,0 +1,175 @@
+"""Slow and many clients: each gets a clear answer, and none prevents others from being served."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.settings import Settings
+from app.tables import Text
+from tests.support.over_http import BODY, submit
+from tests.support.serving import serving
+
+HEALTHY_SECONDS = 0.1
+LINE = b'{"text": "a"}\n'
+
+
+@contextmanager
+def service(settings: Settings, home: Path, **limits: float) -> Iterator[str]:
+    with serving(settings.model_copy(update={"home": home, **limits})) as url:
+        yield url
+
+
+def connect(url: str) -> socket.socket:
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=20)
+
+
+def post_head(length: int, kind: str = "application/x-ndjson") -> bytes:
+    return (
+        f"POST /v1/jobs?{'model=demo' if 'nd' in kind else ''} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+    ).encode()
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    """The status and the problem object of the response."""
+    received = b""
+    while b"}" not in received:
+        piece = connection.recv(65536)
+        assert piece, received
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+def slowest_health_check(url: str, checks: int = 20) -> float:
+    with httpx.Client(base_url=url) as client:
+        slowest = 0.0
+        for _ in range(checks):
+            started = time.monotonic()
+            assert client.get("/health/live").status_code == 200
+            slowest = max(slowest, time.monotonic() - started)
+    return slowest
+
+
+def test_45_stalled_uploads_do_not_block_others(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path, sessions: sessionmaker[Session]
+) -> None:
+    with service(api_settings, tmp_path, body_seconds=3) as url, ExitStack() as stack:
+        stalled = [stack.enter_context(connect(url)) for _ in range(45)]
+        for connection in stalled:
+            connection.sendall(post_head(1_000_000) + LINE)
+        assert slowest_health_check(url) < HEALTHY_SECONDS
+        with httpx.Client(base_url=url) as client:
+            submit(client)
+            assert client.get("/v1/jobs").json()["data"][0]["progress"]["texts"] == 3
+        for connection in stalled:
+            status, problem = answer_of(connection)
+            assert (status, problem["type"]) == (408, "urn:layerscope:problem:body-timeout")
+            assert "LAYERSCOPE_BODY_SECONDS" in str(problem["detail"])
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Text)) == 3
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_a_body_that_keeps_arriving_has_more_time(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with (
+        service(api_settings, tmp_path, body_seconds=1, body_bytes_per_second=100) as url,
+        connect(url) as steady,
+        connect(url) as slow,
+    ):
+        steady.sendall(post_head(40 * len(LINE)))
+        slow.sendall(post_head(40 * len(LINE)))
+        for _ in range(20):  # 140 bytes per second, for two seconds
+            time.sleep(0.1)
+            steady.sendall(2 * LINE)
+        assert answer_of(steady)[0] == 202
+        assert answer_of(slow)[0] == 408
+
+
+@pytest.mark.parametrize(
+    ("limits", "kind", "setting"),
+    [
+        ({"uploads_limit": 2}, "application/x-ndjson", "LAYERSCOPE_UPLOADS_LIMIT"),
+        ({"documents_limit_bytes": 2500}, "application/json", "LAYERSCOPE_DOCUMENTS_LIMIT_BYTES"),
+    ],
+)
+def test_one_upload_too_many_is_told_to_come_back(
+    api_settings: Settings,
+    database_url: str,
+    redis_url: str,
+    tmp_path: Path,
+    limits: dict[str, int],
+    kind: str,
+    setting: str,
+) -> None:
+    with service(api_settings, tmp_path, **limits) as url, connect(url) as one, connect(url) as two:
+        for connection in (one, two):
+            connection.sendall(post_head(1000, kind) + b" ")
+        time.sleep(0.3)
+        with httpx.Client(base_url=url) as client:
+            answer = client.post("/v1/jobs", content=b" " * 1000, headers={"Content-Type": kind})
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:layerscope:problem:too-busy")
+            assert setting in answer.json()["detail"]
+            assert int(answer.headers["Retry-After"]) >= 1
+            one.close()
+            time.sleep(0.3)
+            assert client.post("/v1/jobs", json=BODY).status_code == 202
+
+
+@pytest.mark.parametrize("half", [b"", b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nX-Slow: "])
+def test_a_connection_without_a_request_is_closed(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path, half: bytes
+) -> None:
+    with service(api_settings, tmp_path, header_seconds=1) as url, connect(url) as connection:
+        started = time.monotonic()
+        connection.sendall(half)
+        time.sleep(0.5)
+        connection.sendall(half and b"more")  # it does not start the time again
+        with connection, suppress(ConnectionResetError):
+            assert connection.recv(100) == b""
+        assert 0.9 < time.monotonic() - started < 2.5
+
+
+def test_idle_connections_make_room_for_others(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with service(api_settings, tmp_path, connections_limit=50) as url, ExitStack() as stack:
+        idle = [stack.enter_context(connect(url)) for _ in range(120)]
+        assert slowest_health_check(url) < HEALTHY_SECONDS
+        closed = 0
+        for connection in idle:
+            connection.setblocking(False)
+            try:
+                closed += connection.recv(1) == b""
+            except ConnectionResetError:
+                closed += 1
+            except BlockingIOError:
+                pass
+        assert 70 <= closed <= 75
+
+
+def test_one_waiting_client_too_many_is_told_to_come_back(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with service(api_settings, tmp_path, waiting_limit=1) as url, httpx.Client(base_url=url) as client:
+        path = f"/v1/jobs/{submit(client)['id']}"
+        with client.stream("GET", f"{path}/events"):
+            for address in (f"{path}?wait=5", f"{path}/events"):
+                answer = client.get(address)
+                assert (answer.status_code, answer.json()["type"]) == (503, "urn:layerscope:problem:too-busy")
+                assert "LAYERSCOPE_WAITING_LIMIT" in answer.json()["detail"]
+            assert client.get(path).status_code == 200
+        client.post(f"{path}/cancel")
+        assert client.get(f"{path}?wait=5").json()["status"] == "cancelled"
