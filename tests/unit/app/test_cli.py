@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli import cli, main
 from app.resources import ROOT
 from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import wait_for
@@ -21,20 +23,45 @@ from tests.support.processes import wait_for
 COMMANDS = ("up", "api", "worker", "migrate", "profile")
 
 
-def layerscope(
-    *arguments: str, home: Path, models: Path = ROOT / "models.toml", **environment: str
-) -> "subprocess.CompletedProcess[str]":
+@dataclass(frozen=True)
+class Answer:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Layerscope = Callable[..., Answer]
+
+
+@pytest.fixture
+def layerscope(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Layerscope:
+    """Runs the command in this process, which has already imported what takes most of the time."""
+
+    def run(*arguments: str, home: Path, models: Path = ROOT / "models.toml", **environment: str) -> Answer:
+        own = {"LAYERSCOPE_HOME": str(home), "LAYERSCOPE_MODELS": str(models)}
+        for name, value in (own | environment).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(sys, "argv", ["layerscope", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Answer(int(ended.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+def as_process(*arguments: str, home: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         (sys.executable, "-m", "app.cli", *arguments),
         cwd=ROOT,
-        env={**os.environ, "LAYERSCOPE_HOME": str(home), "LAYERSCOPE_MODELS": str(models), **environment},
+        env={**os.environ, "LAYERSCOPE_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=60,
     )
 
 
-def is_one_sentence(answer: "subprocess.CompletedProcess[str]") -> bool:
+def is_one_sentence(answer: "Answer | subprocess.CompletedProcess[str]") -> bool:
     return answer.returncode == 1 and answer.stdout == "" and answer.stderr.count("\n") == 1
 
 
@@ -68,7 +95,7 @@ def test_help_lists_every_command_and_imports_nothing_that_it_does_not_need() ->
 def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        answer = layerscope("up", "--port", port, home=tmp_path / "home")
+        answer = as_process("up", "--port", port, home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert port in answer.stderr
     assert "--port" in answer.stderr
@@ -77,7 +104,9 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", ["up", "api"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_with_embedded_servers_other_machines_have_no_access(command: str, host: str, tmp_path: Path) -> None:
+def test_with_embedded_servers_other_machines_have_no_access(
+    layerscope: Layerscope, command: str, host: str, tmp_path: Path
+) -> None:
     answer = layerscope(command, "--host", host, "--port", "0", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert answer.stderr.startswith(f"{host} can be reached from other machines")
@@ -85,33 +114,37 @@ def test_with_embedded_servers_other_machines_have_no_access(command: str, host:
 
 
 @pytest.mark.parametrize("command", ["up", "worker"])
-def test_an_unknown_model_is_one_sentence_that_names_the_available_ones(command: str, tmp_path: Path) -> None:
+def test_an_unknown_model_is_one_sentence_that_names_the_available_ones(
+    layerscope: Layerscope, command: str, tmp_path: Path
+) -> None:
     answer = layerscope(command, "--model", "gpt", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert "'gpt'" in answer.stderr
     assert "demo" in answer.stderr
 
 
-def test_a_missing_models_file_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_models_file_is_one_sentence(layerscope: Layerscope, tmp_path: Path) -> None:
     answer = layerscope("up", home=tmp_path / "home", models=tmp_path / "none.toml")
     assert is_one_sentence(answer), answer
     assert str(tmp_path / "none.toml") in answer.stderr
 
 
-def test_a_wrong_setting_is_one_sentence_that_names_it(tmp_path: Path) -> None:
+def test_a_wrong_setting_is_one_sentence_that_names_it(layerscope: Layerscope, tmp_path: Path) -> None:
     answer = layerscope("migrate", home=tmp_path, LAYERSCOPE_LEASE_SECONDS="-1")
     assert is_one_sentence(answer), answer
     assert answer.stderr.startswith("LAYERSCOPE_LEASE_SECONDS: Input should be greater than 0")
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("up", "--port", "0"), ("worker", "--model", "demo")])
-def test_setting_only_one_server_is_not_enough(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_setting_only_one_server_is_not_enough(
+    layerscope: Layerscope, command: tuple[str, ...], tmp_path: Path
+) -> None:
     answer = layerscope(*command, home=tmp_path, LAYERSCOPE_REDIS_URL="redis://127.0.0.1:1/0")
     assert is_one_sentence(answer), answer
     assert answer.stderr.startswith("Set both LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL")
 
 
-def test_an_unavailable_database_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unavailable_database_is_one_sentence(layerscope: Layerscope, tmp_path: Path) -> None:
     answer = layerscope(
         "migrate",
         home=tmp_path,
@@ -123,14 +156,16 @@ def test_an_unavailable_database_is_one_sentence(tmp_path: Path) -> None:
     assert "canary" not in answer.stderr
 
 
-def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_one_sentence(layerscope: Layerscope, tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     answer = layerscope("migrate", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
     assert "LAYERSCOPE_HOME" in answer.stderr
 
 
-def test_profiling_with_an_unavailable_service_is_one_sentence(tmp_path: Path) -> None:
+def test_profiling_with_an_unavailable_service_is_one_sentence(
+    layerscope: Layerscope, tmp_path: Path
+) -> None:
     answer = layerscope(
         "profile", "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "out"), home=tmp_path
     )
@@ -138,7 +173,9 @@ def test_profiling_with_an_unavailable_service_is_one_sentence(tmp_path: Path) -
     assert answer.stderr.startswith("http://127.0.0.1:1 does not answer")
 
 
-def test_profiling_into_a_file_is_one_sentence_before_anything_starts(tmp_path: Path) -> None:
+def test_profiling_into_a_file_is_one_sentence_before_anything_starts(
+    layerscope: Layerscope, tmp_path: Path
+) -> None:
     (tmp_path / "out").touch()
     answer = layerscope("profile", "--out", str(tmp_path / "out"), home=tmp_path / "home")
     assert is_one_sentence(answer), answer
@@ -165,7 +202,7 @@ def test_ctrl_c_while_the_servers_start_stops_them_all(tmp_path: Path) -> None:
 
 def test_version_is_the_one_of_the_project(tmp_path: Path) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    answer = layerscope("--version", home=tmp_path)
+    answer = as_process("--version", home=tmp_path)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, f"layerscope {version}\n", "")
 
 
