@@ -22,6 +22,7 @@ test: .venv/installed
 slow: .venv/installed
 	$(BIN)/pytest -m slow tests/faults # alone: these tests wait for recoveries with a time limit
 	$(BIN)/pytest -n $(JOBS) -m slow --ignore tests/faults
+	$(BIN)/pytest -n $(JOBS) -m hypothesis --hypothesis-profile 'many examples'
 
 faults: .venv/installed
 	FAULTS=whole exec $(BIN)/pytest -m '' --timeout 1800 tests/faults

@@ -40,16 +40,24 @@ from tests.support.serving import serving
 
 # Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The processes of `make test` share the processors: one thread each needs a quarter less CPU time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 START_SECONDS = 90
 STOP_SECONDS = 60
 SESSION_MARK = "TEST_SESSION"
 
+# `make test` runs each property with few examples, `make slow` with many.
 # An example that other processes delay is not a failure, so there are no time limits for examples.
-hypothesis.settings.register_profile(
-    "without time limits", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("without time limits")
+for profile, examples in (("few examples", 25), ("many examples", 100)):
+    hypothesis.settings.register_profile(
+        profile,
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+hypothesis.settings.load_profile("few examples")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -52,6 +52,7 @@ def run_with_bad_texts(
     return rows
 
 
+@pytest.mark.slow
 def test_10_texts_that_kill_the_process(service: RunningService, reference: Reference) -> None:
     count = SCALE.numbers[10]
     ordinals = sorted(range(7, SCALE.texts, SCALE.texts // count))[:count]

@@ -69,6 +69,7 @@ def assert_untouched(sessions: sessionmaker[Session]) -> None:
     assert (shard.attempt, shard.lease_until, shard.done_at) == (0, None, None)
 
 
+@pytest.mark.slow
 def test_a_stop_during_a_long_finalization_uses_no_attempt(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_worker_that_has_just_started_stops(
     assert_untouched(sessions)
 
 
+@pytest.mark.slow
 def test_a_worker_that_loads_its_model_stops(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:

@@ -44,6 +44,7 @@ def kill_a_busy_worker(service: RunningService, draw: random.Random) -> Event:
     return died
 
 
+@pytest.mark.slow
 def test_1_random_workers_are_killed(service: RunningService, reference: Reference) -> None:
     draw, count = random.Random(SEED), SCALE.numbers[1]
     with disturbed_job(service, reference, slow=SLOW, disturbances=count) as job:
@@ -67,6 +68,7 @@ def test_2_workers_are_killed_at_a_named_point(
     report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries)
 
 
+@pytest.mark.slow
 def test_2_workers_are_killed_while_they_finalize_a_job(
     service: RunningService, reference: Reference
 ) -> None:

@@ -10,6 +10,7 @@ from tests.support.notebook import TUTORIAL, code_cells, read, run, stored
 from tests.support.processes import RunningStack
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
 def test_the_cells_print_what_is_stored(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -66,6 +66,7 @@ def test_a_contestant_process_returns_the_statistics_of_its_contestant(folder: P
     assert run.wall > 0
 
 
+@pytest.mark.slow
 def test_the_error_of_a_contestant_is_reported(tmp_path: Path) -> None:
     contestant = ContestantProcess(Entry("study loop", tmp_path, "float32", "cpu", sys.executable), TEXTS)
     with pytest.raises(ContestantFailed, match=str(tmp_path)), contestant:
@@ -148,6 +149,7 @@ def test_new_entries_are_appended_to_the_log(tmp_path: Path) -> None:
     assert LOG.read_text(encoding="utf-8").startswith(LOG_HEAD)
 
 
+@pytest.mark.slow
 def test_only_the_benchmarks_of_the_service_need_its_packages() -> None:
     files = [path for path in (ROOT / "benchmarks").rglob("*.py") if SERVICE not in path.parents]
     names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(files)]

@@ -172,6 +172,7 @@ def test_with_external_servers_the_worker_command_is_replaced_by_the_worker(
     assert is_running(worker.process.pid)
 
 
+@pytest.mark.slow
 def test_up_works_with_external_servers_on_a_platform_without_embedded_ones(
     layerscope: Callable[..., Command],
     database_url: str,
@@ -210,6 +211,7 @@ def test_an_interrupted_profile_stops_the_processes_that_it_started(
     assert "Traceback" not in profile.printed()
 
 
+@pytest.mark.slow
 def test_a_rejected_profile_prints_the_reason_and_stops_the_processes_that_it_started(
     layerscope: Callable[..., Command], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,8 +20,11 @@ from tests.support.plot_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 
 
+LARGE = [pytest.param(*size, marks=pytest.mark.slow) for size in ((4, 28, 45), (16, 2, 2))]
+
+
 @pytest.mark.parametrize("name", PLOTS)
-@pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), (4, 28, 45), (16, 2, 2)])
+@pytest.mark.parametrize(("domains", "layers", "texts"), [(1, 80, 1), *LARGE])
 def test_every_plot_can_be_drawn_at_any_size(name: str, domains: int, layers: int, texts: int) -> None:
     rows = rows_for(name, [f"domain-{i}" for i in range(max(domains, PLOTS[name].domains))], layers, texts)
     assert draw(PLOTS[name], rows, CAPTION, "png").startswith(b"\x89PNG")

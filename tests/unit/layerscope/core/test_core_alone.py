@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import layerscope.core
 
 ROOT = Path(layerscope.__file__).parents[1]
@@ -24,6 +26,7 @@ print(sum(text.error is None for text in profile_texts(load_model(Path(sys.argv[
 """
 
 
+@pytest.mark.slow
 def test_the_core_works_without_the_service_installed(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BLOCKER + USE, str(folder)],

@@ -83,7 +83,7 @@ def test_the_same_for_pairs(
     assert_covers(found.adjusted_ci_low, 0, found.adjusted_ci_high)
 
 
-@pytest.mark.parametrize("n", [8, 12, 20, 35, 49])
+@pytest.mark.parametrize("n", [8, *[pytest.param(n, marks=pytest.mark.slow) for n in (12, 20, 35, 49)]])
 @pytest.mark.parametrize("skewed", [False, True])
 def test_the_interval_for_few_texts(n: int, skewed: bool, rng: np.random.Generator) -> None:
     """The skew is that of the metrics of texts: log-normal with standard deviation 0.25."""

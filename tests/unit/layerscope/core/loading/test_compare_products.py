@@ -51,6 +51,7 @@ def test_a_model_that_cannot_be_loaded_is_reported(
     assert "neither an existing folder nor a valid hub id" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_of_the_documentation(folder: Path) -> None:
     command = [sys.executable, "-m", "layerscope.core.loading.compare_products", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)

@@ -17,6 +17,7 @@ def outputs(module: Any, x: Residual) -> list[Residual]:
         return [part(x) for block in blocks(module) for part in (block.middle, block.mlp)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_compiled_modules_give_the_same_numbers_for_every_number_of_tokens() -> None:
     module = causal_model(num_hidden_layers=2).model

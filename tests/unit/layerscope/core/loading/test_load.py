@@ -47,7 +47,7 @@ def test_the_reduction_of_large_models_is_compiled(folder: Path, monkeypatch: py
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
 def test_compiled_profiles_agree_with_eager_ones_and_nothing_is_compiled_later(
     folder: Path, dtype: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +70,7 @@ def test_a_batch_of_one_token_is_reduced_without_compiling(tmp_path: Path) -> No
     np.testing.assert_allclose(found.values, eager.values, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_without_a_working_compiler_the_sums_are_eager(folder: Path, tmp_path: Path) -> None:
     environment = {
