@@ -18,12 +18,15 @@ class InputErrors:
         self.count = 0
 
     def add(self, detail: str, *path: str | int) -> None:
-        self.add_at(f"{self._root}{_parameter(*path)}" if self._root else pointer_to(*path), detail)
+        if self.count < REPORTED_ERRORS:
+            pointer = f"{self._root}{_parameter(*path)}" if self._root else pointer_to(*path)
+            self._first.append(InputError(pointer, detail))
+        self.count += 1
 
     def add_at(self, pointer: str, detail: str) -> None:
-        self.count += 1
-        if len(self._first) < REPORTED_ERRORS:
+        if self.count < REPORTED_ERRORS:
             self._first.append(InputError(pointer, detail))
+        self.count += 1
 
     def check(self) -> None:
         """Raises: InvalidRequest if there are errors."""

@@ -8,16 +8,19 @@ from app.jobs.store import Draft, StoredText
 from app.settings import Settings
 from app.submission import rules
 from app.submission.input_errors import InputErrors
-from app.submission.rules import KnownModel, KnownModels
+from app.submission.json_size import measure
+from app.submission.rules import KnownModel, KnownModels, over_limit
 from app.submission.strict_json import InvalidJson, parse
 from app.submission.text_values import read_item
 from layerscope.names import DEFAULT_DOMAIN, TextForm
 from layerscope.text_forms import Mistake
 
+CONTAINER_VALUES = 8  # an array or object needs as much memory and time as so many strings
+
 
 @dataclass(frozen=True)
 class Domain:
-    """The texts of a domain, not yet checked; `path` is the place of their list in the document."""
+    """The texts of a domain; `path` is the place of their list in the document."""
 
     name: str
     path: tuple[str | int, ...]
@@ -26,37 +29,39 @@ class Domain:
 
 def read_submission(
     body: bytes, key: str | None, models: KnownModels, settings: Settings
-) -> tuple[Draft, list[StoredText]]:
-    """The draft, and its texts in the order received.
+) -> tuple[Draft, Iterator[StoredText]]:
+    """The draft, and its texts in the order received. All of them have been checked.
 
     Raises: InvalidRequest, LimitExceeded.
     """
-    members, errors = _read_object(body, settings.json_depth_limit), InputErrors()
+    members, errors = _read_object(body, settings), InputErrors()
     request = rules.read_request(members, errors)
     domains = list(_domains(members["texts"], errors)) if "texts" in members else []
     rules.check_counts(sum(len(domain.texts) for domain in domains), len(domains), settings)
-    placed = [text for domain in domains for text in _read_texts(domain, settings, errors)]
+    found = _check_texts(domains, settings, errors)
     model = None
     if request is not None:
         model = rules.choose_model(request, models, errors)
         rules.check_analyses(request.options, errors)
-        if request.options.paired and not any(text.text.pair for text in placed):
+        if request.options.paired and not found.pairs:
             wrong = rules.paired_error({domain.name: len(domain.texts) for domain in domains})
             if wrong is not None:
                 errors.add(wrong, "options", "paired")
     if model is not None and models.get(model, KnownModel()).chat_template is False:
-        _refuse_messages(model, placed, errors)
+        for path in found.messages:
+            errors.add(rules.no_chat_template(model), *path, TextForm.MESSAGES)
     errors.check()
     assert request is not None
     assert model is not None
     draft = Draft(model, request.name, request.options.model_dump(mode="json"), key)
-    return draft, [text.text for text in placed]
+    return draft, _stored(domains)
 
 
-def _read_object(body: bytes, depth_limit: int) -> dict[str, Any]:
+def _read_object(body: bytes, settings: Settings) -> dict[str, Any]:
+    _check_size(body, settings)
     errors = InputErrors()
     try:
-        value = parse(body, depth_limit)
+        value = parse(body, settings.json_depth_limit)
     except InvalidJson as error:
         errors.add(error.detail, *error.path)
     else:
@@ -64,6 +69,15 @@ def _read_object(body: bytes, depth_limit: int) -> dict[str, Any]:
             return value
         errors.add("must be a JSON object")
     raise errors.to_exception()
+
+
+def _check_size(body: bytes, settings: Settings) -> None:
+    """Python needs up to two hundred bytes for an array or object of two. Raises: LimitExceeded."""
+    size = measure(body)
+    if CONTAINER_VALUES * size.containers + size.separators > settings.json_values_limit:
+        counted = f"an array or object counts as {CONTAINER_VALUES}"
+        limit = f"{settings.json_values_limit} values, of which {counted}; send NDJSON instead"
+        raise over_limit("The body", limit, "json_values_limit")
 
 
 def _domains(texts: Any, errors: InputErrors) -> Iterator[Domain]:
@@ -81,29 +95,37 @@ def _domains(texts: Any, errors: InputErrors) -> Iterator[Domain]:
         errors.add("must be a list of texts, or an object with a list of texts for each domain", "texts")
 
 
-class PlacedText(NamedTuple):
-    """A valid text and its place in the document."""
+class Found(NamedTuple):
+    """What the texts of a document have: a pair, and the places of messages."""
 
-    text: StoredText
-    path: tuple[str | int, ...]
-
-
-def _read_texts(domain: Domain, settings: Settings, errors: InputErrors) -> Iterator[PlacedText]:
-    wrong = rules.domain_error(domain.name)
-    if wrong is not None:
-        errors.add(wrong, *domain.path)
-    if not domain.texts:
-        errors.add("contains no text", *domain.path)
-    for index, item in enumerate(domain.texts):
-        path = (*domain.path, index)
-        text = read_item(item, domain.name, settings, *path)
-        if isinstance(text, Mistake):
-            errors.add(text.detail, *path, *text.path)
-        else:
-            yield PlacedText(text, path)
+    pairs: bool
+    messages: list[tuple[str | int, ...]]
 
 
-def _refuse_messages(model: str, texts: Iterable[PlacedText], errors: InputErrors) -> None:
-    for text in texts:
-        if text.text.form == TextForm.MESSAGES:
-            errors.add(rules.no_chat_template(model), *text.path, TextForm.MESSAGES)
+def _check_texts(domains: Iterable[Domain], settings: Settings, errors: InputErrors) -> Found:
+    """Checks every text. A checked text takes the place of its object, and strings stay as they are: a second
+    list would need more memory than the document."""
+    pairs, messages = False, []
+    for domain in domains:
+        wrong = rules.domain_error(domain.name)
+        if wrong is not None:
+            errors.add(wrong, *domain.path)
+        if not domain.texts:
+            errors.add("contains no text", *domain.path)
+        for index, item in enumerate(domain.texts):
+            text = read_item(item, domain.name, settings, *domain.path, index)
+            if isinstance(text, Mistake):
+                errors.add(text.detail, *domain.path, index, *text.path)
+                continue
+            if not isinstance(item, str):
+                domain.texts[index] = text
+            pairs |= text.pair is not None
+            if text.form == TextForm.MESSAGES:
+                messages.append((*domain.path, index))
+    return Found(pairs, messages)
+
+
+def _stored(domains: Iterable[Domain]) -> Iterator[StoredText]:
+    for domain in domains:
+        for item in domain.texts:
+            yield StoredText(domain.name, item) if isinstance(item, str) else item

@@ -20,7 +20,10 @@ SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50, domains_per_jo
 
 
 def read(request: Any, models: KnownModels | None = None) -> tuple[Draft, list[StoredText]]:
-    return read_submission(json.dumps(request).encode(), None, models or {"demo": KnownModel()}, SETTINGS)
+    draft, texts = read_submission(
+        json.dumps(request).encode(), None, models or {"demo": KnownModel()}, SETTINGS
+    )
+    return draft, list(texts)
 
 
 def pointers(request: Any) -> list[str]:
@@ -242,3 +245,16 @@ def test_special_tokens_are_literal_or_parsed(value: Any) -> None:
     assert read({"texts": ["a"]})[0].options["special_tokens"] == "literal"
     parsed = read({"texts": ["a"], "options": {"special_tokens": "parse"}})[0]
     assert parsed.options["special_tokens"] == "parse"
+
+
+@pytest.mark.parametrize(
+    ("texts", "fits"),
+    [(["ab"] * 20, True), (["a,b"] * 30, True), (["ab"] * 40, False), ([[], []], True), ([[]] * 4, False)],
+)
+def test_a_document_with_too_many_values_is_refused_before_it_is_parsed(texts: list[Any], fits: bool) -> None:
+    settings = SETTINGS.model_copy(update={"json_values_limit": 50})
+    body = json.dumps({"texts": texts}).encode()
+    with pytest.raises(LimitExceeded if not fits else InvalidRequest) as refused:
+        read_submission(body, None, {}, settings)
+    assert ("LAYERSCOPE_JSON_VALUES_LIMIT" in refused.value.detail) == (not fits)
+    assert fits or "send NDJSON" in refused.value.detail
