@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psutil
@@ -56,6 +57,12 @@ class Bench:
         """The number of PostgreSQL sessions of the API that are inside a transaction."""
         with self.connect() as connection:
             return int(connection.execute(OPEN_TRANSACTIONS).fetchall()[0][0])
+
+    def is_connected(self) -> bool:
+        """Whether the API has a connection of a client."""
+        links = self.api.net_connections("tcp")
+        port = urlsplit(self.url).port
+        return any(link.laddr.port == port and link.status != psutil.CONN_LISTEN for link in links)
 
     def kept(self) -> str:
         with self.connect() as connection:
@@ -138,14 +145,12 @@ def aborted_upload(bench: Bench, texts: int) -> str:
 
     def half() -> Iterator[bytes]:
         yield from lines(texts // 2)
-        while not bench.open_transactions():
-            time.sleep(0.01)
         raise UploadAborted
 
     try:
         post(bench.url, half())
     except UploadAborted:
-        while bench.open_transactions():
+        while bench.is_connected() or bench.open_transactions():
             time.sleep(0.1)
     return bench.kept()
 
