@@ -16,6 +16,7 @@ from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
+from app.files import cache
 from app.jobs import deletion, notifications
 from app.jobs.periodic import Periodic
 from app.models import read_models
@@ -29,13 +30,19 @@ def create_app(settings: Settings) -> FastAPI:
     service = make_service(settings, registry)
     purging = partial(deletion.purge, service.sessions, settings.home, settings.retention_days)
 
+    def shrink_cache() -> bool:
+        cache.shrink(settings.home, settings.files_limit_bytes)
+        return False
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with (
             notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds),
             Periodic("purge", purging, settings.sweep_seconds),
+            Periodic("file cache", shrink_cache, settings.sweep_seconds),
         ):
             yield
+        service.drawing_process.close()
         service.redis.close()
         service.engine.dispose()
 

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     submissions_limit: int = Field(8, gt=0)
     documents_limit_bytes: int = Field(128 * MIB, gt=0)
     waiting_limit: int = Field(1000, gt=0)
+    files_waiting_limit: int = Field(128, gt=0)
+    drawing_seconds: float = Field(60, gt=0)
+    files_limit_bytes: int = Field(20 * 1024 * MIB, gt=0)
 
     body_limit_bytes: int = Field(32 * MIB, gt=0)
     ndjson_limit_bytes: int = Field(4096 * MIB, gt=0)

@@ -80,6 +80,8 @@ def _processes_of(mark: str, folder: Path) -> list[str]:
     found = []
     for process in psutil.process_iter():
         try:
+            if "multiprocessing.resource_tracker" in " ".join(process.cmdline()):
+                continue  # Python stops it when this process ends
             is_marked = process.environ().get(SESSION_MARK) == mark
             if process.pid != os.getpid() and (is_marked or folder in Path(process.cwd()).parents):
                 found.append(f"{process.pid} {process.cmdline()}")

@@ -10,12 +10,15 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from anyio import CapacityLimiter
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.limits.received_body import storage_error
 from app.api.middleware import HEAD
 from app.api.openapi import problems
 from app.api.service import Service
@@ -76,8 +79,14 @@ def _refusing_errors(send: Send) -> Send:
     return send_or_raise
 
 
-async def send_file(file: JobFile, job_id: UUID, service: Service, request: Request) -> Response:
-    """Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, and the errors of the file's pieces."""
+async def send_file(
+    file: JobFile, job_id: UUID, service: Service, request: Request, turns: CapacityLimiter
+) -> Response:
+    """`turns`: how many files of this kind may be written at a time; other requests wait without a thread.
+
+    Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, TooBusy, DiskFull, and the errors of the file's
+        pieces.
+    """
     job = await run_in_threadpool(_finished, service, job_id)
     headers = stable_headers(job, file.name)
     if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
@@ -85,8 +94,20 @@ async def send_file(file: JobFile, job_id: UUID, service: Service, request: Requ
     path = cache.path_of(service.settings.home, job_id, file.name)
     async with service.file_locks.setdefault(str(path), asyncio.Lock()):
         if not path.exists():
-            await run_in_threadpool(write_file, file, service, job_id)
+            await _write(file, job_id, service, request, turns)
+    cache.used(path)
     return StableFile(path, headers=headers, media_type=file.media_type)
+
+
+async def _write(
+    file: JobFile, job_id: UUID, service: Service, request: Request, turns: CapacityLimiter
+) -> None:
+    """Waits for its turn. A file is not written for a client that has disconnected meanwhile."""
+    with service.waiting_for_files.take():
+        async with turns:
+            if await request.is_disconnected():
+                raise ClientDisconnect
+            await run_in_threadpool(write_file, file, service, job_id)
 
 
 def _finished(service: Service, job_id: UUID) -> Job:
@@ -100,6 +121,8 @@ def write_file(file: JobFile, service: Service, job_id: UUID) -> None:
     try:
         with closing(file.pieces(service, job_id)) as pieces:
             cache.write(path, pieces)
+    except OSError as error:
+        raise storage_error(error) from error
     finally:
         _remove_if_deleted_meanwhile(service, job_id)
 
@@ -142,5 +165,5 @@ def file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
         200: {"content": content, "description": "The whole file"},
         206: {"content": content, "description": "The requested range"},
         304: {"description": "Not changed"},
-        **problems(404, 409, 416),
+        **problems(404, 409, 416, 507),
     }

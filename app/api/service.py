@@ -20,12 +20,14 @@ from app.api.limits.slots import Slots
 from app.jobs import store
 from app.jobs.view import present, present_one
 from app.models import ModelConfig
+from app.plots.drawing_process import DrawingProcess
 from app.schemas import JobOut
 from app.settings import Settings
 from app.tables import Job
 
 RETRY_AFTER_SECONDS = 2
 SPOOLING_THREADS = 4
+WRITING_FILES = 2
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,25 @@ class Service:
     def spooling(self) -> CapacityLimiter:
         """The threads that write bodies to disk."""
         return CapacityLimiter(SPOOLING_THREADS)
+
+    @cached_property
+    def waiting_for_files(self) -> Slots:
+        what = "Too many files and plots are being written at the moment"
+        return Slots(self.settings.files_waiting_limit, what, "files_waiting_limit")
+
+    @cached_property
+    def writing(self) -> CapacityLimiter:
+        """Files of jobs that are written at the same time."""
+        return CapacityLimiter(WRITING_FILES)
+
+    @cached_property
+    def drawing(self) -> CapacityLimiter:
+        """Plots that are drawn at the same time, by the one process for them."""
+        return CapacityLimiter(1)
+
+    @cached_property
+    def drawing_process(self) -> DrawingProcess:
+        return DrawingProcess(self.settings.drawing_seconds)
 
     @cached_property
     def follower(self) -> Follower:

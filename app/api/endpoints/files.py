@@ -71,7 +71,7 @@ FILES = (
 
 def _endpoint(file: JobFile) -> Callable[..., Any]:
     async def read_file(job_id: UUID, service: ServiceDep, request: Request) -> Response:
-        return await send_file(file, job_id, service, request)
+        return await send_file(file, job_id, service, request, service.writing)
 
     return read_file
 

@@ -30,7 +30,7 @@ def _endpoint(file_format: Format) -> Callable[..., Any]:
         plots.find(name)
         pieces = partial(_draw, name, file_format)
         file = JobFile(f"{name}.{file_format}", MEDIA_TYPES[file_format], pieces)
-        return await send_file(file, job_id, service, request)
+        return await send_file(file, job_id, service, request, service.drawing)
 
     return read_plot
 
@@ -47,7 +47,7 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
     if not rows:
         old = f"The job was finished by a version without the plot {name!r}, so its rows do not exist."
         raise FileNotFound(state.error.detail if state.error else old)
-    yield plots.draw(plot, rows, _caption(state), file_format)
+    yield service.drawing_process.draw(plot, rows, _caption(state), file_format)
 
 
 def _rows(session: Session, job: Job, plot: Plot) -> Iterator[PlotRow]:

@@ -69,7 +69,7 @@ async def spooled(
             try:
                 await to_thread.run_sync(file.write, piece, limiter=writers)
             except OSError as error:
-                raise _storage_error(error) from error
+                raise storage_error(error) from error
 
         async def collect(chunk: bytes) -> None:
             pending.extend(chunk)
@@ -82,7 +82,8 @@ async def spooled(
         yield file
 
 
-def _storage_error(error: OSError) -> Exception:
+def storage_error(error: OSError) -> Exception:
+    """DiskFull if that is the reason; otherwise the error itself."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull("The disk of the service is full. Nothing was kept; tell the operator.")
     return error

@@ -1,6 +1,9 @@
 """Plots over HTTP."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +14,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import NoStatistics
 from app.plots import PLOTS
+from app.settings import Settings
 from app.tables import Job, layer_profile
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 from tests.support.lognormal_job import lognormal_job
+from tests.support.serving import serving
 
 ABSENT = UUID(int=0)
+STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "relative")
 
 
 def path(job_id: UUID, name: str) -> str:
@@ -166,3 +172,36 @@ def test_a_job_s_plots_go_with_it(api: httpx.Client, sessions: sessionmaker[Sess
     assert api.get(path(job.id, "relative.png")).status_code == 200
     api.delete(f"/v1/jobs/{job.id}")
     assert api.get(path(job.id, "relative.png")).status_code == 404
+
+
+def test_many_plots_at_once_do_not_delay_other_requests(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id = finished_job(sessions).id
+    paths = [path(job_id, f"{name}.{suffix}") for name in STUDIED for suffix in ("png", "svg")]
+    with ThreadPoolExecutor(len(paths)) as pool:
+        drawn = [pool.submit(httpx.get, f"{api.base_url}{path}", timeout=120) for path in paths]
+        slowest = 0.0
+        while not all(future.done() for future in drawn):
+            started = time.monotonic()
+            assert api.get("/health/live").status_code == 200
+            slowest = max(slowest, time.monotonic() - started)
+            time.sleep(0.01)
+    assert {future.result().status_code for future in drawn} == {200}
+    assert slowest < 1
+
+
+def test_one_plot_too_many_is_told_to_come_back(
+    api_settings: Settings, sessions: sessionmaker[Session], redis_url: str, tmp_path: Path
+) -> None:
+    job_id = finished_job(sessions).id
+    limits = {"files_waiting_limit": 1, "home": tmp_path}
+    with serving(api_settings.model_copy(update=limits)) as url, ThreadPoolExecutor(4) as pool:
+        addresses = [f"{url}{path(job_id, f'{name}.svg')}" for name in STUDIED]
+        answers = list(pool.map(partial(httpx.get, timeout=120), addresses))
+        statuses = [answer.status_code for answer in answers]
+        assert set(statuses) == {200, 503}
+        refused = answers[statuses.index(503)]
+        assert refused.json()["type"] == "urn:layerscope:problem:too-busy"
+        assert "LAYERSCOPE_FILES_WAITING_LIMIT" in refused.json()["detail"]
+        assert {httpx.get(address, timeout=120).status_code for address in addresses} == {200}
