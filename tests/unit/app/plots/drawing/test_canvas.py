@@ -17,6 +17,7 @@ from tests.support.plot_rows import CAPTION, DOMAINS, axes_of, layer_rows, rows_
 
 PNG_WIDTH = 1800
 WITH_LEGEND = (*PROFILES, "effect", "first_token")
+SLOW = pytest.mark.slow
 
 
 def test_the_png_is_wide_enough(tmp_path: Any) -> None:
@@ -26,7 +27,8 @@ def test_the_png_is_wide_enough(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "file_format"), [("components", "png"), ("mean_std", "svg"), ("variance_ranking", "svg")]
+    ("name", "file_format"),
+    [("components", "png"), ("mean_std", "svg"), pytest.param("variance_ranking", "svg", marks=SLOW)],
 )
 def test_the_same_rows_give_the_same_bytes_in_many_threads(name: str, file_format: Format) -> None:
     rows = layer_rows(DOMAINS[:2], layers=3)
@@ -47,7 +49,7 @@ def test_panels_form_rows_and_only_the_lowest_have_a_layer_label(domains: int, c
     assert all(line.get_visible() for axes in panels for line in axes.get_ygridlines())
 
 
-@pytest.mark.parametrize(("domains", "layers"), [(1, 80), (4, 28), (16, 80)])
+@pytest.mark.parametrize(("domains", "layers"), [(1, 80), pytest.param(4, 28, marks=SLOW), (16, 80)])
 def test_numbers_of_layers_do_not_run_into_each_other(domains: int, layers: int) -> None:
     panels = axes_of(PLOTS["components"], layer_rows([f"domain-{i}" for i in range(domains)], layers))
     panels[0].figure.draw_without_rendering()
@@ -61,7 +63,10 @@ def test_marks_of_many_layers_are_smaller() -> None:
     assert few.get_lines()[0].get_markersize() > many.get_lines()[0].get_markersize()
 
 
-@pytest.mark.parametrize("name", ["relative", "variance_ranking", "effect", "importance"])
+@pytest.mark.parametrize(
+    "name",
+    ["relative", "importance", *[pytest.param(name, marks=SLOW) for name in ("variance_ranking", "effect")]],
+)
 def test_words_instead_of_a_drawing_fit_their_panel(name: str) -> None:
     rows = rows_for(name, [f"domain-{i:02}" for i in range(16)], texts=1)
     for row in rows:
@@ -77,7 +82,7 @@ def test_words_instead_of_a_drawing_fit_their_panel(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PLOTS)
-@pytest.mark.parametrize("domains", [1, 2, 4])
+@pytest.mark.parametrize("domains", [1, pytest.param(2, marks=SLOW), 4])
 def test_title_legend_and_caption_have_places_of_their_own(name: str, domains: int) -> None:
     rows = rows_for(name, DOMAINS[: max(domains, PLOTS[name].domains)])
     (figure,) = {axes.figure for axes in axes_of(PLOTS[name], rows)}
