@@ -17,6 +17,7 @@ from app.jobs import shards
 from app.jobs.periodic import Periodic
 
 DRAIN = "worker.tasks.drain"
+NO_TIMEOUT, NO_RESULT, FAILURE_TTL = -1, 0, 60  # of messages
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def connect(redis_url: str, *, retries: int = 0) -> Redis:
 
 
 def queue_of(redis: Redis, model: str) -> Queue:
-    return Queue(f"profile-{model}", connection=redis, serializer=JSONSerializer, default_timeout=-1)
+    return Queue(f"profile-{model}", connection=redis, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
 def notify(redis: Redis, model: str) -> bool:
@@ -39,7 +40,7 @@ def notify(redis: Redis, model: str) -> bool:
     try:
         queue = queue_of(redis, model)
         if queue.is_empty():
-            queue.enqueue(DRAIN, model, result_ttl=0, failure_ttl=60)
+            queue.enqueue(DRAIN, model, result_ttl=NO_RESULT, failure_ttl=FAILURE_TTL)
     except RedisError as error:
         log.warning("workers of %s could not be notified; the next sweep will do it: %s", model, error)
         return False

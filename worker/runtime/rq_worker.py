@@ -13,12 +13,13 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.worker import WorkerStatus
 
-from app.jobs.notifications import DRAIN
+from app.jobs.notifications import DRAIN, FAILURE_TTL, NO_RESULT, NO_TIMEOUT
 
 HEARTBEAT_SECONDS = 5
 TTL_SECONDS = HEARTBEAT_SECONDS + 15  # RQ waits at most TTL - 15 seconds for a message
 ALIVE_SECONDS = 3 * HEARTBEAT_SECONDS  # a worker without a heartbeat for longer counts as dead
 PAUSE_SECONDS = 1.0
+MEMBERS = (b"created_at", b"data", b"description", b"enqueued_at", b"origin", b"status")  # of a message
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,15 @@ def run_worker(queue: Queue, stopping: threading.Event) -> None:
 
 
 class DrainJob(Job):
-    """A message that can only run `drain`: anyone who can write to Redis can name any function."""
+    """A message that can only run `drain`: anyone who can write to Redis can write any message.
+
+    All other members of a message are ignored: callbacks, webhooks, timeouts, results, retries, repetitions.
+    """
+
+    def restore(self, raw_data: Any) -> None:
+        """Called with the hash of a message in Redis."""
+        super().restore({name: value for name, value in raw_data.items() if name in MEMBERS})
+        self.timeout, self.result_ttl, self.failure_ttl = NO_TIMEOUT, NO_RESULT, FAILURE_TTL
 
     def perform(self) -> Any:
         try:
