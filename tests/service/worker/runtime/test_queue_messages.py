@@ -85,7 +85,7 @@ def test_a_timeout_of_a_message_does_not_interrupt_drain(
 ) -> None:
     ran = []
 
-    def drain(*_: object) -> None:
+    def drain(*_: object, **__: object) -> None:
         time.sleep(2.5)
         ran.append("whole")
 
