@@ -40,14 +40,10 @@ def _run_job(out: Path) -> int:
 
 
 def parity(folder: Path, out: Path) -> str:
-    """Compares the first texts of each domain; says how many, and the largest error."""
+    """Compares the first texts of each domain; says how many, and the largest errors."""
     texts = first_texts(COMPARED_TEXTS)
     errors = worst_errors(folder, out / "texts.csv", texts)
-    metric = max(errors, key=lambda name: errors[name])
-    return (
-        f"{len(texts)} texts were compared with plain transformers in float64: the largest relative error of "
-        f"all values is {errors[metric]:.1e} ({metric})."
-    )
+    return f"{len(texts)} texts were compared with plain transformers in float64: {errors}."
 
 
 if __name__ == "__main__":
