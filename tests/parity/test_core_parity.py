@@ -95,7 +95,10 @@ def test_bfloat16_model(tmp_path: Path) -> None:
     assert worst_errors(model, tmp_path, TEXTS, "bfloat16").max() < BFLOAT16
 
 
-@pytest.mark.parametrize("domain", ["cpp", "python", "finance", "numbers"])
+@pytest.mark.parametrize(
+    "domain",
+    ["cpp", "numbers", *[pytest.param(name, marks=pytest.mark.slow) for name in ("python", "finance")]],
+)
 def test_every_value_of_real_texts(domain: str, tmp_path: Path) -> None:
     path = SHARED / f"{domain}.json"
     if not path.is_file():

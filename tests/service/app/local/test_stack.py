@@ -112,6 +112,7 @@ def test_a_killed_process_is_restarted_at_its_address(layerscope: Callable[..., 
     wait_until_gone(before, seconds=0.5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_twice_ends_everything_in_order(layerscope: Callable[..., Command], tmp_path: Path) -> None:
     up = layerscope("up", "--port", "0", "--workers", "2")
     base_url = up.base_url()
