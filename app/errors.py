@@ -21,6 +21,7 @@ LayerscopeError
 │   └── JobFailure                      why a job failed: its problem is stored as the `error` of the job
 │       ├── NoTextSucceeded (500)
 │       ├── ModelUnavailable (503)
+│       ├── ModelChanged (503)
 │       ├── ShardFailed (500)
 │       └── NoStatistics (500)
 ├── ConfigurationError                  a process cannot start: printed on stderr
@@ -170,6 +171,10 @@ class NoTextSucceeded(JobFailure):
 
 class ModelUnavailable(JobFailure):
     status, title, code = 503, "The model cannot be loaded", "model-unavailable"
+
+
+class ModelChanged(JobFailure):
+    status, title, code = 503, "The model has changed", "model-changed"
 
 
 class ShardFailed(JobFailure):

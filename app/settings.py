@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(10, gt=0)
     drain_seconds: float = Field(60, gt=0)
     stop_seconds: float = Field(20, ge=0)
+    model_wait_seconds: float = Field(3600, gt=0)
     shard_characters: int = Field(65_536, gt=0)
     shard_texts: int = Field(512, gt=0)
 

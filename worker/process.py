@@ -65,6 +65,7 @@ def run(name: str, settings: Settings) -> int:
         deadline=ShutdownDeadline(threading.Event(), settings.stop_seconds),
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
+        model_wait_seconds=settings.model_wait_seconds,
     )
     set_context(context)
     redis_with_retries = notifications.connect(settings.redis_url, retries=10)

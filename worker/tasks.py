@@ -53,6 +53,7 @@ def _drain(context: WorkerContext, until: float) -> None:
             break
         claim = _claim(context)
         if claim is None:
+            _fail_jobs_of_another_model(context)
             return
         with about(job=str(claim.job_id), shard=claim.number, epoch=claim.epoch):
             _work(context, claim)
@@ -63,6 +64,14 @@ def _drain(context: WorkerContext, until: float) -> None:
 def _claim(context: WorkerContext) -> Claim | None:
     with context.sessions.begin() as session:
         return shards.claim(session, context.name, context.lease_seconds, context.measured_with)
+
+
+def _fail_jobs_of_another_model(context: WorkerContext) -> None:
+    """Then the next notification finalizes them."""
+    with context.sessions.begin() as session:
+        completion.fail_without_their_model(
+            session, context.name, context.measured_with, context.model_wait_seconds
+        )
 
 
 def _work(context: WorkerContext, claim: Claim) -> None:

@@ -5,17 +5,19 @@ and seconds to write them. It locks the row of the job only while it writes. The
 then, because no shard of such a job can be committed any more.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from app.coordination import AdvisoryLock, now, try_lock_job
+from app.coordination import CLOCK, AdvisoryLock, now, try_lock_job
 from app.db import set_for_transaction
-from app.errors import JobFailure
-from app.jobs.shards import DUE, WANTED
-from app.tables import Job
+from app.errors import JobFailure, ModelChanged
+from app.jobs.shards import DUE, HAS_OPEN, WANTED, measurable_by
+from app.tables import Job, LoadedModel, Shard
 from layerscope.names import Outcome
 
 FINALIZATION_LIMIT = "600s"  # between two statements of a transaction that computes a job's statistics
@@ -30,6 +32,41 @@ def reason(error: Exception) -> str:
 def mark_failed(session: Session, which: ColumnElement[bool], failure: JobFailure) -> None:
     """Mark unfinished jobs as failed. Workers finalize them with the results that are committed."""
     session.execute(update(Job).where(which, WANTED).values(error=failure.problem.to_dict()))
+
+
+def fail_without_their_model(session: Session, model: str, facts: Mapping[str, Any], seconds: float) -> None:
+    """Mark jobs as failed that were started with another model than the caller's.
+
+    A job has `seconds` from the last worker that loaded the model, and from its last committed shard: a
+    worker with the right model may come back.
+    """
+    since = CLOCK - timedelta(seconds=seconds)
+    of_job = Shard.job_id == Job.id
+    recent = exists(select(Shard.number).where(of_job, or_(Shard.done_at > since, Shard.lease_until > CLOCK)))
+    loaded = exists(select(LoadedModel.name).where(LoadedModel.name == model, LoadedModel.loaded_at > since))
+    waiting = and_(Job.model == model, WANTED, HAS_OPEN, ~measurable_by(facts), ~recent, ~loaded)
+    for job in session.scalars(select(Job).where(waiting)).all():
+        detail = (
+            f"No worker with the model that the job was started with came back within {seconds:g} seconds "
+            f"(setting LAYERSCOPE_MODEL_WAIT_SECONDS): {differences(job.measured_with or {}, facts)}."
+        )
+        mark_failed(session, Job.id == job.id, ModelChanged(detail))
+
+
+def differences(started_with: Mapping[str, Any], offered: Mapping[str, Any]) -> str:
+    """What a job was started with, and what the workers have instead."""
+    before, now = _compared(started_with), _compared(offered)
+    return "; ".join(
+        f"{name} {before.get(name)}, but the workers have {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    )
+
+
+def _compared(facts: Mapping[str, Any]) -> dict[str, str | None]:
+    versions = {f"{package} version": version for package, version in facts.get("versions", {}).items()}
+    device = str(facts.get("device", "")).partition(":")[0]
+    return {"revision": facts.get("revision"), "dtype": facts.get("dtype"), "device": device, **versions}
 
 
 def next_to_finalize(session: Session, model: str) -> Job | None:

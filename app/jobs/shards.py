@@ -5,7 +5,7 @@ epoch of the shard. A worker with an older epoch can neither renew nor commit it
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -68,6 +68,9 @@ class ShardText(NamedTuple):
     error: str | None = None
 
 
+SAME_IN_A_JOB = ("revision", "dtype", "versions")  # and the class of the device
+
+
 class Fenced(Exception):
     """The shard is no longer leased to this worker, or its job is finished or about to be finalized."""
 
@@ -84,14 +87,29 @@ DUE = and_(
 )
 
 
+def measurable_by(facts: Mapping[str, Any]) -> ColumnElement[bool]:
+    """A job that no worker has started, or that was started with what these facts describe.
+
+    Revision, dtype, class of the device, and versions of the libraries must be the same: the numbers of one
+    job come from one model.
+    """
+    same = {name: facts[name] for name in SAME_IN_A_JOB if name in facts}
+    device_class = func.split_part(Job.measured_with["device"].astext, ":", 1)
+    devices = [device_class == facts["device"].partition(":")[0]] if "device" in facts else []
+    return or_(Job.measured_with.is_(None), and_(Job.measured_with.contains(same), *devices))
+
+
 def claim(session: Session, model: str, lease_seconds: float, measured_with: dict[str, Any]) -> Claim | None:
     """Lease the next free shard of a model to the caller; None if there is none.
+
+    Its job was not started, or with the same `measured_with` (`measurable_by`).
 
     The job is chosen at random among those with a free shard, so that small jobs do not wait for a large
     one. Within a job the lowest number is first. The attempt is counted here, so that it also counts if the
     worker dies.
     """
-    job_ids = select(Job.id).where(Job.model == model, WANTED, HAS_FREE).order_by(func.random())
+    candidates = and_(Job.model == model, WANTED, HAS_FREE, measurable_by(measured_with))
+    job_ids = select(Job.id).where(candidates).order_by(func.random())
     for job_id in session.scalars(job_ids).all():
         # The row of the job is locked before that of the shard, as in commit and deletion: no deadlock.
         session.execute(
@@ -102,6 +120,8 @@ def claim(session: Session, model: str, lease_seconds: float, measured_with: dic
         shard = session.scalars(
             select(Shard)
             .where(Shard.job_id == job_id, OPEN, FREE)
+            # Another worker may have started the job since it was selected.
+            .where(exists(select(Job.id).where(Job.id == job_id, measurable_by(measured_with))))
             .order_by(Shard.number)
             .limit(1)
             .with_for_update(skip_locked=True)

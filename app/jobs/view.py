@@ -1,7 +1,7 @@
 """The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.coordination import now
 from app.errors import Problem
 from app.jobs import counts
+from app.jobs.completion import differences
 from app.jobs.counts import DomainProgress
 from app.jobs.warnings import warnings_about
 from app.models import ModelConfig
@@ -21,7 +22,8 @@ from app.tables import Job, LoadedModel
 # In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
 LONGEST_SOURCE = 160
 LONGEST_REVISION = 48
-LONGEST_ERROR = 288
+LONGEST_ERROR = 288  # an unfinished job has no error, but it may have a warning
+LONGEST_WARNING = 288
 
 Known = Mapping[str, dict[str, Any]]
 
@@ -88,7 +90,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
         finished_at=job.finished_at,
         progress=_progress(job, domains, now),
         domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
-        warnings=warnings_about(d.domain for d in domains),
+        warnings=[*_model_warnings(job, known), *warnings_about(d.domain for d in domains)],
         error=_error(job.error) if job.outcome else None,
         links=_links(job),
     )
@@ -121,6 +123,15 @@ def _progress(job: Job, domains: Iterable[DomainProgress], now: datetime) -> Pro
         texts_per_second=pace.texts_per_second,
         eta_seconds=pace.eta_seconds,
     )
+
+
+def _model_warnings(job: Job, known: Known) -> Iterator[str]:
+    """If the workers have another model than the one that a running job was started with."""
+    offered = known.get(job.model, {})
+    if job.outcome is None and job.measured_with is not None and "versions" in offered:
+        different = differences(job.measured_with, offered)
+        if different:
+            yield _cut(f"The job waits for a worker with {different}.", LONGEST_WARNING) or ""
 
 
 def _error(stored: Mapping[str, Any] | None) -> Problem | None:

@@ -24,4 +24,5 @@ def context_of(
         deadline=ShutdownDeadline(threading.Event(), 60),
         lease_seconds=lease_seconds,
         drain_seconds=60,
+        model_wait_seconds=3600,
     )

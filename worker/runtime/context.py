@@ -25,6 +25,7 @@ class WorkerContext:
     deadline: ShutdownDeadline
     lease_seconds: float
     drain_seconds: float
+    model_wait_seconds: float
 
     @cached_property
     def head(self) -> nn.Linear:
