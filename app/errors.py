@@ -25,6 +25,7 @@ LayerscopeError
 │       ├── ShardFailed (500)
 │       └── NoStatistics (500)
 ├── ConfigurationError                  a process cannot start: printed on stderr
+├── KeyNotFound                         a command names a key that does not exist: printed on stderr
 └── ProfilingFailed                     a sample run failed: printed on stderr
 """
 
@@ -187,6 +188,10 @@ class NoStatistics(JobFailure):
 
 class ConfigurationError(LayerscopeError):
     """A setting, a file or a server that a process needs to start is missing or invalid."""
+
+
+class KeyNotFound(LayerscopeError):
+    """`layerscope keys` names a key that does not exist."""
 
 
 class ProfilingFailed(LayerscopeError):

@@ -14,7 +14,7 @@ from app.db import set_for_transaction
 from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
 from app.jobs.pairs import check_pairs
 from app.jobs.shard_plan import ShardPlan, ShardSize
-from app.tables import Job, Shard, ShardDomain
+from app.tables import LOCAL_OWNER, Job, Shard, ShardDomain
 from layerscope.names import Outcome, Status
 
 
@@ -47,13 +47,14 @@ class Draft:
     idempotency_key: str | None = None
     configured: dict[str, Any] = field(default_factory=dict)
     reading: dict[str, Any] = field(default_factory=dict)
+    owner: str = LOCAL_OWNER
 
 
 def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: ShardSize) -> tuple[Job, bool]:
     """Store a job with its texts and shards. Returns the job, and whether it is new.
 
-    The insert of the job's row waits for transactions that insert the same idempotency key, so only one of
-    many parallel requests with one key creates a job. A job whose texts have pairs is `paired`.
+    The insert of the job's row waits for transactions that insert the same idempotency key of the owner, so
+    only one of many parallel requests with one key creates a job. A job whose texts have pairs is `paired`.
 
     Raises: IdempotencyKeyReused if the key was used for a different request; InvalidRequest if the pairs are
         invalid; the errors of `texts`.
@@ -77,6 +78,7 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
     statement = (
         upsert(Job)
         .values(
+            owner=draft.owner,
             model=draft.model,
             name=draft.name,
             options=draft.options,
@@ -85,15 +87,15 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
             texts=0,
             request_sha256=b"",
         )
-        .on_conflict_do_nothing(index_elements=[Job.idempotency_key])
+        .on_conflict_do_nothing(index_elements=[Job.owner, Job.idempotency_key])
         .returning(Job.id)
     )
     return session.scalar(statement)
 
 
 def _first_of_the_key(session: Session, draft: Draft, texts: Iterable[PostedText], plan: ShardPlan) -> Job:
-    key = draft.idempotency_key
-    job = session.scalars(select(Job).where(Job.idempotency_key == key)).one_or_none()
+    used = and_(Job.owner == draft.owner, Job.idempotency_key == draft.idempotency_key)
+    job = session.scalars(select(Job).where(used)).one_or_none()
     if job is None:  # deleted after our insert and before our select
         raise JobFinished("The job of this Idempotency-Key has just been deleted. Send the request again.")
     # The texts may arrive more slowly than the limit for idle transactions allows.

@@ -1,7 +1,17 @@
 """The tables. PostgreSQL holds all state."""
 
 from app.tables.base import Base
-from app.tables.job_tables import Job, LoadedModel, Shard, ShardDomain, StoredProfile, StoredTokens, Text
+from app.tables.job_tables import (
+    LOCAL_OWNER,
+    Job,
+    LoadedModel,
+    Shard,
+    ShardDomain,
+    StoredProfile,
+    StoredTokens,
+    Text,
+)
+from app.tables.key_tables import KEY_SCOPES, ApiKey, KeyScope
 from app.tables.statistics_tables import (
     comparison,
     first_token,
@@ -11,8 +21,12 @@ from app.tables.statistics_tables import (
 )
 
 __all__ = [
+    "KEY_SCOPES",
+    "LOCAL_OWNER",
+    "ApiKey",
     "Base",
     "Job",
+    "KeyScope",
     "LoadedModel",
     "Shard",
     "ShardDomain",

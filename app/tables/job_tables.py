@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    UniqueConstraint,
     func,
     text,
 )
@@ -26,6 +27,8 @@ from layerscope.names import (
     Status,
 )
 
+LOCAL_OWNER = "local"  # of all jobs that were submitted without a key
+
 
 class Job(Base):
     """One request: a model, texts by domain, options."""
@@ -33,13 +36,14 @@ class Job(Base):
     __tablename__ = "job"
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=func.uuidv7())
+    owner: Mapped[str] = mapped_column(server_default=LOCAL_OWNER)
     name: Mapped[str | None]
     model: Mapped[str]
     options: Mapped[dict[str, Any]]
     # Jobs of earlier versions lack the last scope.
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String), insert_default=lambda: list(SCOPES))
     texts: Mapped[int]
-    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    idempotency_key: Mapped[str | None]
     request_sha256: Mapped[bytes]
     configured: Mapped[dict[str, Any]]  # source and revision of the model when the job was accepted
     created_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
@@ -57,6 +61,8 @@ class Job(Base):
         CheckConstraint(f"outcome in ({', '.join(map(repr, OUTCOMES))})", name="outcome"),
         CheckConstraint("(outcome is null) = (finished_at is null)", name="finished"),
         Index("job_unfinished_idx", "model", "id", postgresql_where=text("outcome is null")),
+        UniqueConstraint("owner", "idempotency_key"),
+        Index(None, "owner", "id"),
         Index("job_finished_idx", "finished_at"),
         Index(
             "job_deletion_idx",

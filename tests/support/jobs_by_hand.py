@@ -11,6 +11,7 @@ from app.jobs import shards, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.shards import Claim, TextResult
 from app.jobs.store import Draft, PostedText
+from app.tables import LOCAL_OWNER
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 
 MODEL = "demo"
@@ -36,8 +37,9 @@ def submit(
     texts_per_shard: int = 2,
     model: str = MODEL,
     key: str | None = None,
+    owner: str = LOCAL_OWNER,
 ) -> UUID:
-    draft = Draft(model=model, options=OPTIONS, idempotency_key=key)
+    draft = Draft(model=model, options=OPTIONS, idempotency_key=key, owner=owner)
     with sessions.begin() as session:
         job, _ = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=texts_per_shard))
         return job.id

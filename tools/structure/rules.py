@@ -28,7 +28,7 @@ LAYERS = {
         ("main", "local"),
         ("api",),
         ("submission",),
-        ("jobs",),
+        ("access", "jobs"),
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
         ("addresses", "coordination", "errors", "logs", "resources", "settings"),

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from app.db import alembic_config, make_engine, make_sessions, migrate
 from app.jobs import store
 from app.jobs.store import StoredText
-from app.tables import StoredProfile, Text
+from app.tables import LOCAL_OWNER, Job, StoredProfile, Text
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 
@@ -37,7 +37,22 @@ def test_a_downgrade_refuses_unfinished_jobs_with_other_texts_than_strings(
     engine.dispose()
 
 
-def downgrade(url: str) -> None:
+def test_a_downgrade_keeps_the_jobs_of_all_owners(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    engine = make_engine(empty_database_url)
+    sessions = make_sessions(engine)
+    ids = [submit(sessions, [("a", "b")], key="1", owner=owner) for owner in (LOCAL_OWNER, "alice", "bob")]
+    downgrade(empty_database_url, "0011")
+    migrate(empty_database_url)
+    with sessions() as session:
+        rows = session.execute(select(Job.id, Job.owner, Job.idempotency_key).order_by(Job.id)).all()
+    assert [tuple(row) for row in rows] == [
+        (job_id, LOCAL_OWNER, key) for job_id, key in zip(ids, ("1", None, None), strict=True)
+    ]
+    engine.dispose()
+
+
+def downgrade(url: str, revision: str = "0008") -> None:
     config = alembic_config()
     config.attributes["database_url"] = url
-    command.downgrade(config, "0008")
+    command.downgrade(config, revision)

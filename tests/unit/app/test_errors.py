@@ -12,6 +12,7 @@ from app.errors import (
     InputError,
     InvalidRequest,
     JobFailure,
+    KeyNotFound,
     LayerscopeError,
     LimitExceeded,
     Problem,
@@ -31,7 +32,12 @@ LEAVES = leaves(ProblemError)
 
 
 def test_only_errors_that_a_command_prints_have_no_status() -> None:
-    assert set(LayerscopeError.__subclasses__()) == {ProblemError, ConfigurationError, ProfilingFailed}
+    assert set(LayerscopeError.__subclasses__()) == {
+        ProblemError,
+        ConfigurationError,
+        KeyNotFound,
+        ProfilingFailed,
+    }
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)
