@@ -12,12 +12,15 @@ from uuid import uuid4
 
 import httpx
 import psutil
+import pytest
 
 from tests.faults.support.checks import TextRows, foreign_connections
 from tests.faults.support.disturbed_job import Reference, assert_same_files, report
 from tests.faults.support.scale import SCALE, SEED
 from tests.faults.support.service import RunningService, headers_of, random_texts, request_of
 from tests.support.processes import wait_for
+
+pytestmark = pytest.mark.slow
 
 MANY_TEXTS = 4_000  # their submission takes long enough to kill the API in the middle of it
 

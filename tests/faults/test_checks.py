@@ -66,6 +66,7 @@ def test_lost_and_duplicated_texts() -> None:
     assert read_text_rows(f"{whole}\n{failed}".encode(), 2).duplicated == 1
 
 
+@pytest.mark.slow
 def test_a_byte_that_differs(service: RunningService, small_reference: Reference) -> None:
     job_id = service.submit(small_reference.texts)
     service.client.get(f"/v1/jobs/{job_id}", params={"wait": 30})
@@ -76,6 +77,7 @@ def test_a_byte_that_differs(service: RunningService, small_reference: Reference
             assert_same_files(service, job_id, Reference(**other))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "headers"), [(500, {}), (404, {}), (503, {"Content-Type": "application/problem+json"})]
 )
@@ -86,11 +88,13 @@ def test_an_undocumented_answer(service: RunningService, status: int, headers: d
         monitor.wait_for_end(0)
 
 
+@pytest.mark.slow
 def test_an_exceeded_bound(service: RunningService) -> None:
     with pytest.raises(AssertionError):
         JobMonitor(service, "").wait_for_end(0)
 
 
+@pytest.mark.slow
 def test_server_errors_are_counted(service: RunningService) -> None:
     counted = service.client.get("/metrics").text
     assert errors_in(counted)["500"] == 0
@@ -105,6 +109,7 @@ def foreign_connection(service: RunningService) -> Iterator[psycopg.Connection[t
         yield connection
 
 
+@pytest.mark.slow
 def test_a_connection_and_a_transaction_left_behind(
     service: RunningService, foreign_connection: psycopg.Connection[tuple[object, ...]]
 ) -> None:
@@ -122,6 +127,7 @@ def test_a_connection_and_a_transaction_left_behind(
     wait_for(lambda: not foreign_connections(service))
 
 
+@pytest.mark.slow
 def test_a_lease_and_a_job_left_behind(service: RunningService, small_reference: Reference) -> None:
     assert (leases(service), unfinished_jobs(service)) == (0, 0)
     service.injection.slow_down(SCALE.lease_seconds)

@@ -4,6 +4,8 @@ import random
 import shutil
 import time
 
+import pytest
+
 from app.db import make_engine, make_sessions
 from app.jobs import notifications, store
 from app.jobs.shard_plan import ShardSize
@@ -20,6 +22,8 @@ from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.support.service import MODEL, RunningService
 from tests.support.processes import wait_for
 from worker.runtime.rq_worker import ALIVE_SECONDS
+
+pytestmark = pytest.mark.slow
 
 SLOW = 0.5 if SCALE.name == "short" else 1.5
 POSTGRES_DOWN_SECONDS = 3.0

@@ -14,6 +14,8 @@ from tests.faults.support.monitor import JobMonitor
 from tests.faults.support.scale import SCALE, TEXTS_PER_SHARD
 from tests.faults.support.service import RunningService, random_texts
 
+pytestmark = pytest.mark.slow
+
 TEXT_COLUMNS = 5  # ordinal, domain, tokens, truncated, error
 
 
@@ -52,7 +54,6 @@ def run_with_bad_texts(
     return rows
 
 
-@pytest.mark.slow
 def test_10_texts_that_kill_the_process(service: RunningService, reference: Reference) -> None:
     count = SCALE.numbers[10]
     ordinals = sorted(range(7, SCALE.texts, SCALE.texts // count))[:count]
@@ -65,7 +66,6 @@ def test_10_texts_that_kill_the_process(service: RunningService, reference: Refe
     report(10.1, f"{count} texts that kill the process, {len(deaths)} deaths", count, rows)
 
 
-@pytest.mark.slow
 def test_10_a_text_after_which_the_device_is_lost(service: RunningService, reference: Reference) -> None:
     """Each process that measures it must end: its later results would be wrong."""
     begun = time.monotonic()

@@ -18,9 +18,10 @@ from tests.support.processes import wait_for
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS
 from worker.runtime.rq_worker import ALIVE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 SLOW = 1.0 if SCALE.name == "short" else 3.0
 POINTS = ("claimed", "measured", "committing", "committed", "notifying")
-SLOW_POINTS = [pytest.param(point, marks=pytest.mark.slow) for point in POINTS if point != "committing"]
 HOUR = 3600.0
 # A worker takes 5 to 20 s to start. The restarts of a job must be over before the job ends.
 RESTARTS_PER_JOB = 1 if SCALE.name == "short" else 10
@@ -44,7 +45,6 @@ def kill_a_busy_worker(service: RunningService, draw: random.Random) -> Event:
     return died
 
 
-@pytest.mark.slow
 def test_1_random_workers_are_killed(service: RunningService, reference: Reference) -> None:
     draw, count = random.Random(SEED), SCALE.numbers[1]
     with disturbed_job(service, reference, slow=SLOW, disturbances=count) as job:
@@ -52,7 +52,7 @@ def test_1_random_workers_are_killed(service: RunningService, reference: Referen
     report(1, "SIGKILL of a random worker", count, job.rows, recoveries_of(service, deaths))
 
 
-@pytest.mark.parametrize("point", ["committing", *SLOW_POINTS])
+@pytest.mark.parametrize("point", POINTS)
 def test_2_workers_are_killed_at_a_named_point(
     service: RunningService, reference: Reference, point: str
 ) -> None:
@@ -68,7 +68,6 @@ def test_2_workers_are_killed_at_a_named_point(
     report(number, f"SIGKILL at “{point}”", count, job.rows, recoveries)
 
 
-@pytest.mark.slow
 def test_2_workers_are_killed_while_they_finalize_a_job(
     service: RunningService, reference: Reference
 ) -> None:
@@ -83,7 +82,6 @@ def test_2_workers_are_killed_while_they_finalize_a_job(
     report(2.6, "SIGKILL at “finalizing”", count, job.rows, recoveries)
 
 
-@pytest.mark.slow
 def test_2_a_job_whose_finalization_kills_every_worker_fails(
     service: RunningService, small_reference: Reference
 ) -> None:
@@ -133,7 +131,6 @@ def fenced(service: RunningService, stopped: Event) -> bool:
     return any(event.pid == stopped.pid and event.shard == shard for event in late)
 
 
-@pytest.mark.slow
 def test_4_workers_are_restarted_in_turn(service: RunningService, reference: Reference) -> None:
     count = SCALE.numbers[4]
     slow = 1.25 * SCALE.lease_seconds  # longer than a lease that is not renewed
@@ -153,7 +150,6 @@ def restart(service: RunningService, child: Child) -> None:
     wait_for(lambda: child in service.ready_workers(), 60)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("offset", [-HOUR, HOUR][: SCALE.numbers[12]])
 def test_12_the_clock_of_a_worker_is_wrong(
     service: RunningService, reference: Reference, offset: float
@@ -197,7 +193,6 @@ def alive_by_the_api(service: RunningService) -> int:
     return int(model["workers_alive"])
 
 
-@pytest.mark.slow
 def test_a_job_whose_finalization_takes_longer_than_a_lease_is_finalized_once(
     service: RunningService, reference: Reference
 ) -> None:
