@@ -36,7 +36,7 @@ from tests.support.parallel import (  # noqa: F401  # hooks of pytest and pytest
     pytest_xdist_make_scheduler,
 )
 from tests.support.processes import RunningStack
-from tests.support.serving import serving
+from tests.support.serving import NO_TLS, serving
 
 # Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -234,5 +234,5 @@ def api_url(api_settings: Settings) -> Iterator[str]:
 
 @pytest.fixture
 def api(api_url: str, database_url: str, redis_url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api_url, timeout=30) as client:
+    with httpx.Client(base_url=api_url, timeout=30, verify=NO_TLS) as client:
         yield client

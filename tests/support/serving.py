@@ -1,5 +1,6 @@
 """Runs a real uvicorn in a thread."""
 
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import uvicorn
 from app.api.limits.connections import limited_protocol
 from app.main import create_app
 from app.settings import Settings
+
+# For clients without TLS: each client that reads the certificates of the machine takes 50 ms of CPU time.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @contextmanager

@@ -95,6 +95,7 @@ def test_tables_and_plots_of_the_samples_are_in_the_folder(
     assert "│ *" not in printed
 
 
+@pytest.mark.slow
 def test_another_run_has_its_own_options_and_files(
     stack: RunningStack, samples: Path, tmp_path: Path
 ) -> None:

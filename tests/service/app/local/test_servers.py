@@ -140,6 +140,7 @@ def test_a_server_that_accepts_connections_and_never_answers_is_an_error(
             servers._wait_for_answer(supervisor.children[0], ping, url)
 
 
+@pytest.mark.slow
 def test_another_process_that_has_the_recorded_number_is_not_stopped(tmp_path: Path) -> None:
     with running_servers(tmp_path):
         pass
@@ -197,6 +198,7 @@ def test_the_file_of_a_server_that_has_ended_stays(tmp_path: Path) -> None:
     assert (data / "postmaster.pid").exists()
 
 
+@pytest.mark.slow
 def test_if_the_port_is_taken_meanwhile_another_one_is_tried(
     tmp_path: Path, embedded_servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_if_the_port_is_taken_meanwhile_another_one_is_tried(
         assert servers._both_answer(running.database_url, running.redis_url)
 
 
+@pytest.mark.slow
 def test_an_incomplete_data_folder_is_created_again(tmp_path: Path) -> None:
     (tmp_path / "postgres.new" / "base").mkdir(parents=True)
     with running_servers(tmp_path) as running:

@@ -159,6 +159,7 @@ def test_lock_held_without_servers_is_an_error(
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests run as an ordinary user then")
 def test_an_ordinary_user_needs_no_namespace(tmp_path: Path, owner: Callable[..., Owner]) -> None:
     ordinary = owner(tmp_path, prefix=postgres.AS_NOBODY)

@@ -17,6 +17,7 @@ from app.local.servers import running_servers
 from app.resources import MODELS, ROOT
 from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
+from tests.support.serving import NO_TLS
 
 
 class Command:
@@ -80,7 +81,7 @@ def child(pid: int, mark: str) -> int:
 
 def is_ready(base_url: str) -> bool:
     try:
-        answer = httpx.get(f"{base_url}/health/ready", trust_env=False)
+        answer = httpx.get(f"{base_url}/health/ready", trust_env=False, verify=NO_TLS)
     except httpx.TransportError:
         return False
     return answer.status_code == 200 and "degraded" not in answer.json()

@@ -4,6 +4,7 @@ import importlib
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
 
 import matplotlib
 import pytest
@@ -136,9 +137,15 @@ def test_layers_that_write_nothing_are_drawn(name: str) -> None:
     assert draw(PLOTS[name], rows, CAPTION, "png")
 
 
+@cache
+def drawn_words(name: str) -> str:
+    """Drawn once for two tests."""
+    return "\n".join(words(name, rows_for(name, texts=45)))
+
+
 @pytest.mark.parametrize("name", PLOTS)
 def test_titles_units_texts_and_scope_are_said(name: str) -> None:
-    text = "\n".join(words(name, rows_for(name, texts=45)))
+    text = drawn_words(name)
     assert CAPTION in text
     assert PLOTS[name].title in text
     assert any(line.startswith("layer") for line in text.splitlines())
@@ -159,7 +166,7 @@ def test_layers_stand_along_x_in_whole_numbers(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLOTS)
 def test_no_variance_is_bare(name: str) -> None:
-    text = "\n".join(words(name, rows_for(name)))
+    text = drawn_words(name)
     assert text.count("variance") == text.count("sample variance")
 
 
