@@ -4,6 +4,8 @@ LayerscopeError
 ├── ProblemError                        has a problem type
 │   ├── HostNotAllowed (421)            the Host header has a name that is not configured
 │   ├── ForeignOrigin (403)             a web page of another site tried to change something
+│   ├── Unauthorized (401)              the request has no valid key
+│   ├── Forbidden (403)                 the scope of the key does not allow the request
 │   ├── InvalidRequest (422)            the input is invalid: `errors` lists the places
 │   ├── IdempotencyKeyReused (422)      the key was used for a different request
 │   ├── LimitExceeded (413)             a body, job or text exceeds a limit
@@ -132,6 +134,14 @@ class HostNotAllowed(ProblemError):
 
 class ForeignOrigin(ProblemError):
     status, title, code = 403, "Request of another site", "foreign-origin"
+
+
+class Unauthorized(ProblemError):
+    status, title, code = 401, "A key is needed", "unauthorized"
+
+
+class Forbidden(ProblemError):
+    status, title, code = 403, "The key does not allow this", "forbidden"
 
 
 class JobNotFound(ProblemError):

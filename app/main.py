@@ -3,14 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 
-from app.api.endpoints import files, jobs, models, pages, plots, system
+from app.api.access import principal_of
+from app.api.endpoints import files, health, jobs, models, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job
+from app.api.openapi import problems
 from app.api.origin import add_origin_checks
 from app.api.problems import answer_with_problems
 from app.api.service import Service
@@ -59,8 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
     add_origin_checks(app, settings.allowed_hosts)
     add_middleware(app, registry)
     answer_with_problems(app)
-    for module in (jobs, files, plots, models, pages, system):
-        app.include_router(module.router)
+    needs_key: dict[str, Any] = {
+        "dependencies": [Depends(principal_of)],  # before those of the endpoints, which read the body
+        "responses": problems(401, 403),
+    }
+    for module in (jobs, files, plots, models, pages):
+        app.include_router(module.router, **needs_key)
+    app.include_router(system.router, **(needs_key if settings.protect_system else {}))
+    app.include_router(health.router)
     app.mount("/static", static, name="static")
     return app
 

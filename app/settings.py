@@ -30,6 +30,8 @@ class Settings(BaseSettings):
 
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
 
+    protect_system: bool = False
+
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(10, gt=0)
     drain_seconds: float = Field(60, gt=0)

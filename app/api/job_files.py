@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
+from app.access.principal import Principal
 from app.api.limits.received_body import storage_error
 from app.api.middleware import HEAD
 from app.api.openapi import problems
@@ -80,14 +81,19 @@ def _refusing_errors(send: Send) -> Send:
 
 
 async def send_file(
-    file: JobFile, job_id: UUID, service: Service, request: Request, turns: CapacityLimiter
+    file: JobFile,
+    job_id: UUID,
+    principal: Principal,
+    service: Service,
+    request: Request,
+    turns: CapacityLimiter,
 ) -> Response:
     """`turns`: how many files of this kind may be written at a time; other requests wait without a thread.
 
     Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, TooBusy, DiskFull, and the errors of the file's
         pieces.
     """
-    job = await run_in_threadpool(_finished, service, job_id)
+    job = await run_in_threadpool(_finished, service, job_id, principal)
     headers = stable_headers(job, file.name)
     if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -110,8 +116,8 @@ async def _write(
             await run_in_threadpool(write_file, file, service, job_id)
 
 
-def _finished(service: Service, job_id: UUID) -> Job:
-    with service.sessions.begin() as session:
+def _finished(service: Service, job_id: UUID, principal: Principal) -> Job:
+    with service.session_of(principal) as session:
         return store.get_finished(session, job_id)
 
 
@@ -129,7 +135,8 @@ def write_file(file: JobFile, service: Service, job_id: UUID) -> None:
 
 def _remove_if_deleted_meanwhile(service: Service, job_id: UUID) -> None:
     try:
-        _finished(service, job_id)
+        with service.sessions.begin() as session:
+            store.get(session, job_id)
     except JobNotFound:
         cache.remove(service.settings.home, job_id)
         raise

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated
@@ -15,6 +16,9 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.authentication import Authentication
+from app.access.own_jobs import OwnJobs
+from app.access.principal import Principal
 from app.api.following import Follower
 from app.api.limits.slots import Slots
 from app.jobs import store
@@ -40,6 +44,14 @@ class Service:
     registry: CollectorRegistry
     # By path. A lock disappears with the last request that holds it or waits for it.
     file_locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        return Authentication(self.sessions)
+
+    @cached_property
+    def own_jobs(self) -> OwnJobs:
+        return OwnJobs(self.engine)
 
     @cached_property
     def uploads(self) -> Slots:
@@ -92,9 +104,13 @@ class Service:
     def present(self, session: Session, job: Job) -> JobOut:
         return present_one(session, job, self.models)
 
-    def read(self, job_id: UUID) -> JobOut:
+    def session_of(self, principal: Principal) -> AbstractContextManager[Session]:
+        """A transaction in which only the jobs exist that the principal may see."""
+        return self.own_jobs.begin(principal)
+
+    def read(self, job_id: UUID, principal: Principal) -> JobOut:
         """Raises: JobNotFound."""
-        with self.sessions.begin() as session:
+        with self.session_of(principal) as session:
             return self.present(session, store.get(session, job_id))
 
     def read_all(self, job_ids: Collection[UUID]) -> dict[UUID, JobOut]:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
+from app.api.access import PrincipalDep
 from app.api.job_files import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.files.comparison import comparison_csv, comparison_json
@@ -70,8 +71,10 @@ FILES = (
 
 
 def _endpoint(file: JobFile) -> Callable[..., Any]:
-    async def read_file(job_id: UUID, service: ServiceDep, request: Request) -> Response:
-        return await send_file(file, job_id, service, request, service.writing)
+    async def read_file(
+        job_id: UUID, principal: PrincipalDep, service: ServiceDep, request: Request
+    ) -> Response:
+        return await send_file(file, job_id, principal, service, request, service.writing)
 
     return read_file
 

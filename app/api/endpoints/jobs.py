@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -14,6 +15,8 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, model_validator
 from structlog.contextvars import bind_contextvars
 
+from app.access.principal import Principal
+from app.api.access import PrincipalDep
 from app.api.middleware import HEAD
 from app.api.openapi import JOB_REQUEST_BODY, problems
 from app.api.request_body import Body, submitted_body
@@ -54,13 +57,15 @@ IdempotencyKey = Annotated[
     openapi_extra=JOB_REQUEST_BODY,
 )
 async def create_job(
+    principal: PrincipalDep,
     body: Annotated[Body, Depends(submitted_body)],
     service: ServiceDep,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> JobOut:
     """Submit texts. The job is stored before the response is sent."""
-    state, is_new = await to_thread.run_sync(_store, service, body, idempotency_key, limiter=service.storing)
+    store_body = partial(_store, service, principal, body, idempotency_key)
+    state, is_new = await to_thread.run_sync(store_body, limiter=service.storing)
     if is_new:
         bind_contextvars(job=str(state.id))
         await run_in_threadpool(notifications.notify, service.redis, state.model.name)
@@ -71,7 +76,7 @@ async def create_job(
     return state
 
 
-def _store(service: Service, body: Body, key: str | None) -> tuple[JobOut, bool]:
+def _store(service: Service, principal: Principal, body: Body, key: str | None) -> tuple[JobOut, bool]:
     """The state of the job, and whether it is new."""
     settings = service.settings
     with service.sessions.begin() as session:
@@ -80,9 +85,9 @@ def _store(service: Service, body: Body, key: str | None) -> tuple[JobOut, bool]
         name: KnownModel(facts.get("max_tokens"), facts.get("chat_template")) for name, facts in known.items()
     }
     draft, texts = body.read(key, models, service)
-    draft = replace(draft, configured=configured(service.models[draft.model]))
+    draft = replace(draft, owner=principal.owner, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
-    with service.sessions.begin() as session:
+    with service.session_of(principal) as session:
         job, is_new = store.submit(session, draft, texts, size)
         return service.present(session, job), is_new
 
@@ -109,9 +114,14 @@ class Listing(BaseModel):
 
 
 @router.get("/v1/jobs", responses=problems())
-def list_jobs(listing: Annotated[Listing, Query()], service: ServiceDep, response: Response) -> JobPage:
+def list_jobs(
+    principal: PrincipalDep,
+    listing: Annotated[Listing, Query()],
+    service: ServiceDep,
+    response: Response,
+) -> JobPage:
     """Jobs, newest first."""
-    with service.sessions.begin() as session:
+    with service.session_of(principal) as session:
         found = store.page(
             session,
             status=listing.status,
@@ -131,6 +141,7 @@ def list_jobs(listing: Annotated[Listing, Query()], service: ServiceDep, respons
 @router.get("/v1/jobs/{job_id}", responses=problems(404))
 async def read_job(
     job_id: UUID,
+    principal: PrincipalDep,
     service: ServiceDep,
     request: Request,
     response: Response,
@@ -140,7 +151,7 @@ async def read_job(
     ] = 0,
 ) -> JobOut:
     """The state of a job. With `wait`, the response waits until the job is finished or the time is over."""
-    state = await run_in_threadpool(service.read, job_id)
+    state = await run_in_threadpool(service.read, job_id, principal)
     if wait > 0 and state.finished_at is None:
         with service.waiting.take():
             state = await _wait(service, state, request, wait)
@@ -164,8 +175,8 @@ def _existing(state: JobOut | None, job_id: UUID) -> JobOut:
     return state
 
 
-def existing_job(job_id: UUID, service: ServiceDep) -> JobOut:
-    return service.read(job_id)
+def existing_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> JobOut:
+    return service.read(job_id, principal)
 
 
 async def waiting_slot(service: ServiceDep) -> AsyncIterator[None]:
@@ -207,9 +218,9 @@ async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEv
 
 
 @router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(403, 404, 409))
-def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
+def cancel_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep, response: Response) -> JobOut:
     """Cancel a job. The results that are already committed are kept."""
-    with service.sessions.begin() as session:
+    with service.session_of(principal) as session:
         job = store.cancel(session, job_id)
         state = service.present(session, job)
     if state.finished_at is None:
@@ -219,9 +230,9 @@ def cancel_job(job_id: UUID, service: ServiceDep, response: Response) -> JobOut:
 
 
 @router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(403, 404))
-def delete_job(job_id: UUID, service: ServiceDep) -> None:
+def delete_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> None:
     """Delete a job, its texts and its files. A running job is cancelled first."""
-    with service.sessions.begin() as session:
+    with service.session_of(principal) as session:
         store.delete_job(session, job_id)
     cache.remove(service.settings.home, job_id)
     deletion.delete_rows(service.sessions, job_id)

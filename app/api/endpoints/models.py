@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from redis import RedisError
 
+from app.api.access import PrincipalDep
 from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
 from app.jobs import counts, notifications
@@ -13,9 +14,9 @@ router = APIRouter(tags=["models"])
 
 
 @router.get("/v1/models", responses=problems())
-def list_models(service: ServiceDep) -> ModelList:
-    """The configured models, with their workers and queues."""
-    with service.sessions.begin() as session:
+def list_models(principal: PrincipalDep, service: ServiceDep) -> ModelList:
+    """The configured models, with their workers and the queued jobs of the owner."""
+    with service.session_of(principal) as session:
         known = known_models(session, service.models)
         queued = counts.queued_jobs_by_model(session)
     alive = _workers_alive(service)

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from app import plots
+from app.access.principal import Principal
+from app.api.access import PrincipalDep
 from app.api.endpoints import files
 from app.api.endpoints.models import list_models
 from app.api.endpoints.plots import measured
@@ -24,14 +26,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def read_home(service: ServiceDep, request: Request) -> HTMLResponse:
-    with service.sessions.begin() as session:
+def read_home(principal: PrincipalDep, service: ServiceDep, request: Request) -> HTMLResponse:
+    with service.session_of(principal) as session:
         found = store.page(session, status=None, model=None, limit=JOBS_SHOWN, before=None)
         newest = present(session, found, service.models)
     return render(
         "home.html",
         jobs=newest,
-        models=list_models(service).data,
+        models=list_models(principal, service).data,
         base_url=str(request.base_url).rstrip("/"),
         default_domain=DEFAULT_DOMAIN,
         domain_pattern=NAME_PATTERN.replace("-]", r"\-]"),  # browsers require an escaped hyphen
@@ -40,21 +42,22 @@ def read_home(service: ServiceDep, request: Request) -> HTMLResponse:
 
 
 @router.get("/jobs/{job_id}")
-def read_job_page(job_id: str, service: ServiceDep) -> HTMLResponse:
+def read_job_page(job_id: str, principal: PrincipalDep, service: ServiceDep) -> HTMLResponse:
     try:
-        job = service.read(UUID(job_id))
+        job = service.read(UUID(job_id), principal)
     except (JobNotFound, ValueError):
         return render("no_job.html", status_code=404)
     return render(
         "job.html",
         job=job,
-        unattended=job.status == Status.QUEUED and _has_no_worker(service, job.model.name),
+        unattended=job.status == Status.QUEUED and _has_no_worker(principal, service, job.model.name),
         **_contents(job),
     )
 
 
-def _has_no_worker(service: Service, model: str) -> bool:
-    return any(known.name == model and known.workers_alive == 0 for known in list_models(service).data)
+def _has_no_worker(principal: Principal, service: Service, model: str) -> bool:
+    models = list_models(principal, service).data
+    return any(known.name == model and known.workers_alive == 0 for known in models)
 
 
 def _contents(job: JobOut) -> dict[str, Any]:

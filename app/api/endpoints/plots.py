@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app import plots
+from app.api.access import PrincipalDep
 from app.api.job_files import JobFile, file_responses, send_file
 from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
@@ -26,11 +27,13 @@ MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 def _endpoint(file_format: Format) -> Callable[..., Any]:
-    async def read_plot(job_id: UUID, name: str, service: ServiceDep, request: Request) -> Response:
+    async def read_plot(
+        job_id: UUID, name: str, principal: PrincipalDep, service: ServiceDep, request: Request
+    ) -> Response:
         plots.find(name)
         pieces = partial(_draw, name, file_format)
         file = JobFile(f"{name}.{file_format}", MEDIA_TYPES[file_format], pieces)
-        return await send_file(file, job_id, service, request, service.drawing)
+        return await send_file(file, job_id, principal, service, request, service.drawing)
 
     return read_plot
 

@@ -1,0 +1,43 @@
+"""Who sends a request: the key in its header, or the session of the page in its cookie."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from structlog.contextvars import bind_contextvars
+
+from app.access.principal import Principal
+from app.api.origin import SAFE_METHODS
+from app.api.service import ServiceDep
+from app.errors import Forbidden
+from app.tables import KeyScope
+
+COOKIE = "layerscope_session"
+
+BEARER = HTTPBearer(auto_error=False, description="A key. As long as no key exists, none is needed.")
+PAGE_SESSION = APIKeyCookie(name=COOKIE, auto_error=False, description="A session of the web page.")
+
+
+async def principal_of(
+    request: Request,
+    service: ServiceDep,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    page_session: Annotated[str | None, Depends(PAGE_SESSION)],
+) -> Principal:
+    """Raises: Unauthorized, Forbidden."""
+    key = bearer.credentials if bearer is not None else page_session
+    principal = service.authentication.remembered(key)
+    if principal is None:
+        principal = await run_in_threadpool(service.authentication.find, key)
+    if principal.key_id is not None:
+        bind_contextvars(owner=principal.owner, key=str(principal.key_id))
+    needed = KeyScope.READ if request.method in SAFE_METHODS else KeyScope.WRITE
+    if not principal.may(needed):
+        raise Forbidden(
+            f"This request needs a key with the scope {needed}; this key has the scope {principal.scope}."
+        )
+    return principal
+
+
+PrincipalDep = Annotated[Principal, Depends(principal_of)]

@@ -1,0 +1,145 @@
+"""A key sees the jobs of its owner only: a job of another owner answers exactly like an absent one."""
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.plots import PLOTS
+from app.settings import Settings
+from app.tables import Job
+from tests.support.finished_job import finished_job
+from tests.support.keys import client_with, new_key
+from tests.support.over_http import BODY, submit
+from tests.support.serving import serving
+
+Sessions = sessionmaker[Session]
+PAGES = [("GET", "/"), ("GET", "/jobs/{job_id}")]
+
+
+@pytest.fixture
+def url(settings: Settings, sessions: Sessions) -> Iterator[str]:
+    """A service with keys."""
+    with serving(settings.model_copy(update={"sweep_seconds": 3600})) as address:
+        new_key(sessions, "operator", "admin")
+        yield address
+
+
+@pytest.fixture
+def alice(url: str, sessions: Sessions) -> Iterator[httpx.Client]:
+    with client_with(url, new_key(sessions, "alice")) as client:
+        yield client
+
+
+@pytest.fixture
+def bob(url: str, sessions: Sessions) -> Iterator[httpx.Client]:
+    with client_with(url, new_key(sessions, "bob")) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(url: str, sessions: Sessions) -> Iterator[httpx.Client]:
+    with client_with(url, new_key(sessions, "carol", "admin")) as client:
+        yield client
+
+
+def routes(client: httpx.Client) -> list[tuple[str, str]]:
+    """Every method and path of the service; its DELETE is last."""
+    paths = client.get("/openapi.json").json()["paths"]
+    described = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert len(described) > 25
+    return sorted([*described, *PAGES], key=lambda route: route[0] == "DELETE")
+
+
+def of_a_job(client: httpx.Client) -> list[tuple[str, str]]:
+    with_id = [(method, path) for method, path in routes(client) if "{job_id}" in path]
+    assert {method for method, _ in with_id} == {"GET", "POST", "DELETE"}
+    return with_id
+
+
+def ask(client: httpx.Client, method: str, path: str, job_id: object) -> httpx.Response:
+    return client.request(method, path.format(job_id=job_id, name=next(iter(PLOTS))))
+
+
+def owned_by(sessions: Sessions, owner: str) -> UUID:
+    job_id = finished_job(sessions, name="secret name").id
+    with sessions.begin() as session:
+        session.execute(update(Job).where(Job.id == job_id).values(owner=owner))
+    return job_id
+
+
+def test_a_foreign_job_answers_like_an_absent_one(
+    alice: httpx.Client, bob: httpx.Client, sessions: Sessions
+) -> None:
+    finished, queued, absent = owned_by(sessions, "alice"), submit(alice)["id"], uuid4()
+    before = alice.get("/v1/jobs").text
+    for method, path in of_a_job(bob):
+        without = ask(bob, method, path, absent)
+        assert without.status_code == 404, (method, path)
+        for foreign in (finished, queued):
+            answer = ask(bob, method, path, foreign)
+            assert answer.status_code == 404, (method, path)
+            assert answer.text.replace(str(foreign), str(absent)) == without.text
+            assert without.headers.keys() == answer.headers.keys()
+    assert alice.get("/v1/jobs").text == before
+
+
+def test_the_owner_and_an_admin_see_the_job(
+    alice: httpx.Client, admin: httpx.Client, sessions: Sessions
+) -> None:
+    for client in (alice, admin):
+        finished = owned_by(sessions, "alice")
+        for method, path in of_a_job(client):
+            answer = ask(client, method, path, finished)
+            is_absent_file = "file-not-found" in answer.text  # the job has no such plot or no tokens
+            assert answer.status_code != 404 or is_absent_file, (method, path)
+
+
+def test_lists_and_counts_have_own_jobs_only(
+    alice: httpx.Client, bob: httpx.Client, admin: httpx.Client
+) -> None:
+    mine, other = submit(alice, name="secret name")["id"], submit(bob)["id"]
+
+    def listed(client: httpx.Client) -> list[str]:
+        return [job["id"] for job in client.get("/v1/jobs").json()["data"]]
+
+    def queued(client: httpx.Client) -> int:
+        return sum(model["jobs_queued"] for model in client.get("/v1/models").json()["data"])
+
+    assert (listed(alice), listed(bob), listed(admin)) == ([mine], [other], [other, mine])
+    assert (queued(alice), queued(bob), queued(admin)) == (1, 1, 2)
+    assert "secret name" not in bob.get("/").text
+    assert "secret name" in alice.get("/").text
+    assert [job["id"] for job in bob.get(f"/v1/jobs?cursor={uuid4()}").json()["data"]] in ([other], [])
+
+
+def test_owners_can_use_the_same_idempotency_key(alice: httpx.Client, bob: httpx.Client) -> None:
+    def posted(client: httpx.Client) -> httpx.Response:
+        return client.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "1"})
+
+    first, other, again = posted(alice), posted(bob), posted(alice)
+    assert [answer.status_code for answer in (first, other, again)] == [202, 202, 200]
+    assert first.json()["id"] == again.json()["id"] != other.json()["id"]
+
+
+def test_an_admin_has_idempotency_keys_of_its_own(alice: httpx.Client, admin: httpx.Client) -> None:
+    """An admin sees the jobs of all owners, so the condition on the owner is not enough for it."""
+    ids = [
+        client.post("/v1/jobs", json=BODY, headers={"Idempotency-Key": "1"}).json()["id"]
+        for client in (alice, admin, admin)
+    ]
+    assert ids[0] != ids[1] == ids[2]
+
+
+def test_jobs_from_before_the_first_key_belong_to_local(
+    settings: Settings, sessions: Sessions, bob: httpx.Client, url: str
+) -> None:
+    earlier = str(finished_job(sessions).id)
+    with client_with(url, new_key(sessions, "local", "read")) as local:
+        assert [job["id"] for job in local.get("/v1/jobs").json()["data"]] == [earlier]
+    assert bob.get("/v1/jobs").json()["data"] == []
+    with sessions() as session:
+        assert session.scalars(select(Job.owner)).all() == ["local"]
