@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.key_commands import keys_cli
 from app.local.stop_signals import Stop, stop_on_signals
 from app.local.supervisor import Command, run_to_end
 
@@ -40,6 +41,13 @@ HostOption = Annotated[str, typer.Option(help="Address on which the API listens.
 PortOption = Annotated[
     int, typer.Option(help="Port on which the API listens. 0 selects a free port.", min=0, max=65535)
 ]
+NoKeysOption = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-no-keys",
+        help="Let other machines use the service even if no key exists.",
+    ),
+]
 WorkersOption = Annotated[int, typer.Option(help="Number of worker processes for each model.", min=1)]
 ModelsOption = Annotated[
     list[str] | None,
@@ -50,9 +58,12 @@ ModelsOption = Annotated[
 ]
 
 
+cli.add_typer(keys_cli, name="keys")
+
+
 @cli.callback()
-def options(version: VersionOption = False) -> None:
-    pass
+def options(context: typer.Context, version: VersionOption = False) -> None:
+    context.obj = read_settings  # for the commands of other modules
 
 
 @cli.command()
@@ -61,6 +72,7 @@ def up(
     port: PortOption = 8000,
     workers: WorkersOption = 1,
     model: ModelsOption = None,
+    insecure_no_keys: NoKeysOption = False,
 ) -> None:
     """Run the whole service on this machine until Ctrl-C.
 
@@ -71,7 +83,8 @@ def up(
     from app.local.stack import running_stack
 
     settings = read_settings()
-    with until_stopped(0), running_stack(settings, host, port, workers, model or ()) as stack:
+    running = running_stack(settings, host, port, workers, model or (), keys_needed=not insecure_no_keys)
+    with until_stopped(0), running as stack:
         stack.wait_until_ready()
         typer.echo(f"Model list: {describe_model_list(settings)}")
         typer.echo(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
@@ -93,18 +106,21 @@ def api(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8000,
     fd: Annotated[int | None, typer.Option(hidden=True, help="An inherited listening socket.")] = None,
+    insecure_no_keys: NoKeysOption = False,
 ) -> None:
     """Run only the API with its web page."""
     from app.local.listening import listen
-    from app.local.stack import check_host, connected
+    from app.local.stack import check_host, check_keys, connected
 
     settings = read_settings()
-    check_host(settings, host)
+    keys_needed = not insecure_no_keys
+    check_host(settings, host, keys_needed)
     with (
         until_stopped(0),
         socket.socket(fileno=fd) if fd is not None else listen(host, port) as listener,
         connected(settings) as (complete, _),
     ):
+        check_keys(complete, host, keys_needed)
         serve(complete, listener)
 
 
@@ -196,7 +212,7 @@ def profile_at(url: str, out: Path) -> None:
 
     try:
         with until_stopped():
-            run(url, out)
+            run(url, out, key=os.environ.get("LAYERSCOPE_API_KEY"))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ConfigurationError(f"{url} does not answer like a Layerscope service: {error}") from error
 

@@ -11,7 +11,10 @@ from app.errors import Unauthorized
 
 REMEMBERED_SECONDS = 1.0  # how long a key works after it was revoked
 
-HOW = "Send the header `Authorization: Bearer ls_…`; the operator creates keys with `layerscope keys create`."
+HOW = (
+    "Send the header `Authorization: Bearer ls_…`; for `layerscope profile`, set LAYERSCOPE_API_KEY. "
+    "The operator creates keys with `layerscope keys create`."
+)
 
 
 class Authentication:

@@ -51,14 +51,19 @@ class SampleRun:
 DEMO = SampleRun("demo", {"analyses": ["ablation"], "analysis_texts": 16})  # enough for every plot, and fast
 
 
-def profile(base_url: str, out: Path, samples: Path = SAMPLES, run: SampleRun = DEMO) -> None:
+def profile(
+    base_url: str, out: Path, samples: Path = SAMPLES, run: SampleRun = DEMO, key: str | None = None
+) -> None:
     """Profile the sample texts. Writes tables and plots to `out` and a summary to stdout.
 
     Raises: ProfilingFailed; httpx.HTTPError if the service does not answer.
     """
     console, started = Console(highlight=False), time.monotonic()
     use_proxy = httpx.URL(base_url).host not in LOOPBACK
-    with httpx.Client(base_url=base_url, timeout=ANSWER_SECONDS, trust_env=use_proxy) as client:
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    with httpx.Client(
+        base_url=base_url, headers=headers, timeout=ANSWER_SECONDS, trust_env=use_proxy
+    ) as client:
         state = _submit(client, run, read_samples(samples))
         with _cancelled_on_error(client, state):
             follow = _show_bar if console.is_terminal else _print_lines

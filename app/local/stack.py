@@ -9,8 +9,9 @@ from typing import NoReturn
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access import keys
 from app.addresses import is_loopback
-from app.db import migrate
+from app.db import make_engine, make_sessions, migrate
 from app.errors import ConfigurationError
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
 from app.local.listening import address_of, is_ready, listen
@@ -72,16 +73,25 @@ def uses_embedded_servers(settings: Settings) -> bool:
 
 @contextmanager
 def running_stack(
-    settings: Settings, host: str, port: int, workers: int, models: Sequence[str]
+    settings: Settings,
+    host: str,
+    port: int,
+    workers: int,
+    models: Sequence[str],
+    *,
+    keys_needed: bool = True,
 ) -> Iterator[Stack]:
     """The API on `host` and `port`, and `workers` worker processes for each model.
 
+    `keys_needed`: other machines may reach the API only if a key exists.
+
     Raises: ConfigurationError.
     """
-    check_host(settings, host)
+    check_host(settings, host, keys_needed)
     names = chosen_models(settings, models)
     with listen(host, port) as listener, connected(settings) as (complete, embedded):
         migrate_database(complete)
+        check_keys(complete, host, keys_needed)
         base_url = address_of(listener)
         waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
         commands = [api_command(complete, listener)]
@@ -93,16 +103,43 @@ def running_stack(
                 ignore_stop_signals()
 
 
-def check_host(settings: Settings, host: str) -> None:
-    """With the embedded servers there is no authentication, so only this machine may reach the API.
+def check_host(settings: Settings, host: str, keys_needed: bool) -> None:
+    """What `check_keys` would find in embedded servers that do not exist yet, without starting them.
 
     Raises: ConfigurationError.
     """
-    if uses_embedded_servers(settings) and not is_loopback(host):
-        raise ConfigurationError(
-            f"{host} can be reached from other machines, and the service with embedded servers has no "
-            "authentication: use 127.0.0.1, or set LAYERSCOPE_DATABASE_URL and LAYERSCOPE_REDIS_URL."
-        )
+    is_new = uses_embedded_servers(settings) and not settings.home.exists()
+    if is_new and keys_needed and not is_loopback(host):
+        raise _without_keys(host)
+
+
+def check_keys(settings: Settings, host: str, keys_needed: bool) -> None:
+    """Other machines may reach the API only if a key exists, or if `keys_needed` is False.
+
+    Raises: ConfigurationError.
+    """
+    if not keys_needed or is_loopback(host):
+        return
+    assert settings.database_url is not None  # `connected` has set it
+    engine = make_engine(settings.database_url)
+    try:
+        with make_sessions(engine).begin() as session:
+            exist = keys.exist(session)
+    except SQLAlchemyError as error:
+        reason = str(error.args[0]).splitlines()[0]
+        raise ConfigurationError(f"The keys cannot be read from the database: {reason}") from error
+    finally:
+        engine.dispose()
+    if not exist:
+        raise _without_keys(host)
+
+
+def _without_keys(host: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{host} can be reached from other machines, and no key exists: create one with "
+        "`layerscope keys create --owner NAME --scope write`, or use 127.0.0.1, or allow everything to "
+        "everyone with --insecure-no-keys."
+    )
 
 
 def chosen_models(settings: Settings, wanted: Sequence[str]) -> list[str]:

@@ -25,6 +25,7 @@ LAYERS = {
     ),
     "app": (
         ("cli",),
+        ("key_commands",),
         ("main", "local"),
         ("api",),
         ("submission",),

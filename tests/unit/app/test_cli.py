@@ -20,7 +20,7 @@ from app.resources import ROOT
 from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import wait_for
 
-COMMANDS = ("up", "api", "worker", "migrate", "profile")
+COMMANDS = ("up", "api", "worker", "migrate", "profile", "keys")
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("command", ["up", "api"])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
-def test_with_embedded_servers_other_machines_have_no_access(
+def test_without_keys_other_machines_have_no_access(
     layerscope: Layerscope, command: str, host: str, tmp_path: Path
 ) -> None:
     answer = layerscope(command, "--host", host, "--port", "0", home=tmp_path / "home")
     assert is_one_sentence(answer), answer
-    assert answer.stderr.startswith(f"{host} can be reached from other machines")
+    assert answer.stderr.startswith(f"{host} can be reached from other machines, and no key exists")
     assert not (tmp_path / "home").exists()
 
 
