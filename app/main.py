@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 
 from app.api.access import principal_of
-from app.api.endpoints import files, health, jobs, models, pages, plots, system
+from app.api.endpoints import files, health, jobs, models, page_session, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job
@@ -66,10 +66,11 @@ def create_app(settings: Settings) -> FastAPI:
         "dependencies": [Depends(principal_of)],  # before those of the endpoints, which read the body
         "responses": problems(401, 403),
     }
-    for module in (jobs, files, plots, models, pages):
+    for module in (jobs, files, plots, models):
         app.include_router(module.router, **needs_key)
     app.include_router(system.router, **(needs_key if settings.protect_system else {}))
-    app.include_router(health.router)
+    for module in (pages, page_session, health):
+        app.include_router(module.router)
     app.mount("/static", static, name="static")
     return app
 

@@ -30,10 +30,16 @@ def create(session: Session, owner: str, scope: KeyScope, lifetime: timedelta | 
     return _insert(session, owner, scope, lifetime, None)
 
 
-def open_session(session: Session, key: Principal) -> str:
-    """A key for a session of the page, its parent. Expired sessions of the parent are deleted."""
-    session.execute(delete(ApiKey).where(ApiKey.parent_id == key.key_id, ApiKey.expires_at < CLOCK))
-    return _insert(session, key.owner, key.scope, SESSION_LIFETIME, key.key_id)[1]
+def open_session(session: Session, key: str) -> str | None:
+    """A key for a session of the page, which ends with its parent `key`. Expired sessions of it are deleted.
+
+    None if the key is not valid, or if it is that of a session: a session cannot be prolonged.
+    """
+    parent = find(session, key)
+    if parent is None or session.scalar(select(IS_KEY).where(ApiKey.sha256 == hash_of(key))) is False:
+        return None
+    session.execute(delete(ApiKey).where(ApiKey.parent_id == parent.key_id, ApiKey.expires_at < CLOCK))
+    return _insert(session, parent.owner, parent.scope, SESSION_LIFETIME, parent.key_id)[1]
 
 
 def _insert(

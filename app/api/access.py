@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars
 from app.access.principal import Principal
 from app.api.origin import SAFE_METHODS
 from app.api.service import ServiceDep
-from app.errors import Forbidden
+from app.errors import Forbidden, Unauthorized
 from app.tables import KeyScope
 
 COOKIE = "layerscope_session"
@@ -19,14 +19,20 @@ BEARER = HTTPBearer(auto_error=False, description="A key. As long as no key exis
 PAGE_SESSION = APIKeyCookie(name=COOKIE, auto_error=False, description="A session of the web page.")
 
 
-async def principal_of(
-    request: Request,
-    service: ServiceDep,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
-    page_session: Annotated[str | None, Depends(PAGE_SESSION)],
-) -> Principal:
+PageSession = Annotated[str | None, Depends(PAGE_SESSION)]
+
+
+async def key_of(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)], page_session: PageSession
+) -> str | None:
+    return bearer.credentials if bearer is not None else page_session
+
+
+Key = Annotated[str | None, Depends(key_of)]
+
+
+async def principal_of(request: Request, service: ServiceDep, key: Key) -> Principal:
     """Raises: Unauthorized, Forbidden."""
-    key = bearer.credentials if bearer is not None else page_session
     principal = service.authentication.remembered(key)
     if principal is None:
         principal = await run_in_threadpool(service.authentication.find, key)
@@ -40,4 +46,13 @@ async def principal_of(
     return principal
 
 
+async def visitor_of(request: Request, service: ServiceDep, key: Key) -> Principal | None:
+    """None if the visitor of a page has to sign in first."""
+    try:
+        return await principal_of(request, service, key)
+    except Unauthorized:
+        return None
+
+
 PrincipalDep = Annotated[Principal, Depends(principal_of)]
+VisitorDep = Annotated[Principal | None, Depends(visitor_of)]

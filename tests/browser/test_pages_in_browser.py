@@ -6,13 +6,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.plots import PLOTS
+from app.settings import Settings
+from app.tables import Job
 from tests.support.chromium import Browser, find_chromium, running_chromium
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
+from tests.support.keys import new_key
 from tests.support.processes import RunningStack, wait_for
+from tests.support.serving import serving
 
 CHROMIUM = find_chromium()
 HOSTILE = "</script><svg onload=document.documentElement.dataset.owned=1>"
@@ -156,3 +161,22 @@ def test_injected_markup_does_not_run(browser: Browser, api: httpx.Client) -> No
 
     wait_for(is_refused)
     assert browser.evaluate("document.documentElement.dataset.owned") is None
+
+
+def test_signing_in_and_out(browser: Browser, settings: Settings, sessions: sessionmaker[Session]) -> None:
+    key = new_key(sessions, "alice")
+    with serving(settings) as url:
+        browser.open(f"{url}/")
+        browser.fill("[name=key]", key)
+        browser.click("form button")
+        browser.wait_for("document.querySelector('.account') !== null")
+        assert "alice (write)" in browser.text()
+        assert browser.evaluate("document.cookie") == ""
+        browser.fill("[name=text]", "a")
+        browser.click("#submit button")
+        browser.wait_for("location.pathname.startsWith('/jobs/')")
+        browser.wait_for("document.querySelector('.account button') !== null")
+        browser.click(".account button")
+        browser.wait_for("document.querySelector('[name=key]') !== null")
+        with sessions() as session:
+            assert session.scalars(select(Job.owner)).all() == ["alice"]

@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
 
 from app import plots
 from app.access.principal import Principal
-from app.api.access import PrincipalDep
+from app.api.access import VisitorDep
 from app.api.endpoints import files
 from app.api.endpoints.models import list_models
+from app.api.endpoints.page_session import sign_in_page
 from app.api.endpoints.plots import measured
 from app.api.html import render
 from app.api.service import Service, ServiceDep
@@ -26,12 +26,15 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
-def read_home(principal: PrincipalDep, service: ServiceDep, request: Request) -> HTMLResponse:
+def read_home(principal: VisitorDep, service: ServiceDep, request: Request) -> Response:
+    if principal is None:
+        return sign_in_page(refused=False)
     with service.session_of(principal) as session:
         found = store.page(session, status=None, model=None, limit=JOBS_SHOWN, before=None)
         newest = present(session, found, service.models)
     return render(
         "home.html",
+        principal=principal,
         jobs=newest,
         models=list_models(principal, service).data,
         base_url=str(request.base_url).rstrip("/"),
@@ -42,13 +45,16 @@ def read_home(principal: PrincipalDep, service: ServiceDep, request: Request) ->
 
 
 @router.get("/jobs/{job_id}")
-def read_job_page(job_id: str, principal: PrincipalDep, service: ServiceDep) -> HTMLResponse:
+def read_job_page(job_id: str, principal: VisitorDep, service: ServiceDep) -> Response:
+    if principal is None:
+        return sign_in_page(refused=False)
     try:
         job = service.read(UUID(job_id), principal)
     except (JobNotFound, ValueError):
-        return render("no_job.html", status_code=404)
+        return render("no_job.html", status_code=404, principal=principal)
     return render(
         "job.html",
+        principal=principal,
         job=job,
         unattended=job.status == Status.QUEUED and _has_no_worker(principal, service, job.model.name),
         **_contents(job),

@@ -19,6 +19,7 @@ async function call(path, request) {
     throw new Refused("The service does not respond.");
   }
   if (answer.ok) return answer;
+  if (answer.status === 401) location.reload(); // the session has ended: the page asks for the key
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? `The service answered with status ${answer.status}.`;
   const errors = (problem.errors ?? []).map((error) => `${error.pointer}: ${error.detail}`);

@@ -30,10 +30,10 @@ def found(sessions: Sessions, key: str) -> Principal | None:
 
 
 def opened(sessions: Sessions, key: str) -> str:
-    principal = found(sessions, key)
-    assert principal is not None
     with sessions.begin() as session:
-        return keys.open_session(session, principal)
+        page = keys.open_session(session, key)
+    assert page is not None
+    return page
 
 
 def expire(sessions: Sessions, key: str) -> None:
@@ -79,6 +79,22 @@ def test_a_key_expires_by_the_clock_of_the_database(sessions: Sessions) -> None:
 def test_a_session_has_the_rights_of_its_key(sessions: Sessions) -> None:
     key_id, key = created(sessions)
     assert found(sessions, opened(sessions, key)) == Principal(ALICE, KeyScope.WRITE, key_id)
+
+
+def test_only_a_valid_key_opens_a_session(sessions: Sessions) -> None:
+    _, key = created(sessions)
+    page = opened(sessions, key)
+    expire(sessions, key)
+    for refused in ("ls_unknown", page, key):
+        with sessions.begin() as session:
+            assert keys.open_session(session, refused) is None
+
+
+def test_a_session_cannot_open_another_one(sessions: Sessions) -> None:
+    page = opened(sessions, created(sessions)[1])
+    assert found(sessions, page) is not None
+    with sessions.begin() as session:
+        assert keys.open_session(session, page) is None
 
 
 def test_a_session_ends_with_its_key(sessions: Sessions) -> None:

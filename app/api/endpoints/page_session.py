@@ -1,0 +1,74 @@
+"""Signs in to the web page with a key, and signs out."""
+
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import RedirectResponse
+
+from app.access import keys
+from app.api.access import COOKIE, PageSession
+from app.api.html import render
+from app.api.limits.received_body import receive
+from app.api.service import Service, ServiceDep
+from app.errors import LimitExceeded
+
+FORM_LIMIT_BYTES = 4096
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.post("/session")
+async def sign_in(request: Request, service: ServiceDep) -> Response:
+    """Opens a session with the key of the form, and sets its cookie."""
+    page_session = await run_in_threadpool(_open, service, await _key_of_form(request, service))
+    if page_session is None:
+        return sign_in_page(refused=True)
+    response = RedirectResponse("/", status_code=303)
+    response.set_cookie(
+        COOKIE,
+        page_session,
+        max_age=int(keys.SESSION_LIFETIME.total_seconds()),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+@router.post("/session/end")
+async def sign_out(service: ServiceDep, page_session: PageSession) -> Response:
+    """Ends the session. It needs no scope, since a key with any scope can sign in."""
+    if page_session is not None:
+        await run_in_threadpool(_close, service, page_session)
+    response = RedirectResponse("/", status_code=303)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return response
+
+
+def sign_in_page(*, refused: bool) -> Response:
+    page = render("sign_in.html", status_code=401, refused=refused)
+    page.headers["WWW-Authenticate"] = "Bearer"
+    return page
+
+
+async def _key_of_form(request: Request, service: Service) -> str:
+    """Raises: LimitExceeded, BodyTimeout."""
+    body = bytearray()
+
+    async def collect(chunk: bytes) -> None:
+        body.extend(chunk)
+
+    too_large = LimitExceeded(f"The form has more than {FORM_LIMIT_BYTES} bytes.")
+    await receive(request, service.settings, too_large, FORM_LIMIT_BYTES, collect)
+    return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
+
+
+def _open(service: Service, key: str) -> str | None:
+    with service.sessions.begin() as session:
+        return keys.open_session(session, key)
+
+
+def _close(service: Service, page_session: str) -> None:
+    with service.sessions.begin() as session:
+        keys.close_session(session, page_session)
