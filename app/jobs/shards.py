@@ -5,13 +5,14 @@ epoch of the shard. A worker with an older epoch can neither renew nor commit it
 """
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, insert, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from app.coordination import CLOCK
@@ -104,12 +105,13 @@ def claim(session: Session, model: str, lease_seconds: float, measured_with: dic
 
     Its job was not started, or with the same `measured_with` (`measurable_by`).
 
-    The job is chosen at random among those with a free shard, so that small jobs do not wait for a large
-    one. Within a job the lowest number is first. The attempt is counted here, so that it also counts if the
-    worker dies.
+    An owner with a free shard is chosen at random, then one of the owner's jobs: owners have equal shares
+    of the workers however many jobs they have, and small jobs do not wait for a large one. Within a job the
+    lowest number is first. The attempt is counted here, so that it also counts if the worker dies.
     """
     candidates = and_(Job.model == model, WANTED, HAS_FREE, measurable_by(measured_with))
-    job_ids = select(Job.id).where(candidates).order_by(func.random())
+    order_of_owners = func.hashtextextended(Job.owner, cast(random.getrandbits(63), BigInteger))
+    job_ids = select(Job.id).where(candidates).order_by(order_of_owners, func.random())
     for job_id in session.scalars(job_ids).all():
         # The row of the job is locked before that of the shard, as in commit and deletion: no deadlock.
         session.execute(
