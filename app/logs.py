@@ -20,13 +20,13 @@ from structlog.contextvars import bound_contextvars as about
 from structlog.dev import plain_traceback
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-OUR_PACKAGES = ("layerscope", "app", "worker")
+OUR_LOGGERS = ("layerscope", "app", "worker", "audit")
 
 __all__ = ["about", "configure", "in_context"]
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Logs our own packages from `level` on, and warnings and errors of libraries.
+    """Logs our own loggers from `level` on, and warnings and errors of libraries.
 
     Call it after the libraries were imported: some of them install handlers of their own.
     """
@@ -34,7 +34,7 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter(sys.stderr.isatty(), colors=not os.environ.get("NO_COLOR")))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in OUR_PACKAGES:
+    for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level)
     # It would log a warning for each request with an invalid id: a client could fill the log.
     logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)

@@ -15,6 +15,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, model_validator
 from structlog.contextvars import bind_contextvars
 
+from app.access.audit import record
 from app.access.principal import Principal
 from app.api.access import PrincipalDep
 from app.api.middleware import HEAD
@@ -68,6 +69,7 @@ async def create_job(
     state, is_new = await to_thread.run_sync(store_body, limiter=service.storing)
     if is_new:
         bind_contextvars(job=str(state.id))
+        record("job submitted", principal, state.id)
         await run_in_threadpool(notifications.notify, service.redis, state.model.name)
     else:
         response.status_code = 200
@@ -223,6 +225,7 @@ def cancel_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep, respo
     with service.session_of(principal) as session:
         job = store.cancel(session, job_id)
         state = service.present(session, job)
+    record("job cancelled", principal, job_id)
     if state.finished_at is None:
         notifications.notify(service.redis, job.model)
     _set_retry_after(state, response)
@@ -234,5 +237,6 @@ def delete_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> No
     """Delete a job, its texts and its files. A running job is cancelled first."""
     with service.session_of(principal) as session:
         store.delete_job(session, job_id)
+    record("job deleted", principal, job_id)
     cache.remove(service.settings.home, job_id)
     deletion.delete_rows(service.sessions, job_id)

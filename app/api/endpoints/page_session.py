@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse
 
 from app.access import keys
+from app.access.audit import record
 from app.api.access import COOKIE, PageSession
 from app.api.html import render
 from app.api.limits.received_body import receive
@@ -66,9 +67,16 @@ async def _key_of_form(request: Request, service: Service) -> str:
 
 def _open(service: Service, key: str) -> str | None:
     with service.sessions.begin() as session:
-        return keys.open_session(session, key)
+        principal = keys.find(session, key)
+        page_session = keys.open_session(session, key)
+    if principal is not None and page_session is not None:
+        record("signed in", principal)
+    return page_session
 
 
 def _close(service: Service, page_session: str) -> None:
     with service.sessions.begin() as session:
+        principal = keys.find(session, page_session)
         keys.close_session(session, page_session)
+    if principal is not None:
+        record("signed out", principal)

@@ -13,10 +13,12 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access import keys
 from app.local.listening import address_of, listen
 from app.resources import ROOT
 from app.settings import Settings
-from app.tables import Job
+from app.tables import Job, KeyScope
+from tests.support.keys import bearer
 from tests.support.processes import wait_for
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -67,3 +69,45 @@ def test_lines_name_their_request_and_job_and_never_a_text(
     assert (failed["level"], failed["job"]) == ("error", job)
     assert failed["exception"]
     assert CANARY not in json.dumps(lines())
+
+
+def audited(lines: list[dict[str, Any]]) -> list[tuple[str, str, str | None, str | None]]:
+    found = [line for line in lines if line["logger"] == "audit"]
+    return [(line["event"], line["owner"], line.get("key"), line.get("job")) for line in found]
+
+
+def test_every_change_is_audited(
+    logging_api: tuple[httpx.Client, Lines], sessions: sessionmaker[Session]
+) -> None:
+    client, lines = logging_api
+    with sessions.begin() as session:
+        key_id, key = keys.create(session, "alice", KeyScope.WRITE, None)
+    client.headers.update(bearer(key))
+    body = {"model": "demo", "texts": [CANARY]}
+    for _ in range(2):  # the second one changes nothing
+        job = client.post("/v1/jobs", json=body, headers={"Idempotency-Key": "1"}).json()["id"]
+    assert client.get("/v1/jobs").status_code == 200
+    assert client.post("/v1/jobs", json=body | {"model": "absent"}).status_code == 422
+    for status in (202, 409):
+        assert client.post(f"/v1/jobs/{job}/cancel").status_code == status
+    for status in (204, 404):
+        assert client.delete(f"/v1/jobs/{job}").status_code == status
+    for given in (key, "ls_unknown"):
+        client.post("/session", data={"key": given})
+    client.post("/session/end")
+    client.post("/session/end")
+    who = ("alice", str(key_id))
+    assert audited(lines()) == [
+        ("job submitted", *who, job),
+        ("job cancelled", *who, job),
+        ("job deleted", *who, job),
+        ("signed in", *who, None),
+        ("signed out", *who, None),
+    ]
+    assert not [secret for secret in (CANARY, key.removeprefix("ls_")) if secret in json.dumps(lines())]
+
+
+def test_without_keys_changes_are_those_of_local(logging_api: tuple[httpx.Client, Lines]) -> None:
+    client, lines = logging_api
+    job = client.post("/v1/jobs", json={"model": "demo", "texts": [CANARY]}).json()["id"]
+    assert audited(lines()) == [("job submitted", "local", None, job)]
