@@ -17,6 +17,7 @@ class AdvisoryLock(IntEnum):
     SWEEP = 0x53574550
     PURGE = 0x54494459
     FINALIZATION = 0x434C
+    OWNER = 0x4F574E52
 
 
 def now(session: Session) -> datetime:
@@ -28,6 +29,11 @@ def now(session: Session) -> datetime:
 def try_lock(session: Session, lock: AdvisoryLock) -> bool:
     """Take a lock until the transaction ends; False if another transaction holds it."""
     return bool(session.scalar(select(func.pg_try_advisory_xact_lock(int(lock)))))
+
+
+def lock_name(session: Session, lock: AdvisoryLock, name: str) -> None:
+    """Wait for a lock and take it until the transaction ends. Locks of different names are independent."""
+    session.execute(select(func.pg_advisory_xact_lock(int(lock), func.hashtext(name))))
 
 
 def try_lock_job(session: Session, lock: AdvisoryLock, job_id: UUID) -> bool:

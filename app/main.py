@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_with_problems(app)
     needs_key: dict[str, Any] = {
         "dependencies": [Depends(principal_of)],  # before those of the endpoints, which read the body
-        "responses": problems(401, 403),
+        "responses": problems(401, 403, 429),
     }
     for module in (jobs, files, plots, models):
         app.include_router(module.router, **needs_key)

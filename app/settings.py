@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     drawing_seconds: float = Field(60, gt=0)
     files_limit_bytes: int = Field(20 * 1024 * MIB, gt=0)
 
+    owner_requests_per_minute: int = Field(6000, gt=0)
+    owner_live_jobs_limit: int = Field(1000, gt=0)
+    owner_queued_texts_limit: int = Field(10_000_000, gt=0)
+    owner_stored_bytes_limit: int = Field(100 * 1024 * MIB, gt=0)
+
     body_limit_bytes: int = Field(32 * MIB, gt=0)
     ndjson_limit_bytes: int = Field(4096 * MIB, gt=0)
     gzip_expansion_limit: int = Field(100, gt=0)

@@ -32,12 +32,13 @@ Key = Annotated[str | None, Depends(key_of)]
 
 
 async def principal_of(request: Request, service: ServiceDep, key: Key) -> Principal:
-    """Raises: Unauthorized, Forbidden."""
+    """Raises: Unauthorized, TooManyRequests, Forbidden."""
     principal = service.authentication.remembered(key)
     if principal is None:
         principal = await run_in_threadpool(service.authentication.find, key)
     if principal.key_id is not None:
         bind_contextvars(owner=principal.owner, key=str(principal.key_id))
+        await run_in_threadpool(service.request_rate.count, principal.owner)
     needed = KeyScope.READ if request.method in SAFE_METHODS else KeyScope.WRITE
     if not principal.may(needed):
         raise Forbidden(

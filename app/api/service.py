@@ -19,9 +19,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.access.authentication import Authentication
 from app.access.own_jobs import OwnJobs
 from app.access.principal import Principal
+from app.access.request_rate import RequestRate
 from app.api.following import Follower
 from app.api.limits.slots import Slots
 from app.jobs import store
+from app.jobs.quotas import Quotas
 from app.jobs.view import present, present_one
 from app.models import ModelConfig
 from app.plots.drawing_process import DrawingProcess
@@ -48,6 +50,21 @@ class Service:
     @cached_property
     def authentication(self) -> Authentication:
         return Authentication(self.sessions)
+
+    @cached_property
+    def request_rate(self) -> RequestRate:
+        assert self.settings.redis_url is not None  # create_app requires it
+        return RequestRate(self.redis, self.settings.redis_url, self.settings.owner_requests_per_minute)
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """The limits of every owner of a key."""
+        settings = self.settings
+        return Quotas(
+            live_jobs=settings.owner_live_jobs_limit,
+            queued_texts=settings.owner_queued_texts_limit,
+            stored_bytes=settings.owner_stored_bytes_limit,
+        )
 
     @cached_property
     def own_jobs(self) -> OwnJobs:

@@ -39,6 +39,7 @@ class ShardPlan:
     def __init__(self, request: Sequence[Any], size: ShardSize) -> None:
         self.shards: list[PlannedShard] = []
         self.has_pairs = False
+        self.text_bytes = 0
         self._size = size
         self._hash = hashlib.sha256(json.dumps(request, sort_keys=True).encode())
 
@@ -65,6 +66,7 @@ class ShardPlan:
                 self._hash.update(marker)
                 self._fingerprint(part)
         self.has_pairs |= pair is not None
+        self.text_bytes += len(text.encode())
         if not self.shards or self._is_full(self.shards[-1]):
             self.shards.append(PlannedShard(self.texts))
         shard = self.shards[-1]

@@ -13,6 +13,7 @@ from app.coordination import CLOCK, now
 from app.db import set_for_transaction
 from app.errors import IdempotencyKeyReused, JobFinished, JobNotFinished, JobNotFound
 from app.jobs.pairs import check_pairs
+from app.jobs.quotas import Quotas, check, check_last
 from app.jobs.shard_plan import ShardPlan, ShardSize
 from app.tables import LOCAL_OWNER, Job, Shard, ShardDomain
 from layerscope.names import Outcome, Status
@@ -50,27 +51,41 @@ class Draft:
     owner: str = LOCAL_OWNER
 
 
-def submit(session: Session, draft: Draft, texts: Iterable[PostedText], size: ShardSize) -> tuple[Job, bool]:
+def submit(
+    session: Session,
+    draft: Draft,
+    texts: Iterable[PostedText],
+    size: ShardSize,
+    quotas: Quotas | None = None,
+) -> tuple[Job, bool]:
     """Store a job with its texts and shards. Returns the job, and whether it is new.
 
     The insert of the job's row waits for transactions that insert the same idempotency key of the owner, so
     only one of many parallel requests with one key creates a job. A job whose texts have pairs is `paired`.
 
-    Raises: IdempotencyKeyReused if the key was used for a different request; InvalidRequest if the pairs are
-        invalid; the errors of `texts`.
+    Raises: IdempotencyKeyReused if the key was used for a different request; TooManyRequests if a new job
+        exceeds the quotas; InvalidRequest if the pairs are invalid; the errors of `texts`.
     """
     reading = [draft.reading] if draft.reading else []
     plan = ShardPlan([draft.model, draft.name, draft.options, *reading], size)
     job_id = _reserve(session, draft)
     if job_id is None:
         return _first_of_the_key(session, draft, texts, plan), False
+    if quotas is not None:  # before the texts are stored, which may take minutes
+        check(session, draft.owner, quotas)
     _copy_texts(session, job_id, texts, plan)
     _insert_shards(session, job_id, plan)
-    found: dict[str, Any] = {"texts": plan.texts, "request_sha256": plan.request_sha256}
+    found: dict[str, Any] = {
+        "texts": plan.texts,
+        "text_bytes": plan.text_bytes,
+        "request_sha256": plan.request_sha256,
+    }
     if plan.has_pairs:
         check_pairs(session, job_id)
         found["options"] = draft.options | {"paired": True}
     session.execute(update(Job).where(Job.id == job_id).values(found))
+    if quotas is not None:
+        check_last(session, draft.owner, quotas)
     return session.get_one(Job, job_id), True
 
 

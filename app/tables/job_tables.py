@@ -43,6 +43,7 @@ class Job(Base):
     # Jobs of earlier versions lack the last scope.
     scopes: Mapped[list[str]] = mapped_column(ARRAY(String), insert_default=lambda: list(SCOPES))
     texts: Mapped[int]
+    text_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")  # as stored, in UTF-8
     idempotency_key: Mapped[str | None]
     request_sha256: Mapped[bytes]
     configured: Mapped[dict[str, Any]]  # source and revision of the model when the job was accepted

@@ -89,8 +89,9 @@ def _store(service: Service, principal: Principal, body: Body, key: str | None) 
     draft, texts = body.read(key, models, service)
     draft = replace(draft, owner=principal.owner, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
+    quotas = None if principal.key_id is None else service.quotas
     with service.session_of(principal) as session:
-        job, is_new = store.submit(session, draft, texts, size)
+        job, is_new = store.submit(session, draft, texts, size, quotas)
         return service.present(session, job), is_new
 
 

@@ -52,6 +52,18 @@ def test_a_downgrade_keeps_the_jobs_of_all_owners(empty_database_url: str) -> No
     engine.dispose()
 
 
+def test_the_bytes_of_earlier_jobs_are_counted(empty_database_url: str) -> None:
+    migrate(empty_database_url)
+    engine = make_engine(empty_database_url)
+    sessions = make_sessions(engine)
+    ids = [submit(sessions, [("a", text) for text in texts]) for texts in (["€", "bc"], ["d"])]
+    downgrade(empty_database_url, "0012")
+    migrate(empty_database_url)
+    with sessions() as session:
+        assert [session.get_one(Job, job_id).text_bytes for job_id in ids] == [5, 1]
+    engine.dispose()
+
+
 def downgrade(url: str, revision: str = "0008") -> None:
     config = alembic_config()
     config.attributes["database_url"] = url

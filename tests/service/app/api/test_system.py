@@ -245,7 +245,7 @@ def test_the_description_contains_every_response(api: httpx.Client) -> None:
                 if int(status) >= 400:
                     assert list(answer["content"]) == ["application/problem+json"], (method, path, status)
     create = spec["paths"]["/v1/jobs"]["post"]
-    expected = {"200", "202", "401", "403", "408", "413", "415", "421", "422", "500", "503", "507"}
+    expected = {"200", "202", "401", "403", "408", "413", "415", "421", "422", "429", "500", "503", "507"}
     assert create["responses"].keys() == expected
     accepted = ["application/json", "application/x-ndjson", "application/jsonl", "application/jsonlines"]
     assert list(create["requestBody"]["content"]) == accepted
