@@ -12,7 +12,7 @@ from app.errors import Unauthorized
 REMEMBERED_SECONDS = 1.0  # how long a key works after it was revoked
 
 HOW = (
-    "Send the header `Authorization: Bearer ls_…`; for `layerscope profile`, set LAYERSCOPE_API_KEY. "
+    "Send the header `Authorization: Bearer ls_…`; `layerscope profile` sends the key in LAYERSCOPE_API_KEY. "
     "The operator creates keys with `layerscope keys create`."
 )
 

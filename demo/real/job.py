@@ -3,6 +3,7 @@
 `python -m demo.real.job URL FOLDER` needs no PyTorch.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,4 +42,5 @@ def run_as_command(action: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    run_as_command(lambda: profile(sys.argv[1], Path(sys.argv[2]), run=RUN))
+    key = os.environ.get("LAYERSCOPE_API_KEY")
+    run_as_command(lambda: profile(sys.argv[1], Path(sys.argv[2]), run=RUN, key=key))
