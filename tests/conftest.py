@@ -41,8 +41,8 @@ from tests.support.serving import NO_TLS, serving
 # Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # The processes of `make test` share the processors. With one thread, three files of core tests took 29 s of
-    # CPU time instead of 37 s.
+    # The processes of `make test` share the processors. With one thread, three files of core tests took 29 s
+    # of CPU time instead of 37 s.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 START_SECONDS = 90
