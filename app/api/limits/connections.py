@@ -39,7 +39,7 @@ def _connections(limit: int) -> int:
 class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen when uvicorn is imported
     """A connection of uvicorn that is closed if it sends no whole header in time, or if it is one too many.
 
-    `server_state` and `cycle` are not documented by uvicorn; test_connections.py fails if they change.
+    `server_state` and `cycle` are not documented by uvicorn; test_slow_clients.py fails if they change.
     """
 
     limit: int
