@@ -1,5 +1,6 @@
 """The lines of docs/http.md read the files as they are, also where a reader would guess the types wrongly."""
 
+import ast
 import re
 from itertools import product
 from pathlib import Path
@@ -26,9 +27,8 @@ from tests.support.tiny import causal_model, save
 Sessions = sessionmaker[Session]
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "http.md").read_text(encoding="utf-8")
 SECTION = DOCUMENT.partition("## Reading the files")[2].partition("\n## ")[0]
-LINES = [
-    line for block in re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL) for line in block.splitlines()
-]
+CODE = "".join(re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL))
+LINES = [ast.get_source_segment(CODE, statement) or "" for statement in ast.parse(CODE).body]
 READERS = {"pandas": pandas, "polars": polars, "duckdb": duckdb}
 STRINGS = {
     "texts": ["domain"],
@@ -47,7 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 def line(reader: str, name: str, suffix: str) -> str:
-    """The line of the document, for this file and the columns with strings in it."""
+    """The statement of the document, for this file and the columns with strings in it."""
     (found,) = (text for text in LINES if text.startswith(reader) and f"texts.{suffix}" in text)
     found = found.replace(f"texts.{suffix}", f"{name}.{suffix}")
     entry = re.search(r"\W(.domain.: [\w.']+)", found)
