@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,7 +21,7 @@ from app.jobs.store import Draft
 from app.settings import Settings
 from app.tables import Job
 from tests.support.jobs_by_hand import MODEL, OPTIONS, commit, must_claim
-from tests.support.keys import client_with, new_key
+from tests.support.keys import bearer, client_with, new_key
 from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
@@ -107,6 +108,23 @@ def test_stored_bytes(settings: Settings, sessions: Sessions) -> None:
         assert post(bob, "abc").status_code == 202
         assert post(alice, "ab").status_code == 202
         assert alice.delete(f"/v1/jobs/{first}").status_code == 204
+        assert post(alice, "abc").status_code == 202
+
+
+def test_jobs_of_others_do_not_count_for_an_admin(settings: Settings, sessions: Sessions) -> None:
+    with two_owners(settings, sessions, owner_live_jobs_limit=1) as (alice, bob):
+        assert post(alice, "a").status_code == 202
+        bob.headers.update(bearer(new_key(sessions, "carol", "admin")))
+        assert len(bob.get("/v1/jobs").json()["data"]) == 1
+        assert post(bob, "a").status_code == 202
+
+
+def test_a_job_that_is_being_deleted_does_not_count(settings: Settings, sessions: Sessions) -> None:
+    with two_owners(settings, sessions, owner_stored_bytes_limit=3) as (alice, _):
+        job_id = UUID(post(alice, "abc").json()["id"])
+        assert post(alice, "a").status_code == 429
+        with sessions.begin() as session:
+            store.delete_job(session, job_id)  # its rows still exist
         assert post(alice, "abc").status_code == 202
 
 
