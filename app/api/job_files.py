@@ -31,11 +31,15 @@ from app.tables import Job
 
 @dataclass(frozen=True)
 class JobFile:
-    """A file that every finished job has. `pieces` are its contents, read from the database."""
+    """A file of finished jobs. `pieces` are its contents, read from the database.
+
+    `require` raises FileNotFound for a job that does not have the file.
+    """
 
     name: str
     media_type: str
     pieces: Callable[[Service, UUID], Generator[str | bytes, None, None]]
+    require: Callable[[Job], None] = lambda job: None
 
 
 class MalformedRange(Exception):
@@ -94,6 +98,7 @@ async def send_file(
         pieces.
     """
     job = await run_in_threadpool(_finished, service, job_id, principal)
+    file.require(job)
     headers = stable_headers(job, file.name)
     if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)

@@ -63,7 +63,6 @@ def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
 
 
 def tokens_parquet(session: Session, job: Job) -> Iterator[bytes]:
-    """Raises: FileNotFound if the job was submitted without analysis `tokens`."""
     schema = _schema(tokens_columns(job), TOKEN_TYPES)
     parts = tokens_parts(session, job)
     return _parquet(job, schema, (_tokens_batch(part, job, schema) for part in parts))

@@ -19,7 +19,7 @@ from layerscope import values
 from layerscope.names import LENS_COLUMNS, TOKENS_COLUMNS, Analysis, Component
 
 ROWS_PER_PART = 50_000
-TEXTS_AT_A_TIME = 4
+TEXTS_AT_A_TIME = 1  # a text can have hundreds of megabytes
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ def tokens_columns(job: Job) -> tuple[str, ...]:
 
 
 def tokens_csv(session: Session, job: Job) -> Iterator[str]:
-    """Raises: FileNotFound if the job was submitted without analysis `tokens`."""
     parts = tokens_parts(session, job)
     components = job.options["components"]
     yield csv_line(tokens_columns(job))
@@ -54,19 +53,16 @@ def tokens_csv(session: Session, job: Job) -> Iterator[str]:
         yield _csv(part, components)
 
 
-def tokens_parts(session: Session, job: Job) -> Iterator[TokensPart]:
-    """All tokens in the order of ordinals and positions.
-
-    Raises: FileNotFound, immediately, if the job was submitted without analysis `tokens`.
-    """
+def require_tokens(job: Job) -> None:
+    """Raises: FileNotFound if the job was submitted without analysis `tokens`."""
     if Analysis.TOKENS not in job.analyses:
         raise FileNotFound(
             'The job has no numbers of tokens. Submit its texts again with the option "analyses": ["tokens"].'
         )
-    return _parts(session, job)
 
 
-def _parts(session: Session, job: Job) -> Iterator[TokensPart]:
+def tokens_parts(session: Session, job: Job) -> Iterator[TokensPart]:
+    """All tokens in the order of ordinals and positions."""
     stored = StoredTokens
     statement = (
         select(stored, Text.domain, StoredProfile.massive)

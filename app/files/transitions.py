@@ -15,13 +15,16 @@ from app.tables import Job
 from layerscope.names import TRANSITIONS_COLUMNS, Component, Scope
 
 
-def transitions_csv(session: Session, job: Job) -> Iterator[str]:
+def require_transitions(job: Job) -> None:
     """Raises: FileNotFound if the job did not measure the component `block`."""
     if Component.BLOCK not in job.options["components"]:
         raise FileNotFound(
             "transitions.csv contains the component `block`, which the job did not measure: its option"
             " `components` excludes it."
         )
+
+
+def transitions_csv(session: Session, job: Job) -> Iterator[str]:
     yield csv_line(TRANSITIONS_COLUMNS)
     for row in layer_rows(session, job, scope=Scope.ALL, component=Component.BLOCK):
         if row["layer"] > 0:

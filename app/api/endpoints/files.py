@@ -17,8 +17,8 @@ from app.files.massive_tokens import massive_tokens_csv, massive_tokens_json
 from app.files.parquet import comparison_parquet, results_parquet, texts_parquet, tokens_parquet
 from app.files.results import results_csv, results_json
 from app.files.texts import texts_csv, texts_ndjson
-from app.files.tokens import tokens_csv
-from app.files.transitions import transitions_csv
+from app.files.tokens import require_tokens, tokens_csv
+from app.files.transitions import require_transitions, transitions_csv
 from app.jobs import store
 from app.schemas import JobOut
 from app.tables import Job
@@ -30,13 +30,16 @@ PARQUET = "application/vnd.apache.parquet"
 
 
 def _table(
-    name: str, media_type: str, write: Callable[[Session, Job], Iterator[str] | Iterator[bytes]]
+    name: str,
+    media_type: str,
+    write: Callable[[Session, Job], Iterator[str] | Iterator[bytes]],
+    require: Callable[[Job], None] = lambda job: None,
 ) -> JobFile:
     def pieces(service: Service, job_id: UUID) -> Generator[str | bytes, None, None]:
         with service.sessions.begin() as session:
             yield from write(session, store.get_finished(session, job_id))
 
-    return JobFile(name, media_type, pieces)
+    return JobFile(name, media_type, pieces, require)
 
 
 def _document(name: str, write: Callable[[Session, Job, JobOut], Iterator[str]]) -> JobFile:
@@ -55,18 +58,18 @@ FILES = (
     _document("results.json", results_json),
     _table("texts.csv", CSV, texts_csv),
     _table("texts.ndjson", NDJSON, texts_ndjson),
-    _table("transitions.csv", CSV, transitions_csv),
+    _table("transitions.csv", CSV, transitions_csv, require_transitions),
     _table("comparison.csv", CSV, comparison_csv),
     _document("comparison.json", comparison_json),
     _table("first_token.csv", CSV, first_token_csv),
     _document("first_token.json", first_token_json),
     _table("massive_tokens.csv", CSV, massive_tokens_csv),
     _document("massive_tokens.json", massive_tokens_json),
-    _table("tokens.csv", CSV, tokens_csv),
+    _table("tokens.csv", CSV, tokens_csv, require_tokens),
     _table("results.parquet", PARQUET, results_parquet),
     _table("texts.parquet", PARQUET, texts_parquet),
     _table("comparison.parquet", PARQUET, comparison_parquet),
-    _table("tokens.parquet", PARQUET, tokens_parquet),
+    _table("tokens.parquet", PARQUET, tokens_parquet, require_tokens),
 )
 
 

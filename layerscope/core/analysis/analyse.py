@@ -37,6 +37,7 @@ from layerscope.names import (
     PREDICTION_ANALYSES,
     TOKEN_METRICS,
     Analysis,
+    Metric,
 )
 from layerscope.values import split_analysis
 
@@ -132,7 +133,7 @@ def _text_analysis(
     if numbers is not None:
         values, units, top, tokens, ratio = split_analysis(numbers.of_text.reshape(model.layers, -1))
         profiles = _token_profiles(model, request, text, numbers.of_tokens)
-        error = _non_finite(model, request, text, values, top)
+        error = _non_finite(model, request, text, values, top) or _non_finite_tokens(model, profiles)
         if error is None:
             largest = Activations(units.astype(int), top.copy(), tokens.astype(int), ratio[:, 0].copy())
             return TextAnalysis(
@@ -167,3 +168,12 @@ def _non_finite(model: Model, request: Request, text: Encoded, values: Array, to
             layer, metric = np.argwhere(~finite)[0]
             return non_finite(model, f"{metrics[metric]} at layer {layer} is")
     return None
+
+
+def _non_finite_tokens(model: Model, profiles: TokenProfiles | None) -> str | None:
+    """The same for the metrics of tokens that every token has, whose squares can exceed float32."""
+    if profiles is None:
+        return None
+    always = [TOKEN_METRICS.index(metric) for metric in (Metric.DELTA_RMS, Metric.RESIDUAL_RMS)]
+    finite = np.isfinite(profiles.values[..., always]).all(axis=(0, 1, 3))
+    return None if finite.all() else non_finite(model, f"the activations at layer {int(finite.argmin())} are")

@@ -128,8 +128,8 @@ def test_a_job_without_tokens_has_no_such_file(
 ) -> None:
     job_id = finished(model, sessions, redis, analyses=["logit_lens"])
     assert f">{name}<" not in api.get(f"/jobs/{job_id}").text
-    for _ in range(2):
-        answer = api.get(path(job_id, name))
+    for headers in ({}, {}, {"If-None-Match": "*"}, {"Range": "bytes=0-1"}):
+        answer = api.get(path(job_id, name), headers=headers)
         assert answer.status_code == 404
         assert answer.json()["type"] == "urn:layerscope:problem:file-not-found"
         assert '"analyses": ["tokens"]' in answer.json()["detail"]

@@ -14,7 +14,14 @@ from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_
 from layerscope.core.analysis import batch_numbers
 from layerscope.core.analysis.distribution import slices
 from layerscope.names import ANALYSIS_METRICS, COMPONENTS, PREDICTION_ANALYSES, TOKEN_METRICS
-from tests.support.tiny import causal_model, count_hooks, make_non_finite, save, set_output_to_zero
+from tests.support.tiny import (
+    add_known_activations,
+    causal_model,
+    count_hooks,
+    make_non_finite,
+    save,
+    set_output_to_zero,
+)
 
 TEXTS = ["one", "a longer text, of some forty characters", "", "x" * 300, "№ 5", "one"]
 ABLATION, LENS = slice(0, 2), slice(2, 5)
@@ -312,3 +319,11 @@ def test_a_token_to_which_nothing_is_added_has_no_cosine(tmp_path: Path) -> None
     assert not relative.any()
     assert np.isnan(cosine).all()
     assert (residual > 0).all()
+
+
+def test_tokens_whose_squares_exceed_float32_are_an_error(tmp_path: Path) -> None:
+    causal = causal_model()
+    add_known_activations(causal, written=1, removed=3, values={5: 1e20})
+    (found,) = analyse_texts(load_model(save(causal, tmp_path)), ["abc"], ("tokens",))
+    assert found.error == "the activations at layer 1 are not finite in float32"
+    assert found.token_profiles is None
