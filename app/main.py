@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
             Periodic("file cache", shrink_cache, settings.sweep_seconds),
         ):
             yield
+        await service.follower.close()  # otherwise a look in progress would keep a connection of the engine
         service.drawing_process.close()
         service.redis.close()
         service.engine.dispose()

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -39,6 +39,7 @@ class Follower:
         self._followed: dict[UUID, _Followed] = {}
         self._task: asyncio.Task[None] | None = None
         self._pause = FIRST_PAUSE_SECONDS
+        self._closing = asyncio.Event()
 
     @asynccontextmanager
     async def follow(self, job_id: UUID) -> AsyncIterator[Callable[[float], AsyncIterator[JobOut | None]]]:
@@ -59,9 +60,17 @@ class Follower:
             if followed.followers == 0:
                 del self._followed[job_id]
 
+    async def close(self) -> None:
+        """Ends the looks, and waits for the one in progress."""
+        self._closing.set()
+        if self._task is not None:
+            await self._task
+
     async def _look_repeatedly(self) -> None:
         while self._followed:
-            await asyncio.sleep(self._pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), self._pause)
+                return
             self._pause = min(self._pause * 1.5, LONGEST_PAUSE_SECONDS)
             followed = dict(self._followed)
             states: dict[UUID, JobOut] = {}
