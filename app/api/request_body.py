@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from app.api.limits.received_body import pieces, receive, spooled
+from app.api.limits.received_body import pieces, received_bytes, spooled
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
@@ -94,14 +94,8 @@ async def _document(request: Request, service: Service) -> AsyncIterator[Body]:
     size = int(length) if length.isdecimal() else limit
     if size > limit:
         raise too_large
-    body = bytearray()
-
-    async def collect(chunk: bytes) -> None:
-        body.extend(chunk)
-
     with service.documents.take(size):
-        await receive(request, service.settings, too_large, limit, collect)
-        yield Body(bytes(body), (), [])
+        yield Body(await received_bytes(request, service.settings, too_large, limit), (), [])
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from app.access import keys
 from app.access.audit import record
 from app.api.access import COOKIE, PageSession
 from app.api.html import render
-from app.api.limits.received_body import receive
+from app.api.limits.received_body import received_bytes
 from app.api.service import Service, ServiceDep
 from app.errors import LimitExceeded
 
@@ -55,13 +55,8 @@ def sign_in_page(*, refused: bool) -> Response:
 
 async def _key_of_form(request: Request, service: Service) -> str:
     """Raises: LimitExceeded, BodyTimeout."""
-    body = bytearray()
-
-    async def collect(chunk: bytes) -> None:
-        body.extend(chunk)
-
     too_large = LimitExceeded(f"The form has more than {FORM_LIMIT_BYTES} bytes.")
-    await receive(request, service.settings, too_large, FORM_LIMIT_BYTES, collect)
+    body = await received_bytes(request, service.settings, too_large, FORM_LIMIT_BYTES)
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
 
 

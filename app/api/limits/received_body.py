@@ -48,6 +48,17 @@ async def receive(
         ) from error
 
 
+async def received_bytes(request: Request, settings: Settings, limit: LimitExceeded, size: int) -> bytes:
+    """The whole body in memory. Raises: the errors of `receive`."""
+    body = bytearray()
+
+    async def collect(chunk: bytes) -> None:
+        body.extend(chunk)
+
+    await receive(request, settings, limit, size, collect)
+    return bytes(body)
+
+
 @asynccontextmanager
 async def spooled(
     request: Request, settings: Settings, limit: LimitExceeded, size: int, writers: CapacityLimiter
