@@ -16,6 +16,7 @@ import psycopg
 import redis
 
 from app.local import postgres, state, valkey
+from app.local.stop_signals import pause
 from app.local.supervisor import Child, Command
 from app.local.wheels import EmbeddedServerError
 
@@ -62,7 +63,7 @@ def _attach_or_lock(home: Path, lock: IO[str]) -> Servers | None:
                 f"Another process holds {state.lock_file(home)}, but its servers do not answer: stop that "
                 "process, or set LAYERSCOPE_HOME to another folder."
             )
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
     return None
 
 
@@ -132,7 +133,7 @@ def _wait_for_answer(child: Child, probe: Callable[[str], None], url: str) -> bo
             return True
         if time.monotonic() > give_up:
             raise _failed(child.command, f"has not answered for {START_SECONDS:g} s")
-        time.sleep(POLL_SECONDS)
+        pause(POLL_SECONDS)
     return False
 
 

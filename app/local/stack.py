@@ -16,7 +16,7 @@ from app.errors import ConfigurationError
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
 from app.local.listening import address_of, is_ready, listen
 from app.local.servers import running_servers
-from app.local.stop_signals import ignore_stop_signals
+from app.local.stop_signals import ignore_stop_signals, pause
 from app.local.supervisor import Child, Supervisor
 from app.models import read_models, require_model
 from app.resources import model_list_files, model_list_location
@@ -43,13 +43,13 @@ class Stack:
                     f"The API was not ready within {READY_SECONDS:g} s. See its messages above; run it alone "
                     "with `layerscope api`."
                 )
-            time.sleep(POLL_SECONDS)
+            pause(POLL_SECONDS)
 
     def supervise(self) -> NoReturn:
         """Restart what ends, until a stop signal."""
         while True:
             self.supervisor.check()
-            time.sleep(POLL_SECONDS)
+            pause(POLL_SECONDS)
 
 
 @contextmanager

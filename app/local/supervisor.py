@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from app.local.stop_signals import pause
+
 HAS_PARENT_DEATH_SIGNAL = sys.platform == "linux"
 # Runs before the program of a child: the kernel shall send the child a signal when this process dies (1 is
 # PR_SET_PDEATHSIG). It is not a `preexec_fn`, because that can deadlock in a process with threads.
@@ -139,7 +141,7 @@ def run_to_end(command: Command, meanwhile: Callable[[], None] = lambda: None) -
     try:
         while child.is_alive():
             meanwhile()
-            time.sleep(POLL_SECONDS)
+            pause(POLL_SECONDS)
     finally:
         child.stop()
     code = child.process.returncode
