@@ -1,7 +1,7 @@
 """Measures how much each layer of a language model changes the residual stream, per text.
 
-The measurement is imported when it is first used: `import layerscope` alone loads neither torch nor
-transformers.
+The measurement and the client are imported when they are first used: `import layerscope` alone loads neither
+torch nor transformers, and the client needs neither of them.
 """
 
 from importlib import import_module
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from layerscope.errors import ModelError
 
 if TYPE_CHECKING:
+    from layerscope.client import Client, Job
     from layerscope.core import (
         Model,
         TextAnalysis,
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
         profile_texts,
     )
 
+CLIENT = ("Client", "Job")
+
 __all__ = [
+    "Client",
+    "Job",
     "Model",
     "ModelError",
     "TextAnalysis",
@@ -33,7 +38,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("layerscope.core"), name)
+    return getattr(import_module("layerscope.client" if name in CLIENT else "layerscope.core"), name)
 
 
 def __dir__() -> list[str]:

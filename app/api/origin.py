@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.addresses import is_loopback
 from app.api.problems import problem_response
 from app.errors import ForeignOrigin, HostNotAllowed, ProblemError
+from layerscope.addresses import is_loopback
 
 ANY_HOST = "*"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")

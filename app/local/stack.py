@@ -10,7 +10,6 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import keys
-from app.addresses import is_loopback
 from app.db import make_engine, make_sessions, migrate
 from app.errors import ConfigurationError
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
@@ -21,6 +20,7 @@ from app.local.supervisor import Child, Supervisor
 from app.models import read_models, require_model
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
+from layerscope.addresses import is_loopback
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1

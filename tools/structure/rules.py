@@ -10,9 +10,9 @@ PACKAGES = {"layerscope": (), "app": ("layerscope",), "worker": ("layerscope", "
 # The parts of each package from top to bottom: a part imports only parts of lower groups.
 LAYERS = {
     "layerscope": (
-        ("core", "stats"),
+        ("client", "core", "stats"),
         ("text_forms", "values"),
-        ("arrays", "errors", "names"),
+        ("addresses", "arrays", "errors", "names"),
     ),
     "layerscope.core": (
         ("analysis", "profile"),
@@ -32,7 +32,7 @@ LAYERS = {
         ("access", "jobs"),
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
-        ("addresses", "coordination", "errors", "logs", "resources", "settings"),
+        ("coordination", "errors", "logs", "resources", "settings"),
     ),
     "worker": (
         ("__main__",),
@@ -46,6 +46,7 @@ LAYERS = {
 
 # Names that may be defined more than once in the three packages of the product, with the reason.
 NAMES = {
+    "Job": "the handle of a job in the client, and the row of a job in the database",
     "errors.py": "each package has a module for its own exceptions",
     "models.py": "the endpoint returns the models that app/models.py reads from models.toml",
 }
