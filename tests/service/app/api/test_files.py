@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from app.api.job_files import JobFile, StableFile, write_file
 from app.api.middleware import HEAD
-from app.errors import JobNotFound
+from app.errors import JobNotFound, TooBusy
 from app.files import cache
 from app.jobs import store
 from app.main import make_service
@@ -81,13 +81,22 @@ def test_a_file_has_a_length_a_strong_etag_and_ranges(
     assert api.get(address, headers={"Range": "bytes=10-", "If-Range": '"other"'}).content == whole.content
 
 
-@pytest.mark.parametrize("start", [0, 1000], ids=["at the end", "after the end"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "bytes={size}-",
+        "bytes={after}-",
+        "bytes={size}-,{after}-{after}",
+        "bytes=-0",
+        "bytes=" + "9" * 80 + "-",
+    ],
+)
 def test_a_range_after_the_end_is_a_problem(
-    api: httpx.Client, sessions: sessionmaker[Session], start: int
+    api: httpx.Client, sessions: sessionmaker[Session], header: str
 ) -> None:
     address = path(finished_job(sessions).id, "results.csv")
     size = len(api.get(address).content)
-    answer = api.get(address, headers={"Range": f"bytes={size + start}-"})
+    answer = api.get(address, headers={"Range": header.format(size=size, after=size + 1000)})
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{size}")
     assert answer.headers["Content-Type"] == "application/problem+json"
     problem = answer.json()
@@ -95,7 +104,19 @@ def test_a_range_after_the_end_is_a_problem(
     assert problem["detail"] == f"The file has {size} bytes."
 
 
-@pytest.mark.parametrize("header", ["bytes", "lines=1-2", "bytes=a-b", "bytes=9-1", "bytes=,"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("bytes", "lines=1-2", "bytes=a-b", "bytes=9-1", "bytes=,", "bytes=-", "bytes=--5", "bytes=+1-5"),
+        *(
+            "bytes=0-4,9-1",
+            "bytes=0-4,x",
+            "bytes=1_0-2_0",
+            "bytes=" + "9" * 81 + "-",
+            "bytes=0-1" + ",3-4" * 100,
+        ),
+    ],
+)
 def test_a_range_that_cannot_be_read_is_ignored(
     api: httpx.Client, sessions: sessionmaker[Session], header: str
 ) -> None:
@@ -115,6 +136,24 @@ def test_several_ranges_are_answered_together(api: httpx.Client, sessions: sessi
     assert answer.headers["Content-Type"].startswith("multipart/byteranges")
     assert whole[:5] in answer.content
     assert whole[10:15] in answer.content
+
+
+def test_ranges_after_the_end_are_ignored_if_others_are_not(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    address = path(finished_job(sessions).id, "results.csv")
+    whole = api.get(address).content
+    after = f"{len(whole)}-{len(whole) + 9}"
+    for header in (f"bytes=2-5,{after}", f"bytes={after},2-5", "bytes=2-5,-0", "bytes=4-5,2-3,3-4"):
+        answer = api.get(address, headers={"Range": header})
+        assert (answer.status_code, answer.content) == (206, whole[2:6])
+        assert answer.headers["Content-Range"] == f"bytes 2-5/{len(whole)}"
+    answer = api.get(address, headers={"Range": f"bytes=0-4,{after},10-14"})
+    assert answer.status_code == 206
+    assert re.findall(rb"Content-Range: (.*)\r\n", answer.content) == [
+        b"bytes 0-4/%d" % len(whole),
+        b"bytes 10-14/%d" % len(whole),
+    ]
 
 
 def test_every_machine_serves_the_same_bytes_and_etags(
@@ -154,6 +193,25 @@ def test_head_does_not_read_the_file(tmp_path: Path) -> None:
     scope = {"type": "http", "method": "GET", "headers": [], HEAD: True, "asgi": {"spec_version": "2.4"}}
     asyncio.run(StableFile(file)(scope, nothing, note))
     assert [message.get("body", b"") for message in sent] == [b"", b""]
+
+
+def test_a_file_that_vanishes_before_it_is_opened_is_answered(tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text("a")
+    answer = StableFile(file, stat_result=file.stat())
+    file.unlink()
+    sent: list[Message] = []
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    async def connected() -> Message:
+        return await asyncio.Future[Message]()
+
+    scope = {"type": "http", "method": "GET", "headers": [], "asgi": {"spec_version": "2.3"}}
+    with pytest.raises(TooBusy, match="Try again"):
+        asyncio.run(answer(scope, connected, note))
+    assert sent == []
 
 
 def test_many_simultaneous_first_requests_write_one_file(
