@@ -4,9 +4,6 @@ import argparse
 import logging
 import threading
 
-from redis import Redis, RedisError
-from sqlalchemy.orm import Session, sessionmaker
-
 from app import logs
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
@@ -16,7 +13,7 @@ from app.resources import model_list_files, model_list_location
 from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
 from layerscope.errors import ModelError
-from worker.finalization.finalize import fail_jobs
+from worker.load_failure import wait_or_fail
 from worker.runtime.context import WorkerContext
 from worker.runtime.model_loading import load
 from worker.runtime.rq_worker import run_worker
@@ -53,7 +50,7 @@ def run(name: str, settings: Settings) -> int:
         model, facts = load(name, models[name], sessions)
     except ModelError as error:
         log.error("%s", error)
-        _fail_jobs(name, sessions, redis, str(error))
+        wait_or_fail(sessions, redis, name, models[name], error, settings.model_wait_seconds)
         return 1
     context = WorkerContext(
         name=name,
@@ -73,13 +70,3 @@ def run(name: str, settings: Settings) -> int:
         notifications.notify(redis, name)
         run_worker(notifications.queue_of(redis_with_retries, name), context.deadline.stopping)
     return 0
-
-
-def _fail_jobs(name: str, sessions: sessionmaker[Session], redis: Redis, reason: str) -> None:
-    """Fail the jobs of a model that cannot be loaded, unless another worker has loaded it or may have."""
-    try:
-        alone = notifications.workers_alive(redis, name) == 0
-    except RedisError:
-        alone = False
-    if alone:
-        fail_jobs(sessions, name, reason)

@@ -8,6 +8,9 @@ import logging
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+
+from redis import RedisError
 
 from app.db import UNAVAILABLE
 from app.errors import ShardFailed
@@ -54,6 +57,7 @@ def _drain(context: WorkerContext, until: float) -> None:
         claim = _claim(context)
         if claim is None:
             _fail_jobs_of_another_model(context)
+            _finalize_jobs_without_workers(context)
             return
         with about(job=str(claim.job_id), shard=claim.number, epoch=claim.epoch):
             _work(context, claim)
@@ -72,6 +76,17 @@ def _fail_jobs_of_another_model(context: WorkerContext) -> None:
         completion.fail_without_their_model(
             session, context.name, context.measured_with, context.model_wait_seconds
         )
+
+
+def _finalize_jobs_without_workers(context: WorkerContext) -> None:
+    """For example a cancelled job whose model is no longer configured: it needs no model any more."""
+    with context.sessions.begin() as session:
+        due = set(shards.models_with_due_jobs(session))
+    if not due:
+        return
+    with suppress(RedisError):  # the next sweep notifies again
+        for model in due - notifications.models_served(context.redis):
+            finalize_jobs(context.sessions, model, context.deadline)
 
 
 def _work(context: WorkerContext, claim: Claim) -> None:

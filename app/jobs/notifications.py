@@ -4,6 +4,7 @@ The work itself is in PostgreSQL. If a message or all of Redis is lost, the next
 """
 
 import logging
+from collections.abc import Collection, Iterable
 
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
@@ -17,6 +18,7 @@ from app.jobs import shards
 from app.jobs.periodic import Periodic
 
 DRAIN = "worker.tasks.drain"
+_PREFIX = "profile-"  # of the names of queues
 NO_TIMEOUT, NO_RESULT, FAILURE_TTL = -1, 0, 60  # of messages
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ def connect(redis_url: str, *, retries: int = 0) -> Redis:
 
 
 def queue_of(redis: Redis, model: str) -> Queue:
-    return Queue(f"profile-{model}", connection=redis, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
+    return Queue(_PREFIX + model, connection=redis, serializer=JSONSerializer, default_timeout=NO_TIMEOUT)
 
 
 def notify(redis: Redis, model: str) -> bool:
@@ -55,15 +57,35 @@ def workers_alive(redis: Redis, model: str) -> int:
     return len(Worker.all(queue=queue_of(redis, model)))
 
 
+def models_served(redis: Redis) -> set[str]:
+    """The models that a living worker has. Raises: RedisError."""
+    workers = Worker.all(connection=redis)
+    return {name.removeprefix(_PREFIX) for worker in workers for name in worker.queue_names()}
+
+
 def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
-    """Notify for each model with free work. Returns these models; none if another process is sweeping."""
+    """Notify for each model with free work. Returns these models; none if another process is sweeping.
+
+    Workers of all models are notified of jobs to finalize whose model no worker has.
+    """
     with sessions.begin() as session:
         if not try_lock(session, AdvisoryLock.SWEEP):
             return []
         models = list(shards.models_with_work(session))
-    for model in models:  # outside the transaction, because Redis may be slow
+        due = set(shards.models_with_due_jobs(session))
+    for model in _to_notify(redis, models, due):  # outside the transaction, because Redis may be slow
         notify(redis, model)
     return models
+
+
+def _to_notify(redis: Redis, models: Collection[str], due: set[str]) -> Iterable[str]:
+    if not due:
+        return models
+    try:
+        served = models_served(redis)
+    except RedisError:
+        return models
+    return models if due <= served else served.union(models)
 
 
 def sweeper(sessions: sessionmaker[Session], redis: Redis, seconds: float) -> Periodic:

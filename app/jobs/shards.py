@@ -270,3 +270,8 @@ def _count(session: Session, claim: Claim, measured: Sequence[TextResult]) -> No
 def models_with_work(session: Session) -> Sequence[str]:
     """The models with a free shard or a job to finalize."""
     return session.scalars(select(Job.model).where(or_(DUE, and_(WANTED, HAS_FREE))).distinct()).all()
+
+
+def models_with_due_jobs(session: Session) -> Sequence[str]:
+    """The models with a job to finalize."""
+    return session.scalars(select(Job.model).where(DUE).distinct()).all()

@@ -1,9 +1,9 @@
 """The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -17,7 +17,7 @@ from app.jobs.counts import DomainProgress
 from app.jobs.warnings import warnings_about
 from app.models import ModelConfig
 from app.schemas import DomainOut, JobOptions, JobOut, Links, ModelOut, Progress
-from app.tables import Job, LoadedModel
+from app.tables import Job, LoadedModel, ModelFailure
 
 # In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
 LONGEST_SOURCE = 160
@@ -32,7 +32,12 @@ def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelCo
     """The states of the jobs, in their order. The number of statements does not depend on their number."""
     progress = counts.progress(session, [job.id for job in found])
     known, at = known_models(session, models), now(session)
-    return [_present(job, progress.get(job.id, []), known, at) for job in found]
+    failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
+    waits = [_waits_for(job, known, failures.get(job.model)) for job in found]
+    return [
+        _present(job, progress.get(job.id, []), known, wait, at)
+        for job, wait in zip(found, waits, strict=True)
+    ]
 
 
 def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -> JobOut:
@@ -76,7 +81,9 @@ def _cut(text: str | None, longest: int) -> str | None:
     return text
 
 
-def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: datetime) -> JobOut:
+def _present(
+    job: Job, domains: Sequence[DomainProgress], known: Known, waits_for: str | None, now: datetime
+) -> JobOut:
     # The state of a finished job must not change any more, since its files contain it.
     facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
     return JobOut(
@@ -90,7 +97,7 @@ def _present(job: Job, domains: Sequence[DomainProgress], known: Known, now: dat
         finished_at=job.finished_at,
         progress=_progress(job, domains, now),
         domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
-        warnings=[*_model_warnings(job, known), *warnings_about(d.domain for d in domains)],
+        warnings=[*filter(None, [waits_for]), *warnings_about(d.domain for d in domains)],
         error=_error(job.error) if job.outcome else None,
         links=_links(job),
     )
@@ -125,13 +132,21 @@ def _progress(job: Job, domains: Iterable[DomainProgress], now: datetime) -> Pro
     )
 
 
-def _model_warnings(job: Job, known: Known) -> Iterator[str]:
-    """If the workers have another model than the one that a running job was started with."""
-    offered = known.get(job.model, {})
-    if job.outcome is None and job.measured_with is not None and "versions" in offered:
+def _waits_for(job: Job, known: Known, failure: ModelFailure | None) -> str | None:
+    """Why no worker can measure an unfinished job at the moment."""
+    if job.outcome is not None:
+        return None
+    sentence = None
+    offered = known.get(job.model)
+    if offered is None:
+        sentence = "The job waits, but its model is no longer in the model list: add it, or cancel the job."
+    elif failure is not None:
+        since = f"{failure.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        sentence = f"The job waits. Its model cannot be loaded since {since}: {failure.reason}"
+    elif job.measured_with is not None and "versions" in offered:
         different = differences(job.measured_with, offered)
-        if different:
-            yield _cut(f"The job waits for a worker with {different}.", LONGEST_WARNING) or ""
+        sentence = f"The job waits for a worker with {different}." if different else None
+    return _cut(sentence, LONGEST_WARNING)
 
 
 def _error(stored: Mapping[str, Any] | None) -> Problem | None:

@@ -4,7 +4,6 @@ from app.tables.base import Base
 from app.tables.job_tables import (
     LOCAL_OWNER,
     Job,
-    LoadedModel,
     Shard,
     ShardDomain,
     StoredProfile,
@@ -12,6 +11,7 @@ from app.tables.job_tables import (
     Text,
 )
 from app.tables.key_tables import KEY_SCOPES, ApiKey, KeyScope
+from app.tables.model_tables import LoadedModel, ModelFailure
 from app.tables.statistics_tables import (
     comparison,
     first_token,
@@ -28,6 +28,7 @@ __all__ = [
     "Job",
     "KeyScope",
     "LoadedModel",
+    "ModelFailure",
     "Shard",
     "ShardDomain",
     "StoredProfile",

@@ -214,13 +214,3 @@ class StoredTokens(Base):
             name="token_profile_text_fkey",
         ),
     )
-
-
-class LoadedModel(Base):
-    """A configured model, as it was described by the last worker that loaded it."""
-
-    __tablename__ = "model"
-
-    name: Mapped[str] = mapped_column(primary_key=True)
-    measured_with: Mapped[dict[str, Any]]
-    loaded_at: Mapped[datetime] = mapped_column(server_default=CLOCK)

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModel, AutoTokenizer
 
+from layerscope.core.loading.transformers_logging import silenced_transformers
 from layerscope.names import COMPONENTS, METRICS, SCOPES, Metric, Scope
 
 Array = NDArray[np.float64]
@@ -53,10 +54,11 @@ def worst_errors(folder: Path, texts_csv: Path, texts: Mapping[int, str]) -> Err
         texts_csv: the file of a job.
         texts: the texts to compare, by their ordinals in that job.
     """
-    exact, rounded = (
-        AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
-        for dtype in (torch.float64, torch.float32)
-    )
+    with silenced_transformers():
+        exact, rounded = (
+            AutoModel.from_pretrained(folder, dtype=dtype, attn_implementation="eager")
+            for dtype in (torch.float64, torch.float32)
+        )
     tokenizer = AutoTokenizer.from_pretrained(folder)
     measured = read_values(texts_csv, texts.keys(), exact.config.num_hidden_layers)
     found: list[tuple[Array, Array]] = []

@@ -10,7 +10,7 @@ PACKAGES = {"layerscope": (), "app": ("layerscope",), "worker": ("layerscope", "
 # The parts of each package from top to bottom: a part imports only parts of lower groups.
 LAYERS = {
     "layerscope": (
-        ("client", "core", "stats"),
+        ("client", "core", "inputs", "stats"),
         ("text_forms", "values"),
         ("addresses", "arrays", "errors", "names"),
     ),
@@ -37,7 +37,7 @@ LAYERS = {
     "worker": (
         ("__main__",),
         ("process",),
-        ("tasks",),
+        ("load_failure", "tasks"),
         ("finalization",),
         ("measurement",),
         ("runtime",),

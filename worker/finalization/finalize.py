@@ -11,7 +11,7 @@ from sqlalchemy import Result, Row, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import UNAVAILABLE
-from app.errors import ModelUnavailable, NoStatistics, NoTextSucceeded
+from app.errors import NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
 from app.tables import Job, StoredProfile, Text, first_token, layer_profile, massive_string, massive_tokens
@@ -135,13 +135,6 @@ def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
         detail = f"The texts' values are stored, but their statistics could not be computed: {why}"
         job.error = NoStatistics(detail).problem.to_dict()
         completion.finish(session, job)
-
-
-def fail_jobs(sessions: sessionmaker[Session], model: str, detail: str) -> None:
-    """Fail the unfinished jobs of a model that cannot be loaded. Committed results are kept."""
-    with sessions.begin() as session:
-        completion.mark_failed(session, Job.model == model, ModelUnavailable(detail))
-    finalize_jobs(sessions, model)
 
 
 def _nothing_succeeded(session: Session, job: Job) -> NoTextSucceeded:

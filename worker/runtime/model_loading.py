@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.coordination import CLOCK
 from app.models import ModelConfig
-from app.tables import LoadedModel
+from app.tables import LoadedModel, ModelFailure
 from layerscope.core import Model, load_model
 from layerscope.core.loading.tokenizers.added_tokens import around_texts
 from layerscope.core.massive import MASSIVE_FACTOR
@@ -68,8 +69,9 @@ def machine() -> str:
 
 
 def record(sessions: sessionmaker[Session], name: str, facts: Facts) -> None:
-    """Stores the facts as those of the last worker that loaded the model."""
+    """Store the facts as those of the last worker that loaded the model, and forget failures to load it."""
     row = insert(LoadedModel).values(name=name, measured_with=facts)
     update = {"measured_with": row.excluded.measured_with, "loaded_at": CLOCK}
     with sessions.begin() as session:
         session.execute(row.on_conflict_do_update(index_elements=["name"], set_=update))
+        session.execute(delete(ModelFailure).where(ModelFailure.name == name))

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from layerscope.core.loading.transformers_logging import silenced_transformers
-from layerscope.errors import ModelError
+from layerscope.errors import HubUnavailable, ModelNotFound
 
 # The files of a model. Pickled weights (*.bin, *.pth) and code (*.py) are neither downloaded nor read.
 FILES = ["*.safetensors", "*.json", "tokenizer.model", "merges.txt", "*.jinja"]
@@ -15,12 +15,15 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 def locate(source: str, revision: str | None) -> tuple[Path, str | None]:
-    """The folder that contains the model, and its commit if it comes from the hub. Raises: ModelError."""
+    """The folder that contains the model, and its commit if it comes from the hub.
+
+    Raises: ModelNotFound; HubUnavailable if the hub does not answer.
+    """
     folder = Path(source).expanduser()
     if source and folder.is_dir():  # Path("") is the current folder
         return folder, None
     if not _HUB_ID.fullmatch(source):
-        raise ModelError(
+        raise ModelNotFound(
             f"source = {source!r} is neither an existing folder nor a valid hub id such as "
             "meta-llama/Llama-3.2-3B: correct `source` in models.toml."
         )
@@ -30,24 +33,25 @@ def locate(source: str, revision: str | None) -> tuple[Path, str | None]:
             # model. (from_pretrained tries for 23 seconds per file.)
             found = Path(snapshot_download(source, revision=revision, allow_patterns=FILES))
     except (OSError, ValueError) as error:
-        raise ModelError(_hub_problem(source, revision, error)) from error
+        raise _hub_problem(source, revision, error) from error
     return found, found.name
 
 
-def _hub_problem(source: str, revision: str | None, error: Exception) -> str:
+def _hub_problem(source: str, revision: str | None, error: Exception) -> ModelNotFound:
     if isinstance(error, GatedRepoError):
-        return (
+        return ModelNotFound(
             f"Access to {source} is restricted: "
             "accept its licence on the hub and set HF_TOKEN to a token that may read it."
         )
     if isinstance(error, RevisionNotFoundError):
-        return f"{source} has no revision {revision!r}: correct `revision` in models.toml."
+        return ModelNotFound(f"{source} has no revision {revision!r}: correct `revision` in models.toml.")
     if isinstance(error, RepositoryNotFoundError):
-        return (
+        return ModelNotFound(
             f"The hub has no model {source!r}, or the model is private: "
             "correct `source` in models.toml, or set HF_TOKEN to a token that may read it."
         )
-    return (
+    kind = ModelNotFound if constants.HF_HUB_OFFLINE else HubUnavailable
+    return kind(
         f"{source} is not in the cache and could not be downloaded ({first_line(error)}): "
         "check the network, HF_HUB_OFFLINE and `revision`, or set `source` in models.toml to a local folder."
     )

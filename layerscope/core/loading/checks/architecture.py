@@ -9,7 +9,7 @@ from transformers import AutoConfig
 from layerscope.core.families import FAMILIES, Family, family_names
 from layerscope.core.loading.checks.context_length import refuse_unclear_windows, refuse_unknown_rope
 from layerscope.core.loading.checks.ignored_settings import refuse_ignored_settings
-from layerscope.errors import ModelError
+from layerscope.errors import ModelError, ModelNotFound
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size")
 _OTHER_INPUTS = ("vision_config", "audio_config", "text_config")
@@ -53,7 +53,7 @@ def unusable_config(source: str, error: Exception) -> str:
 def _settings(source: str, folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
-        raise ModelError(
+        raise ModelNotFound(
             f"{source} has no config.json: set `source` in models.toml to a folder that contains a model."
         )
     try:

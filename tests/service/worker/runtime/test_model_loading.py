@@ -55,8 +55,9 @@ def test_the_facts_are_stored_in_one_statement(engine: Engine, sessions: session
     event.listen(engine, "before_cursor_execute", note)
     record(sessions, "demo", FACTS)
     event.remove(engine, "before_cursor_execute", note)
-    assert [statement for statement in statements if "model" in statement] == statements[-1:]
-    assert "ON CONFLICT (name) DO UPDATE" in statements[-1]
+    (stored,) = [statement for statement in statements if "INTO model " in statement]
+    assert "ON CONFLICT (name) DO UPDATE" in stored
+    assert not [statement for statement in statements if "FROM model " in statement]
 
 
 def test_the_facts_describe_the_loaded_model(
