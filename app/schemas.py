@@ -18,10 +18,9 @@ from layerscope.names import (
     SpecialTokens,
     Status,
 )
-from layerscope.text_forms import LARGEST_ID
+from layerscope.text_forms import LARGEST_ID, LONGEST_PAIR
 
 INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
-LONGEST_PAIR = 64  # characters
 
 STRING_SCHEMA = {"type": "string", "pattern": r"\S"}
 MESSAGE_SCHEMA = {

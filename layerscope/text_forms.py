@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeGuard
 from layerscope.names import TEXT_FORMS, TextForm
 
 LARGEST_ID = 2**31 - 1  # no vocabulary is larger
+LONGEST_PAIR = 64  # characters
 MESSAGE_FIELDS = ("role", "content")
 
 Path = tuple[str | int, ...]
@@ -34,6 +35,23 @@ def string_mistake(text: object) -> str | None:
     except UnicodeEncodeError:
         return "contains half of a surrogate pair, which is not a character"
     return None
+
+
+def text_mistake(text: object) -> str | None:
+    """The rule of the service, which stores texts in a database."""
+    if isinstance(text, str):
+        if _is_blank(text):
+            return "is empty or contains only white space"
+        if "\0" in text:
+            return "contains a NUL character, which cannot be stored"
+    return string_mistake(text)
+
+
+def pair_mistake(pair: object) -> str | None:
+    wrong = text_mistake(pair)
+    if wrong is None and isinstance(pair, str) and len(pair) > LONGEST_PAIR:
+        wrong = f"is longer than {LONGEST_PAIR} characters"
+    return wrong
 
 
 def mistake_in(form: str, value: object, rule: StringRule = string_mistake) -> Mistake | None:

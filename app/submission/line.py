@@ -11,7 +11,7 @@ from app.submission.stream_parameters import LineParameters, StreamRequest
 from app.submission.strict_json import InvalidJson, parse
 from app.submission.text_values import FIELDS_OF_TEXT, FORMS, TextValue, read_value, wrong_forms
 from layerscope.names import DEFAULT_DOMAIN, TEXT_FORMS, OnInvalid, TextForm
-from layerscope.text_forms import Mistake
+from layerscope.text_forms import Mistake, pair_mistake, text_mistake
 
 FIELDS = ("domain", *FIELDS_OF_TEXT)
 KNOWN, PLAIN = frozenset(FIELDS), frozenset(("domain", "text"))
@@ -74,7 +74,7 @@ def _read_object(
 def _plain(value: dict[str, Any], settings: Settings) -> StoredText | None:
     """The text of a valid line without other fields: most lines of a stream, which are read fast."""
     domain, text = value.get("domain", DEFAULT_DOMAIN), value.get("text")
-    if rules.domain_error(domain) or rules.text_error(text) or rules.is_too_large(text or "", settings):
+    if rules.domain_error(domain) or text_mistake(text) or rules.is_too_large(text or "", settings):
         return None
     return StoredText(domain, str(text))
 
@@ -94,7 +94,7 @@ def _pair(value: dict[str, Any], lines: LineParameters, errors: LineErrors) -> s
     if name not in value or (lines.names_fields and not lines.pair):
         return None
     pair = _label(value[name], lines)
-    errors.add(rules.pair_error(pair), name)
+    errors.add(pair_mistake(pair), name)
     return str(pair)
 
 

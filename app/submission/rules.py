@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.errors import InputError, LimitExceeded
-from app.schemas import INTEGER_LIMIT, LONGEST_PAIR, Input, JobRequest, Options
+from app.schemas import INTEGER_LIMIT, Input, JobRequest, Options
 from app.settings import Settings
 from app.submission.input_errors import InputErrors, pointer_to
 from layerscope.names import NAME, NAME_RULE, Component
-from layerscope.text_forms import string_mistake
 
 
 class KnownModel(NamedTuple):
@@ -28,26 +27,10 @@ class KnownModel(NamedTuple):
 KnownModels = Mapping[str, KnownModel]
 
 
-def text_error(text: Any) -> str | None:
-    if isinstance(text, str):
-        if not text or text.isspace():
-            return "is empty or contains only white space"
-        if "\0" in text:
-            return "contains a NUL character, which cannot be stored"
-    return string_mistake(text)
-
-
 def domain_error(name: Any) -> str | None:
     if not isinstance(name, str):
         return "must be a string"
     return None if NAME.fullmatch(name) else f"is not a valid domain name: use {NAME_RULE}"
-
-
-def pair_error(pair: Any) -> str | None:
-    wrong = text_error(pair)
-    if wrong is None and len(pair) > LONGEST_PAIR:
-        wrong = f"is longer than {LONGEST_PAIR} characters"
-    return wrong
 
 
 def is_too_large(text: str, settings: Settings) -> bool:

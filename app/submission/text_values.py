@@ -8,7 +8,7 @@ from app.jobs.store import StoredText
 from app.settings import Settings
 from app.submission import rules
 from layerscope.names import TEXT_FORMS, TextForm
-from layerscope.text_forms import MESSAGE_FIELDS, Mistake, form_of, mistake_in
+from layerscope.text_forms import MESSAGE_FIELDS, Mistake, form_of, mistake_in, pair_mistake, text_mistake
 
 FORMS = ", ".join(TEXT_FORMS)
 FIELDS_OF_TEXT = (*TEXT_FORMS, "pair")
@@ -23,7 +23,7 @@ class TextValue(NamedTuple):
 
 def read_value(form: str, value: Any) -> TextValue | Mistake:
     """The text of this form, or what is wrong with it. Its size is not checked."""
-    mistake = mistake_in(form, value, rules.text_error)
+    mistake = mistake_in(form, value, text_mistake)
     if mistake is not None:
         return mistake
     if form == TextForm.TEXT:
@@ -39,7 +39,7 @@ def read_item(item: Any, domain: str, settings: Settings, *path: str | int) -> S
     Raises: LimitExceeded if it is too large.
     """
     if isinstance(item, str):
-        wrong = rules.text_error(item)
+        wrong = text_mistake(item)
         return Mistake(wrong) if wrong else _sized(domain, TextValue(item, None), None, settings, *path)
     if not isinstance(item, dict):
         return Mistake(f"must be a string, or an object with one of {FORMS}")
@@ -52,7 +52,7 @@ def read_item(item: Any, domain: str, settings: Settings, *path: str | int) -> S
     value = read_value(form, item[form])
     if isinstance(value, Mistake):
         return Mistake(value.detail, (form, *value.path))
-    wrong = rules.pair_error(item["pair"]) if "pair" in item else None
+    wrong = pair_mistake(item["pair"]) if "pair" in item else None
     if wrong is not None:
         return Mistake(wrong, ("pair",))
     return _sized(domain, value, item.get("pair"), settings, *path, form)

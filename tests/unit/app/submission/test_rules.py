@@ -13,6 +13,7 @@ from app.submission import rules
 from app.submission.input_errors import InputErrors
 from app.submission.rules import KnownModel, KnownModels
 from layerscope.names import ANALYSES, COMPONENTS
+from layerscope.text_forms import pair_mistake, text_mistake
 from tests.support.submissions import JSON, NAMES, TEXTS
 
 MODELS: KnownModels = {"demo": KnownModel(2048), "other": KnownModel()}
@@ -28,7 +29,7 @@ def request_of(errors: InputErrors, **members: Any) -> JobRequest | None:
 
 @given(TEXTS)
 def test_a_text_with_a_visible_character_is_valid(text: str) -> None:
-    assert rules.text_error(text) is None
+    assert text_mistake(text) is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_a_text_with_a_visible_character_is_valid(text: str) -> None:
     ],
 )
 def test_any_other_text_is_told_what_is_wrong(text: Any, wrong: str) -> None:
-    assert rules.text_error(text) == wrong
+    assert text_mistake(text) == wrong
 
 
 @given(NAMES)
@@ -76,7 +77,7 @@ def test_a_domain_is_a_string() -> None:
     ],
 )
 def test_pairs_are_short_texts(pair: Any, wrong: str | None) -> None:
-    assert rules.pair_error(pair) == wrong
+    assert pair_mistake(pair) == wrong
 
 
 @pytest.mark.parametrize("text", ["a" * 101, "é" * 51, "\U0001f300" * 26])
