@@ -12,7 +12,7 @@ import typer
 
 from app.key_commands import keys_cli
 from app.local.stop_signals import Stop, stop_on_signals
-from app.local.supervisor import Command, run_to_end
+from app.local.supervisor import Command, report, run_to_end
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -83,11 +83,13 @@ def up(
     from app.local.stack import running_stack
 
     settings = read_settings()
-    running = running_stack(settings, host, port, workers, model or (), keys_needed=not insecure_no_keys)
+    running = running_stack(
+        settings, host, port, workers, model or (), keys_needed=not insecure_no_keys, shared=False
+    )
     with until_stopped(0), running as stack:
         stack.wait_until_ready()
-        typer.echo(f"Model list: {describe_model_list(settings)}")
-        typer.echo(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
+        report(f"Model list: {describe_model_list(settings)}")
+        report(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
         stack.supervise()
 
 
@@ -128,7 +130,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
     from app import logs
-    from app.api.limits.connections import limited_protocol
+    from app.api.limits.connections import BACKLOG, limited_protocol
     from app.errors import ConfigurationError
     from app.main import create_app
 
@@ -136,6 +138,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(settings),
         http=limited_protocol(settings),
+        backlog=BACKLOG,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -64,7 +64,7 @@ def require_model(name: str, models: Collection[str], location: Path) -> None:
 
 def _read_file(path: Path) -> dict[str, ModelConfig]:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read ({error.strerror}). Set LAYERSCOPE_MODELS to another file."

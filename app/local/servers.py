@@ -4,6 +4,7 @@ The first process that requests the servers of a folder owns them: it starts the
 them at its end. Other processes that request them meanwhile receive the same addresses.
 """
 
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,9 +22,12 @@ from app.local.supervisor import Child, Command
 from app.local.wheels import EmbeddedServerError
 
 ATTACH_SECONDS = 60.0  # the time that another process may take to start the servers
+OTHER_COMMAND_SECONDS = 10.0
 START_SECONDS = 120.0  # after a crash PostgreSQL first replays its write-ahead log
 START_ATTEMPTS = 4  # a free port may be taken before the server binds it
 POLL_SECONDS = 0.02
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,21 @@ class Servers:
 
 
 @contextmanager
-def running_servers(home: Path) -> Iterator[Servers]:
+def running_servers(home: Path, *, shared: bool = True) -> Iterator[Servers]:
     """Run the servers of `home`, or share those that another process runs there.
 
-    The thread that enters must live as long as the servers. Raises: EmbeddedServerError.
+    The thread that enters must live as long as the servers. Raises: EmbeddedServerError, also if they are not
+    to be `shared` and another process does not end soon.
     """
     state.check_platform()
     home = home.resolve()
     state.create_folder(home)
     with state.open_lock(home) as lock:
-        running = _attach_or_lock(home, lock)
+        running = None
+        if shared:
+            running = _attach_or_lock(home, lock)
+        else:
+            _wait_for_lock(home, lock)
         if running:
             yield running
             return
@@ -67,6 +76,18 @@ def _attach_or_lock(home: Path, lock: IO[str]) -> Servers | None:
     return None
 
 
+def _wait_for_lock(home: Path, lock: IO[str]) -> None:
+    """Acquire the lock. A command that only needs the database may hold it for a few seconds."""
+    give_up = time.monotonic() + OTHER_COMMAND_SECONDS
+    while not state.try_to_lock(lock):
+        if time.monotonic() > give_up:
+            raise EmbeddedServerError(
+                f"Another process already runs the servers in {home}: use its service, stop that process, or "
+                "set LAYERSCOPE_HOME to another folder."
+            )
+        pause(POLL_SECONDS)
+
+
 def _both_answer(database_url: str, redis_url: str) -> bool:
     try:
         psycopg.connect(database_url, connect_timeout=5).close()
@@ -86,11 +107,22 @@ def _own(home: Path) -> Iterator[Servers]:
             home, password, postgres.server_command, postgres.url, postgres.make_database
         )
         stack.callback(database.stop)
-        queue, redis_url = _start(home, password, valkey.server_command, valkey.url, valkey.ping)
+        queue, redis_url = _start_valkey(home, password)
         stack.callback(queue.stop)
         state.write_addresses(home, database_url, redis_url)
         stack.callback(state.addresses_file(home).unlink, missing_ok=True)
         yield Servers(database_url, redis_url, (database, queue))
+
+
+def _start_valkey(home: Path, password: str) -> tuple[Child, str]:
+    """Valkey, also if its append only file is damaged."""
+    try:
+        return _start(home, password, valkey.server_command, valkey.url, valkey.ping)
+    except EmbeddedServerError as error:
+        if valkey.UNREADABLE_FILE not in error.detail:
+            raise
+        log.warning("Valkey cannot read its file; %s is kept for inspection", valkey.set_data_aside(home))
+        return _start(home, password, valkey.server_command, valkey.url, valkey.ping)
 
 
 def _stop_leftovers(home: Path) -> None:

@@ -53,10 +53,13 @@ class Stack:
 
 
 @contextmanager
-def connected(settings: Settings) -> Iterator[tuple[Settings, tuple[Child, ...]]]:
-    """The settings with the addresses of both servers, and the embedded servers that this process started."""
+def connected(settings: Settings, *, shared: bool = True) -> Iterator[tuple[Settings, tuple[Child, ...]]]:
+    """The settings with the addresses of both servers, and the embedded servers that this process started.
+
+    `shared`: the embedded servers may be those of another process.
+    """
     if uses_embedded_servers(settings):
-        with running_servers(settings.home) as running:
+        with running_servers(settings.home, shared=shared) as running:
             addresses = {"database_url": running.database_url, "redis_url": running.redis_url}
             yield settings.model_copy(update=addresses), running.children
     elif settings.database_url is None or settings.redis_url is None:
@@ -80,16 +83,17 @@ def running_stack(
     models: Sequence[str],
     *,
     keys_needed: bool = True,
+    shared: bool = True,
 ) -> Iterator[Stack]:
     """The API on `host` and `port`, and `workers` worker processes for each model.
 
-    `keys_needed`: other machines may reach the API only if a key exists.
+    `keys_needed`: other machines may reach the API only if a key exists. `shared`: see `connected`.
 
     Raises: ConfigurationError.
     """
     check_host(settings, host, keys_needed)
     names = chosen_models(settings, models)
-    with listen(host, port) as listener, connected(settings) as (complete, embedded):
+    with listen(host, port) as listener, connected(settings, shared=shared) as (complete, embedded):
         migrate_database(complete)
         check_keys(complete, host, keys_needed)
         base_url = address_of(listener)

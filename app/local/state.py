@@ -75,11 +75,18 @@ def write_addresses(home: Path, database_url: str, redis_url: str) -> None:
 
 
 def password(home: Path) -> str:
-    """The password of both servers. The first call creates it."""
+    """The password of both servers. The first call creates it. Raises: EmbeddedServerError."""
     file = home / "password"
-    if not file.exists():
-        _write_private(file, secrets.token_hex(24))
-    return file.read_text()
+    found = file.read_text().strip() if file.exists() else ""
+    if not found and not (home / "postgres").exists():
+        found = secrets.token_hex(24)
+        _write_private(file, found)
+    if not found:
+        raise EmbeddedServerError(
+            f"{file} is empty or missing. The data in {home} can only be used with the password that it "
+            "contained: restore the file from a backup, or set LAYERSCOPE_HOME to another folder."
+        )
+    return found
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -30,6 +30,16 @@ POLL_SECONDS = 0.1
 STEADY_SECONDS = 60.0  # after a run of this length the next restart uses the first pause again
 
 
+def report(message: str) -> None:
+    """Print a line. The service continues if nobody reads its output any more, as after `| head`."""
+    try:
+        print(message, flush=True)
+    except OSError:  # Python would write what is left at its end, and fail again
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 @dataclass(frozen=True)
 class Command:
     """A program and how to stop it."""
@@ -175,7 +185,7 @@ class Supervisor:
         for child in (*self._watched, *self.children):
             message = child.check()
             if message:
-                print(message, flush=True)
+                report(message)
 
     def stop(self) -> None:
         """Send all stop signals at once, give each child its time, then kill."""

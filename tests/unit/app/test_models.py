@@ -36,6 +36,13 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])  # editors on Windows write the second
+def test_the_file_is_utf_8_on_every_platform(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "models.toml"
+    file.write_text('[a]\nsource = "modèle"\n', encoding=encoding)
+    assert read_models(file)["a"].source == "modèle"
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

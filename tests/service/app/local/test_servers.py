@@ -102,6 +102,33 @@ def test_data_are_kept_when_the_servers_are_started_again(tmp_path: Path) -> Non
         assert remembered(second) == (["one"], ["one"])
 
 
+def test_a_damaged_file_of_valkey_does_not_prevent_the_start(tmp_path: Path) -> None:
+    with running_servers(tmp_path) as running:
+        remember(running, "one")
+    for part in (tmp_path / "valkey" / "appendonlydir").glob("*.aof"):
+        part.write_bytes(b"damaged\n" + part.read_bytes())
+    with running_servers(tmp_path) as running:
+        assert remembered(running) == (["one"], [])
+    assert (tmp_path / "valkey.unreadable" / "appendonlydir").is_dir()
+
+
+def test_an_empty_password_file_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "password").touch()  # without data, a new password is created
+    with running_servers(tmp_path):
+        pass
+    (tmp_path / "password").write_text("")
+    with pytest.raises(EmbeddedServerError, match="password is empty or missing"), running_servers(tmp_path):
+        pass
+
+
+def test_a_folder_with_quotes_and_backslashes(tmp_path: Path) -> None:
+    home = tmp_path / """it's "a" \\ folder ü"""
+    with running_servers(home) as first:
+        remember(first, "one")
+    with running_servers(home) as second:
+        assert remembered(second) == (["one"], ["one"])
+
+
 def test_after_a_restart_a_server_has_its_address_and_data_again(tmp_path: Path) -> None:
     with running_servers(tmp_path) as running:
         remember(running, "one")

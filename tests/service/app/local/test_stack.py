@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -150,14 +151,51 @@ def test_after_up_was_killed_no_process_remains_and_it_can_start_again(
 def test_commands_share_the_running_servers(layerscope: Callable[..., Command], tmp_path: Path) -> None:
     with running_servers(tmp_path / "home") as running:
         assert layerscope("migrate").process.wait(60) == 0
-        up = layerscope("up", "--port", "0")
-        assert is_ready(up.base_url())
-        assert len(children(up.process.pid)) == 2
+        api = layerscope("api", "--port", "0")
         worker = layerscope("worker", "--model", "demo")
         wait_for(lambda: children(worker.process.pid), seconds=30)
         assert worker.press_ctrl_c() == 0
-        assert up.press_ctrl_c() == 0
+        assert api.press_ctrl_c() == 0
         assert all(server.is_alive() for server in running.children)
+
+
+def test_up_is_refused_while_another_process_runs_the_servers(
+    layerscope: Callable[..., Command], tmp_path: Path
+) -> None:
+    """It would lose them when the other process ends."""
+    with running_servers(tmp_path / "home"):
+        up = layerscope("up", "--port", "0")
+        assert up.process.wait(60) == 1
+    assert f"Another process already runs the servers in {tmp_path / 'home'}" in up.printed()
+
+
+@pytest.mark.slow
+def test_up_waits_for_a_short_command(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+    with running_servers(tmp_path / "home"):
+        up = layerscope("up", "--port", "0")
+        time.sleep(3)
+    assert is_ready(up.base_url())
+
+
+@pytest.mark.slow
+def test_up_survives_a_closed_output(tmp_path: Path) -> None:
+    with (tmp_path / "errors").open("wb") as errors:
+        up = subprocess.Popen(
+            (sys.executable, "-m", "app.cli", "up", "--port", "0"),
+            cwd=ROOT,
+            env={**os.environ, "LAYERSCOPE_HOME": str(tmp_path / "home")},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    assert up.stdout is not None
+    with up.stdout:  # closed after the line, as by `| head`
+        base_url = next(line.split()[4].decode() for line in up.stdout if b"ready at" in line)
+    os.kill(child(up.pid, "app.cli api"), signal.SIGKILL)  # its end and its restart are printed
+    wait_for(lambda: "app.cli api" in str(children(up.pid)), seconds=30)
+    wait_for(lambda: is_ready(base_url), seconds=60)
+    up.send_signal(signal.SIGINT)
+    assert up.wait(60) == 0
+    assert b"BrokenPipe" not in (tmp_path / "errors").read_bytes()
 
 
 def test_with_external_servers_the_worker_command_is_replaced_by_the_worker(
