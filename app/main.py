@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
 
 from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
@@ -12,7 +11,7 @@ from app.api.access import principal_of
 from app.api.endpoints import files, health, jobs, models, page_session, pages, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
-from app.api.middleware import add_middleware, log_about_job
+from app.api.middleware import add_middleware, log_about_job, no_parameters
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
 from app.api.problems import answer_with_problems
@@ -57,23 +56,31 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         openapi_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(log_about_job)],
     )
     app.state.service = service
     add_origin_checks(app, settings.allowed_hosts)
     add_middleware(app, registry)
     answer_with_problems(app)
-    needs_key: dict[str, Any] = {
-        "dependencies": [Depends(principal_of)],  # before those of the endpoints, which read the body
-        "responses": problems(401, 403, 429),
-    }
-    for module in (jobs, files, plots, models):
-        app.include_router(module.router, **needs_key)
-    app.include_router(system.router, **(needs_key if settings.protect_system else {}))
-    for module in (pages, page_session, health):
-        app.include_router(module.router)
+    _include_routers(app, settings.protect_system)
     app.mount("/static", static, name="static")
     return app
+
+
+def _include_routers(app: FastAPI, protect_system: bool) -> None:
+    key = Depends(principal_of)  # before the dependencies of the endpoints, which read the body
+    no_query = Depends(no_parameters)
+    refusals = problems(401, 403, 429)
+    app.include_router(jobs.router, dependencies=[key], responses=refusals)
+    for module in (files, plots, models):
+        app.include_router(module.router, dependencies=[key, no_query], responses=refusals)
+    if protect_system:
+        app.include_router(system.router, dependencies=[key, no_query], responses=refusals)
+    else:
+        app.include_router(system.router, dependencies=[no_query])
+    for module in (pages, page_session, health):
+        app.include_router(module.router, dependencies=[no_query])
 
 
 def make_service(settings: Settings, registry: CollectorRegistry) -> Service:

@@ -22,10 +22,12 @@ from layerscope.text_forms import LARGEST_ID, LONGEST_PAIR
 
 INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
 
-STRING_SCHEMA = {"type": "string", "pattern": r"\S"}
+NOT_NUL = r"[^\x00]*"
+TEXT_PATTERN = rf"^{NOT_NUL}[^\s\x00]{NOT_NUL}$"  # not blank, without NUL characters
+STRING_SCHEMA = {"type": "string", "pattern": TEXT_PATTERN}
 MESSAGE_SCHEMA = {
     "type": "object",
-    "properties": {"role": STRING_SCHEMA, "content": {"type": "string"}},
+    "properties": {"role": STRING_SCHEMA, "content": {"type": "string", "pattern": f"^{NOT_NUL}$"}},
     "required": ["role", "content"],
     "additionalProperties": False,
 }
@@ -41,23 +43,30 @@ FORM_SCHEMAS = {
         "type": "array",
         "minItems": 1,
         "items": MESSAGE_SCHEMA,
+        "contains": {"properties": {"content": {"pattern": TEXT_PATTERN}}},
         "description": "encoded by the chat template of the model",
     },
 }
-PAIR_SCHEMA = {"type": "string", "pattern": r"\S", "maxLength": LONGEST_PAIR}
-TEXT_SCHEMA = {
-    "anyOf": [
-        STRING_SCHEMA,
-        *(
-            {
-                "type": "object",
-                "properties": {form: schema, "pair": PAIR_SCHEMA},
-                "required": [form],
-                "additionalProperties": False,
-            }
-            for form, schema in FORM_SCHEMAS.items()
-        ),
-    ]
+PAIR_SCHEMA = {"type": "string", "pattern": TEXT_PATTERN, "maxLength": LONGEST_PAIR}
+DOMAIN_SCHEMA = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+
+
+def _object_with(form: str, **others: Any) -> dict[str, Any]:
+    """A text that is an object, or a line of a stream."""
+    return {
+        "type": "object",
+        "properties": {form: FORM_SCHEMAS[form], "pair": PAIR_SCHEMA, **others},
+        "required": [form],
+        "additionalProperties": False,
+    }
+
+
+TEXT_SCHEMA = {"anyOf": [STRING_SCHEMA, *map(_object_with, FORM_SCHEMAS)]}
+LINES_SCHEMA = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"anyOf": [_object_with(form, domain=DOMAIN_SCHEMA) for form in FORM_SCHEMAS]},
+    "description": "one JSON object in each line",
 }
 LIST_SCHEMA = {"type": "array", "minItems": 1, "items": TEXT_SCHEMA}
 TEXTS_SCHEMA = {
@@ -65,7 +74,7 @@ TEXTS_SCHEMA = {
         {
             "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+            "propertyNames": DOMAIN_SCHEMA,
             "additionalProperties": LIST_SCHEMA,
         },
         LIST_SCHEMA,
@@ -162,9 +171,14 @@ class JobRequest(Input):
     """A request for a new job."""
 
     model: str | None = Field(None, description="may be omitted if only one model is configured")
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)] | None = Field(
-        None, description="its files are named after it; no control characters"
-    )
+    name: (
+        Annotated[
+            str,
+            Field(min_length=1, max_length=100, json_schema_extra={"pattern": r"\S"}),
+            AfterValidator(_printable),
+        ]
+        | None
+    ) = Field(None, description="its files are named after it; no control characters")
     texts: Annotated[Any, WithJsonSchema(TEXTS_SCHEMA)]
     options: Options = Options()
 

@@ -28,6 +28,12 @@ from app.files import cache
 from app.jobs import store
 from app.tables import Job
 
+CONDITIONS = {
+    "Range": "the ranges to send, such as `bytes=100-`; a header that cannot be read is ignored",
+    "If-Range": "the ETag of the file of which the other ranges are known",
+    "If-None-Match": "the ETags of known files",
+}
+
 
 @dataclass(frozen=True)
 class JobFile:
@@ -175,12 +181,23 @@ def _is_known(if_none_match: str | None, etag: str) -> bool:
     return etag in known or "*" in known
 
 
-def file_responses(media_type: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of an endpoint that serves a file."""
+def description_of_file(media_type: str) -> dict[str, Any]:
+    """What the OpenAPI description says about a call that serves a file: arguments of `add_api_route`."""
     content: dict[str, Any] = {media_type.split(";")[0]: {}}
+    ranges = content | {"multipart/byteranges": {}}
+    etag = {"ETag": {"schema": {"type": "string"}}}
+    in_file = {"Content-Range": {"description": "if it is one range", "schema": {"type": "string"}}}
     return {
-        200: {"content": content, "description": "The whole file"},
-        206: {"content": content, "description": "The requested range"},
-        304: {"description": "Not changed"},
-        **problems(404, 409, 416, 507),
+        "responses": {
+            200: {"content": content, "description": "The whole file", "headers": etag},
+            206: {"content": ranges, "description": "The requested ranges", "headers": etag | in_file},
+            304: {"description": "Not changed", "headers": etag},
+            **problems(404, 409, 416, 507),
+        },
+        "openapi_extra": {
+            "parameters": [
+                {"name": name, "in": "header", "schema": {"type": "string"}, "description": meaning}
+                for name, meaning in CONDITIONS.items()
+            ]
+        },
     }

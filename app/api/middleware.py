@@ -1,14 +1,19 @@
-"""Middleware for every request: request metrics, HEAD for every GET, and a problem for unexpected errors."""
+"""What every request has in common: request metrics, HEAD for every GET, a problem for unexpected errors.
+
+Also the dependencies that most calls share.
+"""
 
 import logging
 import re
 import time
 from contextlib import suppress
+from typing import Annotated
 from uuid import UUID, uuid4
 
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
@@ -40,6 +45,16 @@ async def log_about_job(request: Request) -> None:
     """
     with suppress(KeyError, ValueError):
         bind_contextvars(job=str(UUID(request.path_params["job_id"])))
+
+
+class Parameters(BaseModel):
+    """The query parameters of a call. Others are refused: a mistyped name would otherwise have no effect."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+async def no_parameters(query: Annotated[Parameters, Query()]) -> None:
+    """A dependency of calls without query parameters."""
 
 
 class RequestMiddleware:

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app.api.access import PrincipalDep
-from app.api.job_files import JobFile, file_responses, send_file
+from app.api.job_files import JobFile, description_of_file, send_file
 from app.api.service import Service, ServiceDep
 from app.files.comparison import comparison_csv, comparison_json
 from app.files.first_token import first_token_csv, first_token_json
@@ -91,7 +91,7 @@ def _router() -> APIRouter:
             name=file.name,
             summary=file.name,
             response_class=FileResponse,
-            responses=file_responses(file.media_type),
+            **description_of_file(file.media_type),
         )
     return router
 

@@ -12,7 +12,7 @@ from app.schemas import Health
 router = APIRouter(tags=["system"])
 
 
-@router.get("/health/live", response_model_exclude_defaults=True)
+@router.get("/health/live", responses=problems(), response_model_exclude_defaults=True)
 def read_liveness() -> Health:
     """The process responds."""
     return Health(status="live")

@@ -4,7 +4,7 @@ import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,14 +12,13 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ConfigDict, model_validator
 from structlog.contextvars import bind_contextvars
 
 from app.access.audit import record
 from app.access.principal import Principal
 from app.api.access import PrincipalDep
-from app.api.middleware import HEAD
-from app.api.openapi import JOB_REQUEST_BODY, problems
+from app.api.middleware import HEAD, Parameters, no_parameters
+from app.api.openapi import JOB_REQUEST_BODY, LOCATION, RETRY_AFTER, problems
 from app.api.request_body import Body, submitted_body
 from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
 from app.errors import JobNotFound
@@ -32,6 +31,8 @@ from app.submission.rules import KnownModel
 from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
+
+WITHOUT_PARAMETERS = [Depends(no_parameters)]
 
 router = APIRouter(tags=["jobs"])
 
@@ -52,8 +53,13 @@ IdempotencyKey = Annotated[
     "/v1/jobs",
     status_code=202,
     responses={
-        200: {"model": JobOut, "description": "the job of the first request with this key"},
-        **problems(403, 408, 413, 415, 507),
+        202: {"headers": LOCATION | RETRY_AFTER},
+        200: {
+            "model": JobOut,
+            "description": "the job of the first request with this key",
+            "headers": LOCATION | RETRY_AFTER,
+        },
+        **problems(400, 403, 408, 409, 413, 415, 429, 507),
     },
     openapi_extra=JOB_REQUEST_BODY,
 )
@@ -100,15 +106,8 @@ def _set_retry_after(state: JobOut, response: Response) -> None:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
 
 
-class Listing(BaseModel):
+class Listing(Parameters):
     """Which jobs are listed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_blanks(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in given.items() if value != ""}
 
     status: Annotated[Status | None, Query()] = None
     model: Annotated[str | None, Query(pattern=f"^{NAME_PATTERN}$")] = None
@@ -141,6 +140,18 @@ def list_jobs(
     return JobPage(data=data, next=url)
 
 
+class Waiting(Parameters):
+    wait: Annotated[
+        float,
+        Query(
+            ge=0,
+            le=LONGEST_WAIT_SECONDS,
+            allow_inf_nan=False,
+            description="seconds to wait until the job is finished",
+        ),
+    ] = 0
+
+
 @router.get("/v1/jobs/{job_id}", responses=problems(404))
 async def read_job(
     job_id: UUID,
@@ -148,16 +159,13 @@ async def read_job(
     service: ServiceDep,
     request: Request,
     response: Response,
-    wait: Annotated[
-        float,
-        Query(ge=0, le=LONGEST_WAIT_SECONDS, description="seconds to wait until the job is finished"),
-    ] = 0,
+    waiting: Annotated[Waiting, Query()],
 ) -> JobOut:
     """The state of a job. With `wait`, the response waits until the job is finished or the time is over."""
     state = await run_in_threadpool(service.read, job_id, principal)
-    if wait > 0 and state.finished_at is None:
+    if waiting.wait > 0 and state.finished_at is None:
         with service.waiting.take():
-            state = await _wait(service, state, request, wait)
+            state = await _wait(service, state, request, waiting.wait)
     _set_retry_after(state, response)
     return state
 
@@ -192,6 +200,7 @@ async def waiting_slot(service: ServiceDep) -> AsyncIterator[None]:
     "/v1/jobs/{job_id}/events",
     response_class=EventSourceResponse,
     responses=problems(404),
+    dependencies=WITHOUT_PARAMETERS,
 )
 async def follow_job(
     state: Annotated[JobOut, Depends(existing_job)],
@@ -220,7 +229,12 @@ async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEv
     yield ServerSentEvent(event="finished", data=state)
 
 
-@router.post("/v1/jobs/{job_id}/cancel", status_code=202, responses=problems(403, 404, 409))
+@router.post(
+    "/v1/jobs/{job_id}/cancel",
+    status_code=202,
+    responses=problems(403, 404, 409),
+    dependencies=WITHOUT_PARAMETERS,
+)
 def cancel_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep, response: Response) -> JobOut:
     """Cancel a job. The results that are already committed are kept."""
     with service.session_of(principal) as session:
@@ -233,7 +247,13 @@ def cancel_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep, respo
     return state
 
 
-@router.delete("/v1/jobs/{job_id}", status_code=204, response_class=Response, responses=problems(403, 404))
+@router.delete(
+    "/v1/jobs/{job_id}",
+    status_code=204,
+    response_class=Response,
+    responses=problems(403, 404),
+    dependencies=WITHOUT_PARAMETERS,
+)
 def delete_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> None:
     """Delete a job, its texts and its files. A running job is cancelled first."""
     with service.session_of(principal) as session:

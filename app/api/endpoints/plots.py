@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
 from app import plots
 from app.api.access import PrincipalDep
-from app.api.job_files import JobFile, file_responses, send_file
+from app.api.job_files import JobFile, description_of_file, send_file
 from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
 from app.files.comparison import comparison_rows
@@ -23,12 +23,14 @@ from app.plots.effect import EFFECT
 from app.schemas import JobOptions, JobOut
 from app.tables import Job
 
+PlotName = Annotated[str, Path(json_schema_extra={"enum": list(plots.PLOTS)})]
+
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 
 
 def _endpoint(file_format: Format) -> Callable[..., Any]:
     async def read_plot(
-        job_id: UUID, name: str, principal: PrincipalDep, service: ServiceDep, request: Request
+        job_id: UUID, name: PlotName, principal: PrincipalDep, service: ServiceDep, request: Request
     ) -> Response:
         plots.find(name)
         pieces = partial(_draw, name, file_format)
@@ -93,7 +95,7 @@ def _router() -> APIRouter:
             name=f"plot.{file_format}",
             summary=f"A plot: {', '.join(plots.PLOTS)}",
             response_class=FileResponse,
-            responses=file_responses(media_type),
+            **description_of_file(media_type),
         )
     return router
 

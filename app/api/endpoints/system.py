@@ -7,13 +7,15 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.html import render
-from app.api.openapi import describe
+from app.api.openapi import describe, problems
 from app.api.service import ServiceDep
 
 router = APIRouter(tags=["system"])
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **problems()}
+)
 def read_metrics(service: ServiceDep) -> Response:
     """Metrics for Prometheus."""
     return Response(generate_latest(service.registry), media_type=CONTENT_TYPE_LATEST)

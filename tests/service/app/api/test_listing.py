@@ -36,11 +36,15 @@ def test_filters_apply_to_all_pages(api: httpx.Client, sessions: sessionmaker[Se
     assert [job["id"] for page in (first, second) for job in page["data"]] == finished[::-1]
     assert second["next"] is None
     assert [job["id"] for job in api.get("/v1/jobs?model=llama-3.2-3b").json()["data"]] == [other]
-    assert len(api.get("/v1/jobs?status=queued&model=&limit=&cursor=").json()["data"]) == 2
+    assert len(api.get("/v1/jobs?status=queued").json()["data"]) == 2
 
 
 @pytest.mark.parametrize(
-    "query", ["status=new", "limit=0", "limit=101", "cursor=x", "model=%00", "stauts=queued"]
+    "query",
+    [
+        *("status=new", "limit=0", "limit=101", "cursor=x", "model=%00", "stauts=queued"),
+        *("status=", "limit=", "cursor=", "model="),
+    ],
 )
 def test_an_invalid_parameter_is_named(api: httpx.Client, query: str) -> None:
     answer = api.get(f"/v1/jobs?{query}")
