@@ -246,6 +246,20 @@ class JobPage(BaseModel):
     next: str | None
 
 
+class PlotOut(BaseModel):
+    """A plot; `png` and `svg` are references relative to the root of the service."""
+
+    name: str
+    title: str
+    unavailable: str | None = Field(description="why the job does not have this plot; null if it has it")
+    png: str
+    svg: str
+
+
+class PlotList(BaseModel):
+    data: list[PlotOut]
+
+
 class ConfiguredModel(ModelOut):
     max_tokens: int | None
     workers_alive: int | None = Field(description="null if Redis is unavailable")

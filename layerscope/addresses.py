@@ -1,6 +1,9 @@
-"""Names and addresses of hosts."""
+"""Names and addresses of hosts, and the address of the service."""
 
 import ipaddress
+
+SERVER_VARIABLE = "LAYERSCOPE_SERVER"
+DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 def is_loopback(host: str) -> bool:

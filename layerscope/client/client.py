@@ -8,17 +8,17 @@ from types import TracebackType
 from typing import IO, Any, Literal, TypedDict, Unpack
 from uuid import uuid4
 
+from layerscope.addresses import DEFAULT_SERVER, SERVER_VARIABLE
 from layerscope.client.bodies import GivenTexts, SubmissionBody, body_of, stream_body
 from layerscope.client.downloads import read_pieces, write_file
 from layerscope.client.errors import ClientError, JobCancelledError, WaitTimeoutError, failure_of
 from layerscope.client.job import Job
 from layerscope.client.key_file import checked, find_key
 from layerscope.client.progress_display import Silent, choose_display
-from layerscope.client.states import JobList, JobState, ServedModel, ServedModels
+from layerscope.client.states import JobList, JobState, PlotState, PlotTable, ServedModel, ServedModels
 from layerscope.client.tables import Kind, Row, read_table
 from layerscope.client.transport import Transport
 
-SERVER_VARIABLE, DEFAULT_SERVER = "LAYERSCOPE_SERVER", "http://127.0.0.1:8000"
 JOBS = "/v1/jobs"
 LONGEST_WAIT, SHOWN_WAIT = 30.0, 1.0  # seconds of one request; the second where progress is shown
 
@@ -133,26 +133,43 @@ class Client:
     def wait(self, job: Job | str, timeout: float | None = None, *, progress: bool = True) -> Job:
         """Wait until a job is finished. Raises: as `Job.wait`."""
         handle = job if isinstance(job, Job) else self.get(job)
-        display = choose_display() if progress and not handle.is_finished else Silent()
+        for _ in self.follow(handle, timeout, progress=progress):
+            pass
+        self.check_outcome(handle)
+        return handle
+
+    def follow(self, job: Job, timeout: float | None = None, *, progress: bool = True) -> Iterator[JobState]:
+        """The states of a job until it is finished; `job.state` is the last one.
+
+        Raises: WaitTimeoutError; ClientError.
+        """
+        display = choose_display() if progress and not job.is_finished else Silent()
         longest = LONGEST_WAIT if isinstance(display, Silent) else SHOWN_WAIT
         give_up = None if timeout is None else time.monotonic() + timeout
         try:
-            display.show(handle.state)
-            while not handle.is_finished:
+            display.show(job.state)
+            yield job.state
+            while not job.is_finished:
                 left = longest if give_up is None else give_up - time.monotonic()
                 if left <= 0:
-                    raise WaitTimeoutError(f"The job {handle.id} was not finished within {timeout:g} s.")
-                handle.state = self.poll(handle, min(left, longest))
-                display.show(handle.state)
+                    raise WaitTimeoutError(f"The job {job.id} was not finished within {timeout:g} s.")
+                job.state = self._poll(job, min(left, longest))
+                display.show(job.state)
+                yield job.state
         finally:
             display.close()
-        _check_outcome(handle)
-        return handle
 
-    def poll(self, job: Job | str, seconds: float) -> JobState:
-        """The state when the job is finished, or after some seconds (at most 60). Raises: ClientError."""
+    def _poll(self, job: Job, seconds: float) -> JobState:
+        """The state when the job is finished, or after some seconds (at most 60)."""
         params = {"wait": f"{seconds:.3f}"}
         return self._transport.read(JobState, "GET", _path(job), params=params, wait=seconds)
+
+    def check_outcome(self, job: Job) -> None:
+        """Raises: JobFailedError, JobCancelledError."""
+        if job.state.error is not None:
+            raise failure_of(job.state.error, job)
+        if job.status == "cancelled":
+            raise JobCancelledError(f"The job {job.id} was cancelled.", job)
 
     def results(self, job: Job | str, as_: Kind = "rows") -> Any:
         """As `Job.results`."""
@@ -186,6 +203,10 @@ class Client:
     def download(self, job: Job | str, file: str, path: str | Path = ".") -> Path:
         """As `Job.download`."""
         return write_file(self.read(job, file), file, Path(path))
+
+    def plots(self, job: Job | str) -> Sequence[PlotState]:
+        """The plots of a finished job, also those that it does not have. Raises: ClientError."""
+        return self._transport.read(PlotTable, "GET", f"{_path(job)}/plots").data
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job. Raises: JobFinishedError; ClientError."""
@@ -223,11 +244,3 @@ def _listed(value: Any) -> Any:
 
 def _path(job: Job | str) -> str:
     return f"{JOBS}/{job.id if isinstance(job, Job) else str(job)}"
-
-
-def _check_outcome(job: Job) -> None:
-    """Raises: JobFailedError, JobCancelledError."""
-    if job.state.error is not None:
-        raise failure_of(job.state.error, job)
-    if job.status == "cancelled":
-        raise JobCancelledError(f"The job {job.id} was cancelled.", job)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from layerscope.client.notebook_view import job_html
 from layerscope.client.progress_display import in_words
-from layerscope.client.states import DomainState, JobState, ProgressState
+from layerscope.client.states import DomainState, JobState, PlotState, ProgressState
 from layerscope.client.tables import Kind, Row
 
 if TYPE_CHECKING:
@@ -119,6 +119,13 @@ class Job:
     def read(self, file: str) -> Iterator[bytes]:
         """The content of a file in pieces. Raises: as `download`."""
         return self._client.read(self, file)
+
+    def plots(self) -> Sequence[PlotState]:
+        """The plots of a finished job, also those that it does not have, each with the reason.
+
+        Raises: JobNotFinishedError; ClientError.
+        """
+        return self._client.plots(self)
 
     def cancel(self) -> "Job":
         """Cancel the job. What was measured before is kept. Raises: JobFinishedError; ClientError."""

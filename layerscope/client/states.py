@@ -100,3 +100,15 @@ class JobList(Received):
 
 class ServedModels(Received):
     data: tuple[ServedModel, ...]
+
+
+class PlotState(Received):
+    """A plot. `unavailable` is the reason why the job does not have it."""
+
+    name: str
+    title: str
+    unavailable: str | None = None
+
+
+class PlotTable(Received):
+    data: tuple[PlotState, ...]

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app import plots
 from app.api.access import PrincipalDep
 from app.api.job_files import JobFile, description_of_file, send_file
+from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
 from app.files.comparison import comparison_rows
@@ -20,12 +21,31 @@ from app.files.results import layer_rows
 from app.jobs import store
 from app.plots import Format, JobContents, Plot, PlotRow
 from app.plots.effect import EFFECT
-from app.schemas import JobOptions, JobOut
+from app.schemas import JobOptions, JobOut, PlotList, PlotOut
 from app.tables import Job
 
 PlotName = Annotated[str, Path(json_schema_extra={"enum": list(plots.PLOTS)})]
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
+
+
+def list_plots(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> PlotList:
+    """The plots of a finished job. `unavailable` is the reason why the job does not have a plot."""
+    with service.session_of(principal) as session:
+        state = service.present(session, store.get_finished(session, job_id))
+    contents, path = measured(state), f"{state.links.self}/plots"
+    return PlotList(
+        data=[
+            PlotOut(
+                name=name,
+                title=plot.title,
+                unavailable=plot.unavailable_reason(contents),
+                png=f"{path}/{name}.png",
+                svg=f"{path}/{name}.svg",
+            )
+            for name, plot in plots.PLOTS.items()
+        ]
+    )
 
 
 def _endpoint(file_format: Format) -> Callable[..., Any]:
@@ -88,6 +108,7 @@ def _design(options: JobOptions) -> str:
 
 def _router() -> APIRouter:
     router = APIRouter(tags=["files"])
+    router.add_api_route("/v1/jobs/{job_id}/plots", list_plots, responses=problems(404, 409))
     for file_format, media_type in MEDIA_TYPES.items():
         router.add_api_route(
             f"/v1/jobs/{{job_id}}/plots/{{name}}.{file_format}",

@@ -54,6 +54,27 @@ def test_every_plot_comes_in_both_formats(
     assert "Model demo: demo/model at revision r1, float32" in svg.text
 
 
+def test_the_plots_of_a_job_are_listed_each_with_its_address_or_the_reason_why_it_is_missing(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    for job_id, missing in ((ablated_job(sessions), set()), (finished_job(sessions).id, {"importance"})):
+        listed = api.get(f"/v1/jobs/{job_id}/plots").json()["data"]
+        assert [plot["name"] for plot in listed] == list(PLOTS)
+        assert {plot["name"] for plot in listed if plot["unavailable"]} == missing
+        assert {plot["title"] for plot in listed} == {plot.title for plot in PLOTS.values()}
+        for plot in listed:
+            assert (plot["png"], plot["svg"]) == tuple(
+                path(job_id, f"{plot['name']}.{end}") for end in ("png", "svg")
+            )
+            if plot["unavailable"]:
+                assert plot["unavailable"] in api.get(plot["png"]).json()["detail"]
+
+
+def test_plots_are_listed_after_the_end_of_a_job(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    assert api.get(f"/v1/jobs/{ABSENT}/plots").status_code == 404
+    assert api.get(f"/v1/jobs/{submit(sessions, [('cpp', 'a')])}/plots").status_code == 409
+
+
 def test_a_plot_is_as_stable_as_the_other_files(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     address = path(finished_job(sessions, name="Vier").id, "relative.svg")
     with ThreadPoolExecutor(4) as pool:

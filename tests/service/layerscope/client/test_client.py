@@ -33,6 +33,7 @@ from layerscope.client.errors import (
 )
 from tests.support.finished_job import finished_job
 from tests.support.keys import new_key
+from tests.support.processes import wait_for
 
 Sessions = sessionmaker[Session]
 
@@ -162,6 +163,10 @@ def test_frames_have_the_rows(finished: Job) -> None:
     assert finished.comparison("pandas").shape[0] == 0
 
 
+def test_plots_are_listed(finished: Job) -> None:
+    assert {plot.name for plot in finished.plots() if plot.unavailable} == {"importance"}
+
+
 def test_a_missing_package_is_an_error_that_names_it(finished: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tables.PACKAGES, "polars", ("polars_that_nobody_has",))
     with pytest.raises(MissingPackageError, match="run `pip install polars_that_nobody_has`"):
@@ -190,6 +195,7 @@ def test_a_job_that_was_deleted_is_still_shown(finished: Job) -> None:
 
 def test_the_key_is_sent(api: httpx.Client, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     key, reader = new_key(sessions, "alice"), new_key(sessions, "alice", "read")
+    wait_for(lambda: api.get("/v1/models").status_code == 401)  # the service looks for keys once a second
     with Client(str(api.base_url)) as client, pytest.raises(UnauthorizedError, match="key"):
         client.models()
     with Client(str(api.base_url), api_key=reader) as client, pytest.raises(ForbiddenError):
