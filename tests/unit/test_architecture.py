@@ -143,3 +143,10 @@ def test_every_setting_stands_in_the_docs_with_its_default(setting: str) -> None
     shown = "" if default in (None, ()) else f"`{default}`"
     row = rf"^\| `LAYERSCOPE_{setting.upper()}` \| {re.escape(shown)} ?\|"
     assert re.search(row, (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE), row
+
+
+def test_leases_and_times_use_the_clock_of_the_database() -> None:
+    """The clocks of workers differ. `time.monotonic` measures durations within one process."""
+    files = [*(ROOT / "app" / "jobs").rglob("*.py"), *(ROOT / "app" / "tables").rglob("*.py"), *WORKER]
+    clocks = r"datetime\.(now|utcnow|today)\(|\btime\.time\("
+    assert [file for file in files if re.search(clocks, file.read_text())] == []

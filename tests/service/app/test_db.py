@@ -1,9 +1,12 @@
 """The sessions of the database."""
 
+import time
+
+import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import set_for_transaction
+from app.db import UNAVAILABLE, make_engine, make_sessions, set_for_transaction
 
 
 def test_a_setting_lasts_as_long_as_its_transaction(sessions: sessionmaker[Session]) -> None:
@@ -15,3 +18,13 @@ def test_a_setting_lasts_as_long_as_its_transaction(sessions: sessionmaker[Sessi
         after = session.scalar(process), session.scalar(shown)
     assert before[0] == after[0]  # the pool returns the same connection
     assert (before[1], after[1]) == ("2s", "0")
+
+
+def test_the_server_ends_an_idle_transaction(database_url: str) -> None:
+    engine = make_engine(database_url, idle_in_transaction_seconds=0.2)
+    with make_sessions(engine)() as session:
+        session.execute(text("select 1"))
+        time.sleep(0.6)
+        with pytest.raises(UNAVAILABLE):
+            session.execute(text("select 1"))
+    engine.dispose()

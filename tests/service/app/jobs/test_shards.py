@@ -10,10 +10,20 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.coordination import now
 from app.jobs import shards, store
 from app.jobs.shards import Claim, Fenced
 from app.tables import Job, Shard, ShardDomain, StoredProfile
-from tests.support.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, measured, must_claim, submit
+from tests.support.jobs_by_hand import (
+    LEASE_SECONDS,
+    MEASURED_WITH,
+    MODEL,
+    claim,
+    commit,
+    measured,
+    must_claim,
+    submit,
+)
 
 Sessions = sessionmaker[Session]
 TEXTS = [("cpp", "int x;"), ("cpp", "int y;"), ("python", "x = 1"), ("python", "y = 2"), ("cpp", "int z;")]
@@ -49,6 +59,16 @@ def test_a_shard_is_leased_to_one_worker(sessions: Sessions) -> None:
     claims = [claim(sessions) for _ in range(4)]
     assert [c.number for c in claims if c] == [0, 1, 2]
     assert claims[3] is None
+
+
+def test_a_lease_starts_when_the_shard_is_claimed_not_when_the_transaction_began(sessions: Sessions) -> None:
+    submit(sessions, TEXTS)
+    with sessions.begin() as session:
+        began = now(session)
+        session.execute(select(func.pg_sleep(0.3)))
+        found = shards.claim(session, MODEL, LEASE_SECONDS, MEASURED_WITH)
+        assert found is not None
+    assert lease_end(sessions, found) >= began + timedelta(seconds=LEASE_SECONDS + 0.3)
 
 
 def test_parallel_claims_get_different_shards(sessions: Sessions) -> None:
