@@ -6,18 +6,21 @@ Also the dependencies that most calls share.
 import logging
 import re
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import Annotated
 from uuid import UUID, uuid4
 
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI, Query, Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import Counter as Count
 from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from app.api.problems import internal_error
+from app.submission.input_errors import InputErrors
 
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
 HEAD = "layerscope.head"
@@ -57,11 +60,24 @@ async def no_parameters(query: Annotated[Parameters, Query()]) -> None:
     """A dependency of calls without query parameters."""
 
 
+async def parameters_once(request: Request) -> None:
+    """A dependency of calls with query parameters: a repeated one is refused, as only one value would count.
+
+    Raises: InvalidRequest.
+    """
+    errors = InputErrors("?")
+    given = request.query_params.multi_items()
+    for name, times in Counter(name for name, _ in given).items():
+        if times > 1:
+            errors.add("occurs more than once", name)
+    errors.check()
+
+
 class RequestMiddleware:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
         labels = ("method", "route")
-        self._requests = Counter(
+        self._requests = Count(
             "layerscope_http_requests", "Requests answered", (*labels, "status"), registry=registry
         )
         self._seconds = Histogram(

@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars
 from app.access.audit import record
 from app.access.principal import Principal
 from app.api.access import PrincipalDep
-from app.api.middleware import HEAD, Parameters, no_parameters
+from app.api.middleware import HEAD, Parameters, no_parameters, parameters_once
 from app.api.openapi import JOB_REQUEST_BODY, LOCATION, RETRY_AFTER, problems
 from app.api.request_body import Body, submitted_body
 from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
@@ -32,6 +32,7 @@ from layerscope.names import NAME_PATTERN, Status
 
 LONGEST_WAIT_SECONDS = 60
 
+PARAMETERS_ONCE = [Depends(parameters_once)]
 WITHOUT_PARAMETERS = [Depends(no_parameters)]
 
 router = APIRouter(tags=["jobs"])
@@ -115,7 +116,7 @@ class Listing(Parameters):
     cursor: Annotated[UUID | None, Query(description="from `next`")] = None
 
 
-@router.get("/v1/jobs", responses=problems())
+@router.get("/v1/jobs", responses=problems(), dependencies=PARAMETERS_ONCE)
 def list_jobs(
     principal: PrincipalDep,
     listing: Annotated[Listing, Query()],
@@ -152,7 +153,7 @@ class Waiting(Parameters):
     ] = 0
 
 
-@router.get("/v1/jobs/{job_id}", responses=problems(404))
+@router.get("/v1/jobs/{job_id}", responses=problems(404), dependencies=PARAMETERS_ONCE)
 async def read_job(
     job_id: UUID,
     principal: PrincipalDep,

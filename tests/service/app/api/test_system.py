@@ -88,6 +88,13 @@ def test_every_call_refuses_unknown_parameters(api: httpx.Client, sessions: sess
     assert api.get(f"/v1/jobs/{job_id}").status_code == 200  # it was not deleted
 
 
+@pytest.mark.parametrize("query", ["wait=0&wait=0", "wait=nan", "wait=61", "wait="])
+def test_an_invalid_wait_is_refused(api: httpx.Client, sessions: sessionmaker[Session], query: str) -> None:
+    answer = api.get(f"/v1/jobs/{finished_job(sessions).id}?{query}")
+    assert_problem(answer, 422, "invalid-request")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["?wait"]
+
+
 def test_invalid_parameters_are_named_in_the_detail(api: httpx.Client) -> None:
     problem = api.get("/v1/jobs?limit=0&cursor=x&statuss=queued").json()
     errors = {error["pointer"]: error["detail"] for error in problem["errors"]}
