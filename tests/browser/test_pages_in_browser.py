@@ -1,5 +1,6 @@
 """The pages in a real browser: what the scripts do, and what they must not do."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.chromium import Browser, find_chromium, running_chromium
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 from tests.support.keys import new_key
+from tests.support.lognormal_job import lognormal_job
 from tests.support.processes import RunningStack, wait_for
 from tests.support.serving import serving
 
@@ -138,6 +140,59 @@ def test_the_home_page_follows_its_jobs(
     browser.wait_for("document.querySelector('.badge').textContent === 'cancelled'")
 
 
+def press(browser: Browser, chart: str, *keys: str) -> str:
+    """Focus a chart, press keys, and return what is read out."""
+    browser.evaluate(f"document.querySelector('#chart-{chart} .drawing').focus()")
+    for key in keys:
+        browser.evaluate(
+            "document.activeElement.dispatchEvent(new KeyboardEvent('keydown', "
+            f"{{key: {json.dumps(key)}, bubbles: true, cancelable: true}}))"
+        )
+    return str(browser.evaluate(f"document.querySelector('#chart-{chart} .reading').textContent"))
+
+
+def test_charts_are_read_by_keyboard_and_selected(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 9, "b": 8})
+    browser.open(address(api, f"/jobs/{job_id}"))
+    browser.wait_for(
+        "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
+    )
+    rows = [
+        row
+        for row in csv.DictReader(api.get(f"/v1/jobs/{job_id}/results.csv").text.splitlines())
+        if (row["domain"], row["scope"], row["component"]) == ("b", "typical", "mlp")
+    ]
+    browser.evaluate("document.querySelector('[name=component]').value = 'mlp'")
+    browser.evaluate(
+        "document.querySelector('[name=component]').dispatchEvent(new Event('change', {bubbles: true}))"
+    )
+    browser.wait_for("location.search.includes('component=mlp')")
+    browser.wait_for("document.querySelectorAll('#chart-profile svg').length === 1")
+    found = press(browser, "profile", "End", "ArrowLeft", "ArrowDown")
+    value = float(rows[1]["relative_norm"])
+    assert found.startswith(f"Layer 1, b: {value:.3g} [")
+    assert found.endswith("n = 8")
+    assert browser.errors == []
+
+
+def test_a_table_is_sorted_by_a_click(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 9, "b": 8})
+    browser.open(address(api, f"/jobs/{job_id}"))
+    browser.wait_for("document.querySelector('.chart svg') !== null")
+    cells = "[...document.querySelectorAll('#chart-profile tbody tr > :nth-child(2)')]"
+    column = f"{cells}.map((cell) => parseFloat(cell.textContent))"
+    browser.evaluate("document.querySelector('#chart-profile details').open = true")
+    browser.click("#chart-profile thead th:nth-child(2)")
+    downwards = browser.evaluate(column)
+    assert downwards == sorted(downwards, reverse=True)
+    browser.click("#chart-profile thead th:nth-child(2)")
+    assert browser.evaluate(column) == sorted(downwards)
+
+
 def test_a_hostile_name_is_harmless(
     browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
@@ -145,7 +200,7 @@ def test_a_hostile_name_is_harmless(
     for path in ("/", f"/jobs/{job.id}"):
         browser.open(address(api, path))
         assert HOSTILE in browser.text()
-        assert browser.evaluate("document.querySelector('svg')") is None
+        assert browser.evaluate("document.querySelector('svg[onload]')") is None
         assert browser.evaluate("document.documentElement.dataset.owned") is None
     assert HOSTILE in browser.evaluate("document.title")
     assert browser.errors == []

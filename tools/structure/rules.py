@@ -10,7 +10,8 @@ PACKAGES = {"layerscope": (), "app": ("layerscope",), "worker": ("layerscope", "
 # The parts of each package from top to bottom: a part imports only parts of lower groups.
 LAYERS = {
     "layerscope": (
-        ("client", "core", "inputs", "stats"),
+        ("cli",),
+        ("client", "conclusions", "core", "inputs", "stats"),
         ("text_forms", "values"),
         ("addresses", "arrays", "errors", "names"),
     ),
@@ -25,12 +26,14 @@ LAYERS = {
     ),
     "app": (
         ("cli",),
-        ("key_commands",),
+        ("key_commands", "profile_command"),
+        ("measuring_process",),
+        ("exit",),
         ("main", "local"),
         ("api",),
         ("submission",),
         ("access", "jobs"),
-        ("files", "plots"),
+        ("charts", "files", "plots"),
         ("db", "models", "schemas", "tables"),
         ("coordination", "errors", "logs", "resources", "settings"),
     ),

@@ -56,6 +56,7 @@ async function follow(part) {
       if (!(error instanceof Refused)) throw error;
       await pause(POLL_SECONDS);
     }
+    if (part.querySelector(".chart")) location.reload(); // with the script of the charts
   }
 }
 

@@ -1,0 +1,108 @@
+"""The page of a job: what its numbers say, its charts, tables and files."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session
+
+from app import plots
+from app.access.principal import Principal
+from app.api.access import VisitorDep
+from app.api.endpoints import files
+from app.api.endpoints.models import list_models
+from app.api.endpoints.page_session import sign_in_page
+from app.api.endpoints.plots import measured
+from app.api.html import render
+from app.api.service import Service, ServiceDep
+from app.charts import Selection, charts_of
+from app.errors import JobNotFound
+from app.files.comparison import comparison_rows
+from app.files.results import layer_rows
+from app.jobs import store
+from app.schemas import JobOut
+from app.tables import Job
+from layerscope.conclusions import COST, METRIC, conclusions
+from layerscope.names import Analysis, Component, Metric, Scope, Status
+
+router = APIRouter(include_in_schema=False)
+
+
+class Shown(BaseModel):
+    """The query of the page: what its charts show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metric: Metric = Selection.metric
+    scope: Scope = Selection.scope
+    component: Component = Selection.component
+    domain: tuple[str, ...] = ()
+    first: Annotated[int, Field(ge=0)] = 0
+    last: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(self.metric, self.scope, self.component, self.domain, self.first, self.last)
+
+
+@router.get("/jobs/{job_id}")
+def read_job_page(
+    job_id: str, shown: Annotated[Shown, Query()], principal: VisitorDep, service: ServiceDep
+) -> Response:
+    if principal is None:
+        return sign_in_page(refused=False)
+    try:
+        with service.session_of(principal) as session:
+            job = store.get(session, UUID(job_id))
+            state = service.present(session, job)
+            contents = _contents(session, job, state, shown.selection)
+    except (JobNotFound, ValueError):
+        return render("no_job.html", status_code=404, principal=principal)
+    return render(
+        "job.html",
+        principal=principal,
+        job=state,
+        unattended=state.status == Status.QUEUED and _has_no_worker(principal, service, state.model.name),
+        **contents,
+    )
+
+
+def _has_no_worker(principal: Principal, service: Service, model: str) -> bool:
+    models = list_models(principal, service).data
+    return any(known.name == model and known.workers_alive == 0 for known in models)
+
+
+def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> dict[str, Any]:
+    """What the page shows of a finished job; nothing before it is finished."""
+    if state.finished_at is None:
+        return {"files": [], "plots": {}, "charts": [], "conclusions": []}
+    selection = wanted.within(job, state)
+    return {
+        "files": [file.name for file in files.FILES if _has(state, file.name)],
+        "plots": {
+            name: plot
+            for name, plot in plots.PLOTS.items()
+            if plot.unavailable_reason(measured(state)) is None
+        },
+        "charts": charts_of(session, job, selection),
+        "conclusions": _conclusions(session, job),
+        "selection": selection,
+        "choices": {"metric": list(Metric), "scope": job.scopes, "component": state.options.components},
+    }
+
+
+def _conclusions(session: Session, job: Job) -> list[str]:
+    ends = ("", "_ci_low", "_ci_high")
+    cost = ["analysis_texts", *(COST + end for end in ends)] if Analysis.ABLATION in job.analyses else []
+    columns = ("domain", "scope", "component", "layer", "texts", *(METRIC + end for end in ends), *cost)
+    compared = comparison_rows(
+        session, job, metric=METRIC, scope=Scope.TYPICAL.value, component=Component.BLOCK.value
+    )
+    return conclusions(layer_rows(session, job, columns, component=Component.BLOCK.value), compared)
+
+
+def _has(job: JobOut, file: str) -> bool:
+    if file == "transitions.csv":
+        return Component.BLOCK in job.options.components
+    return not file.startswith("tokens.") or Analysis.TOKENS in job.options.analyses

@@ -1,0 +1,349 @@
+// Draws the charts of a job from the numbers in the page, and reads them by mouse and by keyboard.
+
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a67c00", "#56b4e9", "#6b4fa0", "#7a7a7a"];
+const SYMBOLS = ["circle", "rect", "triangle", "diamond"];
+const DASHES = ["solid", "dashed", "dotted"];
+const LINES_WITH_BANDS = 4; // more bands hide each other
+const DOMINANT = 3; // a layer this many times larger than all others is drawn at the edge
+const COLD = ["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"];
+const WARM = ["#f1eef6", "#a6bddb", "#3690c0", "#045a8d", "#023858"];
+
+const ROW_HEIGHT = 22;
+const LABEL_WIDTH = 220;
+
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+function roundedUp(value) {
+  const step = 10 ** Math.floor(Math.log10(value)) / 5;
+  return Number((Math.ceil((1.02 * value) / step) * step).toPrecision(2));
+}
+
+const known = (values) => values.filter((value) => value !== null);
+const shown = (value) => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3)));
+
+function reading(chart, series, place) {
+  const value = chart.series[series].values[place];
+  const { name, texts, low, high } = chart.series[series];
+  const interval = low[place] == null || high[place] == null ? "" : ` [${shown(low[place])}, ${shown(high[place])}]`;
+  const unit = chart.unit ? ` ${chart.unit}` : "";
+  const number = value === null ? "no value" : `${shown(value)}${interval}${unit}`;
+  const muted = chart.series[series].muted[place] ? ", not significant" : "";
+  return `Layer ${chart.layers[place]}, ${name}: ${number}, n = ${texts}${muted}`;
+}
+
+// Lines
+
+// The largest value that the axis must show: one layer alone does not compress all others.
+function limits(chart) {
+  const sizes = chart.layers.map((_, place) =>
+    Math.max(0, ...known(chart.series.map((series) => series.values[place])).map(Math.abs)),
+  );
+  const [first, second] = [...sizes].sort((a, b) => b - a);
+  if (!second || first < DOMINANT * second) return null;
+  return { place: sizes.indexOf(first), reach: 1.15 * second };
+}
+
+function lineSeries(chart, cut) {
+  return chart.series.map(({ name, values, muted }, index) => ({
+    name,
+    type: "line",
+    data: values.map((value, place) => point(chart, index, value, place, cut, muted[place])),
+    symbol: SYMBOLS[index % SYMBOLS.length],
+    symbolSize: chart.layers.length > 40 ? 3 : 6,
+    color: COLOURS[index % COLOURS.length],
+    lineStyle: { width: 1.6, type: DASHES[Math.floor(index / COLOURS.length) % DASHES.length] },
+    emphasis: { focus: "series" },
+  }));
+}
+
+function point(chart, index, value, place, cut, muted) {
+  if (value !== null && cut && place === cut.place) {
+    const edge = Math.sign(value) * cut.reach;
+    return {
+      value: edge,
+      symbol: "triangle",
+      symbolRotate: value < 0 ? 180 : 0,
+      symbolSize: 9,
+      label: { show: index === 0, position: place < chart.layers.length / 2 ? "right" : "left", formatter: rangeAt(chart, place), color: style("--ink") },
+    };
+  }
+  return muted ? { value, itemStyle: { color: style("--card"), borderColor: style("--quiet"), borderWidth: 1 } } : value;
+}
+
+// The values of all series in a layer: "17.2", or "16.6 to 17.4".
+function rangeAt(chart, place) {
+  const values = known(chart.series.map((series) => series.values[place]));
+  const [low, high] = [Math.min(...values), Math.max(...values)].map(shown);
+  return low === high ? low : `${low} to ${high}`;
+}
+
+function bands(chart, cut) {
+  if (chart.series.length > LINES_WITH_BANDS) return [];
+  const within = (value) => (cut ? Math.max(-cut.reach, Math.min(cut.reach, value)) : value);
+  return chart.series
+    .map((series, index) => ({ series, index }))
+    .filter(({ series }) => series.low.length)
+    .map(({ series, index }) => ({
+      type: "custom",
+      silent: true,
+      z: 1,
+      tooltip: { show: false },
+      data: [0],
+      renderItem: (_, api) => {
+        const places = chart.layers.map((_, place) => place).filter((place) => series.low[place] !== null);
+        const edge = (ends) => places.map((place) => api.coord([place, within(ends[place])]));
+        return {
+          type: "polygon",
+          shape: { points: [...edge(series.high), ...edge(series.low).reverse()] },
+          style: { fill: COLOURS[index % COLOURS.length], opacity: 0.15 },
+        };
+      },
+    }));
+}
+
+function lines(chart) {
+  const cut = limits(chart);
+  return {
+    ...frame(chart),
+    legend: {
+      show: chart.series.length > 1,
+      data: chart.series.map(({ name }) => name),
+      type: "scroll",
+      top: 0,
+      right: 24,
+      textStyle: { color: style("--ink") },
+    },
+    xAxis: layerAxis(chart),
+    yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach) } : {}),
+    series: [...bands(chart, cut), ...lineSeries(chart, cut)],
+  };
+}
+
+function frame(chart) {
+  return {
+    animation: false,
+    aria: { enabled: true },
+    textStyle: { fontFamily: "inherit", color: style("--ink") },
+    grid: { left: 12, right: 24, top: chart.series.length > 1 ? 56 : 28, bottom: 28, containLabel: true },
+    tooltip: { trigger: "item", renderMode: "richText", confine: true, formatter: (item) => textOf(chart, item) },
+  };
+}
+
+const axisStyle = () => ({
+  nameTextStyle: { color: style("--quiet"), align: "left" },
+  axisLabel: { color: style("--quiet") },
+  axisLine: { lineStyle: { color: style("--quiet") } },
+  splitLine: { lineStyle: { color: style("--line") } },
+});
+
+const layerAxis = (chart) => ({
+  ...axisStyle(),
+  type: "category",
+  data: chart.layers.map(String),
+  name: "layer",
+  nameLocation: "middle",
+  nameGap: 28,
+  nameTextStyle: { color: style("--quiet") },
+});
+
+const valueAxis = (name, more) => ({ ...axisStyle(), type: "value", name, scale: true, ...more });
+
+const textOf = (chart, item) => {
+  if (chart.kind === "points") return bothReadings(chart, item.dataIndex);
+  const series = chart.series.findIndex(({ name }) => name === item.seriesName);
+  return series < 0 ? reading(chart, item.value[1], item.value[0]) : reading(chart, series, item.dataIndex);
+};
+
+// Maps
+
+function map(chart) {
+  const values = known(chart.series.flatMap((series) => series.values));
+  const cut = limits(chart);
+  const reach = cut ? cut.reach : Math.max(...values.map(Math.abs));
+  const diverging = chart.kind === "diverging_map" || Math.min(...values) < 0;
+  const rows = chart.series.map(({ name }) => name);
+  const width = Math.min(LABEL_WIDTH, 7 * Math.max(...rows.map((name) => name.length)));
+  return {
+    ...frame(chart),
+    grid: { left: width + 16, right: 24, top: 12, bottom: 84 },
+    xAxis: layerAxis(chart),
+    yAxis: {
+      ...axisStyle(),
+      type: "category",
+      data: rows,
+      inverse: true,
+      axisLabel: { color: style("--quiet"), width, overflow: "truncate" },
+    },
+    visualMap: {
+      min: diverging ? -reach : Math.min(...values),
+      max: reach,
+      calculable: false,
+      orient: "horizontal",
+      left: "center",
+      bottom: 0,
+      text: [`${shown(reach)} ${chart.unit}`, shown(diverging ? -reach : Math.min(...values))],
+      textStyle: { color: style("--ink") },
+      inRange: { color: diverging ? COLD : WARM },
+    },
+    series: [
+      {
+        type: "heatmap",
+        data: chart.series.flatMap((series, row) =>
+          series.values.map((value, place) => cell(value, place, row, series.muted[place])),
+        ),
+        emphasis: { itemStyle: { borderColor: style("--ink"), borderWidth: 2 } },
+      },
+    ],
+  };
+}
+
+const cell = (value, place, row, muted) => ({
+  value: [place, row, value ?? "-"],
+  ...(muted ? { visualMap: false, itemStyle: { color: "transparent", borderColor: style("--line") } } : {}),
+});
+
+// Points
+
+const bothReadings = (chart, place) => `${reading(chart, 0, place)}\n${reading(chart, 1, place)}`;
+
+function points(chart) {
+  const [across, up] = chart.series;
+  return {
+    ...frame(chart),
+    grid: { left: 12, right: 24, top: 24, bottom: 28, containLabel: true },
+    xAxis: {
+      ...axisStyle(),
+      type: "log",
+      name: across.name,
+      nameLocation: "middle",
+      nameGap: 28,
+      nameTextStyle: { color: style("--quiet") },
+      min: ({ min }) => roundedUp(min / 2),
+      max: ({ max }) => roundedUp(max),
+    },
+    yAxis: valueAxis(up.name, {}),
+    series: [
+      {
+        type: "scatter",
+        data: chart.layers.map((_, place) => [across.values[place], up.values[place]]),
+        symbolSize: 10,
+        color: COLOURS[0],
+        label: {
+          show: true,
+          position: "right",
+          color: style("--ink"),
+          formatter: (item) => String(chart.layers[item.dataIndex]),
+        },
+        labelLayout: { hideOverlap: true },
+        emphasis: { scale: 1.6 },
+      },
+    ],
+  };
+}
+
+// Reading by keyboard
+
+const STEPS = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
+
+function readByKeyboard(section, drawing, chart, instance) {
+  const output = section.querySelector(".reading");
+  let [series, place] = [0, -1];
+  drawing.addEventListener("focus", () => {
+    if (place < 0) output.textContent = "Use the arrow keys to read single values.";
+  });
+  const inside = (value, count) => Math.max(0, Math.min(count - 1, value));
+  drawing.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (event.key === "Home") place = 0;
+    else if (event.key === "End") place = chart.layers.length - 1;
+    else if (step) [series, place] = [series + step[0], place + step[1]];
+    else return;
+    event.preventDefault();
+    [series, place] = [inside(series, chart.series.length), inside(place, chart.layers.length)];
+    output.textContent = chart.kind === "points" ? bothReadings(chart, place) : reading(chart, series, place);
+    highlight(chart, instance, series, place);
+  });
+  drawing.addEventListener("blur", () => instance.dispatchAction({ type: "downplay" }));
+}
+
+function highlight(chart, instance, series, place) {
+  const isMap = chart.kind.endsWith("map");
+  const of = isMap || chart.kind === "points" ? { seriesIndex: 0 } : { seriesName: chart.series[series].name };
+  instance.dispatchAction({ type: "downplay" });
+  instance.dispatchAction({ type: "highlight", ...of, dataIndex: isMap ? series * chart.layers.length + place : place });
+}
+
+// All charts of the page
+
+const DRAW = { lines, points, map, diverging_map: map };
+
+function dataOf(section) {
+  const data = JSON.parse(section.querySelector("script").textContent);
+  return data.same_as ? { ...dataOf(document.getElementById(`chart-${data.same_as}`)), kind: data.kind } : data;
+}
+
+function draw(section) {
+  const chart = dataOf(section);
+  const drawing = section.querySelector(".drawing");
+  if (chart.kind.endsWith("map")) drawing.style.height = `${130 + ROW_HEIGHT * Math.max(4, chart.series.length)}px`;
+  const instance = echarts.init(drawing, null, { renderer: "svg" });
+  instance.setOption(DRAW[chart.kind](chart));
+  readByKeyboard(section, drawing, chart, instance);
+  return instance;
+}
+
+let drawn = [];
+
+function drawAll() {
+  drawn.forEach((instance) => instance.dispose());
+  drawn = [...document.querySelectorAll(".chart")].map(draw);
+}
+
+addEventListener("resize", () => drawn.forEach((instance) => instance.resize()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+
+// The selection is kept in the address, and the server renders what it selects.
+
+const form = document.getElementById("selection");
+
+async function show() {
+  const query = new URLSearchParams(new FormData(form));
+  const boxes = form.querySelectorAll("[name=domain]");
+  if ([...boxes].every((box) => box.checked)) query.delete("domain");
+  const address = `${form.getAttribute("action")}?${query}`;
+  const answer = await fetch(address);
+  const alert = document.querySelector("#charts").previousElementSibling;
+  alert.hidden = answer.ok;
+  if (!answer.ok) {
+    alert.textContent = (await answer.json()).detail;
+    return;
+  }
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  history.replaceState(null, "", address);
+  document.getElementById("charts").replaceWith(page.getElementById("charts"));
+  drawAll();
+}
+
+form.addEventListener("change", show);
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  show();
+});
+form.querySelector("button").hidden = true;
+
+// Sortable tables: a click on a heading sorts by the first number of each cell.
+
+const number = (row, column) => parseFloat(row.cells[column].textContent.replaceAll(",", ""));
+
+document.addEventListener("click", (event) => {
+  const heading = event.target.closest(".sortable thead th");
+  if (!heading) return;
+  const downwards = heading.getAttribute("aria-sort") !== "descending";
+  heading.parentNode.querySelectorAll("th").forEach((other) => other.removeAttribute("aria-sort"));
+  heading.setAttribute("aria-sort", downwards ? "descending" : "ascending");
+  const body = heading.closest("table").tBodies[0];
+  const value = (row) => number(row, heading.cellIndex);
+  const rows = [...body.rows].sort((a, b) => (downwards ? value(b) - value(a) : value(a) - value(b)) || 0);
+  body.append(...rows);
+});
+
+drawAll();
