@@ -5,14 +5,16 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.exit import run_as_command
 from app.key_commands import keys_cli
-from app.local.stop_signals import Stop, stop_on_signals
-from app.local.supervisor import Command, report, run_to_end
+from app.local.stop_signals import Stop
+from app.local.supervisor import report, run_to_end
+from app.profile_command import profile
+from layerscope.cli.verbs import add_verbs
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 cli = typer.Typer(
     help="Measure how much each layer of a language model changes the residual stream.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -53,11 +54,15 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="A model of the model list. May be repeated. Default: the first model of the list.",
+        metavar="NAME|FOLDER|HUB_ID",
+        help="A model of the model list, a folder, or a hub id. May be repeated. Default: the first model of "
+        "the list.",
     ),
 ]
 
 
+cli.command("profile")(profile)
+add_verbs(cli)
 cli.add_typer(keys_cli, name="keys")
 
 
@@ -175,51 +180,6 @@ def migrate() -> None:
         migrate_database(complete)
 
 
-@cli.command()
-def profile(
-    out: Annotated[Path, typer.Option(help="Folder for the tables and plots.")] = Path("profile"),
-    workers: WorkersOption = 1,
-    url: Annotated[str | None, typer.Option(help="URL of a running service. Default: start one.")] = None,
-) -> None:
-    """Profile the sample texts with the demo model, then stop the processes that were started for it."""
-    make_folder(out)
-    if url is not None:
-        profile_at(url, out)
-        return
-    from app.local.commands import module
-    from app.local.stack import running_stack
-
-    with until_stopped(), running_stack(read_settings(), "127.0.0.1", 0, workers, ("demo",)) as stack:
-        stack.wait_until_ready()
-        arguments = (*module("app.cli"), "profile", "--url", stack.base_url, "--out", str(out))
-        code = run_to_end(Command("profile", arguments, stop_seconds=5), meanwhile=stack.supervisor.check)
-    raise typer.Exit(code)
-
-
-def make_folder(out: Path) -> None:
-    from app.errors import ConfigurationError
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"The folder {out} cannot be created ({error.strerror}): choose another folder with --out."
-        ) from error
-
-
-def profile_at(url: str, out: Path) -> None:
-    import httpx
-
-    from app.errors import ConfigurationError
-    from app.local.sample_run import profile as run
-
-    try:
-        with until_stopped():
-            run(url, out, key=os.environ.get("LAYERSCOPE_API_KEY"))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ConfigurationError(f"{url} does not answer like a Layerscope service: {error}") from error
-
-
 @contextmanager
 def until_stopped(exit_code: int | None = None) -> Iterator[None]:
     """End without a message at a stop signal: with this exit code, or with the one that names the signal."""
@@ -244,19 +204,7 @@ def read_settings() -> "Settings":
 
 
 def main() -> None:
-    """An error that the user can correct ends in one sentence and an exit code, never in a traceback."""
-    with stop_on_signals():
-        try:
-            cli(prog_name="layerscope")
-        except Stop as stop:
-            sys.exit(stop.exit_code)
-        except Exception as error:
-            from app.errors import LayerscopeError
-
-            if not isinstance(error, LayerscopeError):
-                raise
-            typer.echo(error.detail, err=True)
-            sys.exit(1)
+    run_as_command(lambda: cli(prog_name="layerscope"))
 
 
 if __name__ == "__main__":

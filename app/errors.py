@@ -28,8 +28,7 @@ LayerscopeError
 │       ├── ShardFailed (500)
 │       └── NoStatistics (500)
 ├── ConfigurationError                  a process cannot start: printed on stderr
-├── KeyNotFound                         a command names a key that does not exist: printed on stderr
-└── ProfilingFailed                     a sample run failed: printed on stderr
+└── KeyNotFound                         a command names a key that does not exist: printed on stderr
 """
 
 from collections.abc import Mapping, Sequence
@@ -207,7 +206,3 @@ class ConfigurationError(LayerscopeError):
 
 class KeyNotFound(LayerscopeError):
     """`layerscope keys` names a key that does not exist."""
-
-
-class ProfilingFailed(LayerscopeError):
-    """A sample run failed: its samples, its service, its job or its folder."""

@@ -12,8 +12,9 @@ from app.errors import Unauthorized
 REMEMBERED_SECONDS = 1.0  # how long a key works after it was revoked
 
 HOW = (
-    "Send the header `Authorization: Bearer ls_…`; `layerscope profile` sends the key in LAYERSCOPE_API_KEY. "
-    "The operator creates keys with `layerscope keys create`."
+    "Send the header `Authorization: Bearer ls_…`; the command `layerscope` and the Python client send the "
+    "key in LAYERSCOPE_API_KEY or in ~/.config/layerscope/key. The operator creates keys with "
+    "`layerscope keys create`."
 )
 
 

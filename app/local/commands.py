@@ -59,4 +59,5 @@ def _environment(settings: Settings) -> dict[str, str]:
         **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {}),
         "LAYERSCOPE_DATABASE_URL": settings.database_url or "",
         "LAYERSCOPE_REDIS_URL": settings.redis_url or "",
+        **({"LAYERSCOPE_MODELS": str(settings.models)} if settings.models else {}),
     }

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NoReturn
 
 from alembic.util import CommandError
@@ -16,7 +17,7 @@ from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_
 from app.local.listening import address_of, is_ready, listen
 from app.local.servers import running_servers
 from app.local.stop_signals import ignore_stop_signals, pause
-from app.local.supervisor import Child, Supervisor
+from app.local.supervisor import Child, Command, Supervisor
 from app.models import read_models, require_model
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
@@ -30,6 +31,7 @@ POLL_SECONDS = 0.1
 class Stack:
     base_url: str
     supervisor: Supervisor
+    log: Path | None
 
     def wait_until_ready(self) -> None:
         """Raises: ConfigurationError if the API ends, or is not ready in time."""
@@ -37,13 +39,16 @@ class Stack:
         give_up = time.monotonic() + READY_SECONDS
         while not is_ready(self.base_url):
             if not api.is_alive():
-                raise ConfigurationError("The API ended before it was ready. Its messages are above.")
+                raise ConfigurationError(f"The API ended before it was ready. {self._messages()}")
             if time.monotonic() > give_up:
                 raise ConfigurationError(
-                    f"The API was not ready within {READY_SECONDS:g} s. See its messages above; run it alone "
-                    "with `layerscope api`."
+                    f"The API was not ready within {READY_SECONDS:g} s. {self._messages()} Run it alone with "
+                    "`layerscope api`."
                 )
             pause(POLL_SECONDS)
+
+    def _messages(self) -> str:
+        return "Its messages are above." if self.log is None else f"Its messages are in {self.log}."
 
     def supervise(self) -> NoReturn:
         """Restart what ends, until a stop signal."""
@@ -84,10 +89,12 @@ def running_stack(
     *,
     keys_needed: bool = True,
     shared: bool = True,
+    log: Path | None = None,
 ) -> Iterator[Stack]:
     """The API on `host` and `port`, and `workers` worker processes for each model.
 
-    `keys_needed`: other machines may reach the API only if a key exists. `shared`: see `connected`.
+    `keys_needed`: other machines may reach the API only if a key exists. `shared`: see `connected`. `log` is
+    a file for the messages of the processes; None: they go where those of this process go.
 
     Raises: ConfigurationError.
     """
@@ -100,11 +107,21 @@ def running_stack(
         waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
         commands = [api_command(complete, listener)]
         commands += [worker_command(complete, name, waiting) for name in names for _ in range(workers)]
-        with Supervisor(commands, watched=embedded) as supervisor:
+        with Supervisor(logged_to(log, commands), watched=embedded) as supervisor:
             try:
-                yield Stack(base_url, supervisor)
+                yield Stack(base_url, supervisor, log)
             finally:
                 ignore_stop_signals()
+
+
+def logged_to(log: Path | None, commands: Sequence[Command]) -> Sequence[Command]:
+    """The commands with their output in a file, which replaces that of an earlier run."""
+    if log is None:
+        return commands
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.old"))
+    return [replace(command, log=log) for command in commands]
 
 
 def check_host(settings: Settings, host: str, keys_needed: bool) -> None:

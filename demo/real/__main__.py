@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from app.cli import make_folder, read_settings, until_stopped
+from app.cli import read_settings, until_stopped
+from app.exit import run_as_command
 from app.local.commands import module
 from app.local.stack import running_stack
 from app.local.supervisor import Command, run_to_end
+from app.profile_command import make_folder
 from demo.real.findings import findings
-from demo.real.job import MODEL, first_texts, run_as_command
+from demo.real.job import MODEL, first_texts
 from demo.real.model import prepare_model
 from demo.real.parity import worst_errors
 

@@ -3,21 +3,28 @@
 `python -m demo.real.job URL FOLDER` needs no PyTorch.
 """
 
-import os
+import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from app.errors import LayerscopeError
-from app.local.sample_run import TABLES, SampleRun, profile, read_samples
-from app.local.stop_signals import Stop, stop_on_signals
+from app.exit import run_as_command
+from app.resources import SAMPLES
+from layerscope import Client
+from layerscope.cli.profiling.measure import TABLES, Destination, finish_job
 
 MODEL = "smollm2-135m-instruct-q4_1"  # its name in the model list and in the plots
 # With the default of 64 texts of each domain, the analyses would take more than an hour on two cores.
-OPTIONS = {"analyses": ["ablation", "logit_lens", "activations", "tokens"], "analysis_texts": 8}
+ANALYSES, ANALYSIS_TEXTS = ("ablation", "logit_lens", "activations", "tokens"), 8
 # tokens.csv has the same rows as tokens.parquet, more than a million.
-MORE_TABLES = ("results.json", "comparison.json", "first_token.json", "massive_tokens.json", "tokens.parquet")
-RUN = SampleRun(MODEL, OPTIONS, TABLES + MORE_TABLES)
+FILES = (
+    *TABLES,
+    *("results.json", "comparison.json", "first_token.json", "massive_tokens.json", "tokens.parquet"),
+)
+
+
+def read_samples() -> dict[str, list[str]]:
+    """The texts of each domain, in the order of the job."""
+    return {file.stem: json.loads(file.read_text("utf-8")) for file in sorted(SAMPLES.glob("*.json"))}
 
 
 def first_texts(of_each_domain: int) -> dict[int, str]:
@@ -30,17 +37,13 @@ def first_texts(of_each_domain: int) -> dict[int, str]:
     return found
 
 
-def run_as_command(action: Callable[[], None]) -> None:
-    """Ends with one sentence at an error that the user can correct, and without one at a stop signal."""
-    with stop_on_signals():
-        try:
-            action()
-        except Stop as stop:
-            sys.exit(stop.exit_code)
-        except LayerscopeError as error:
-            sys.exit(error.detail)
+def run(url: str, out: Path) -> None:
+    """Raises: ClientError."""
+    with Client(url) as client:
+        samples = read_samples()
+        job = client.submit(samples, MODEL, "samples", analyses=ANALYSES, analysis_texts=ANALYSIS_TEXTS)
+        finish_job(client, job, Destination(out, FILES))
 
 
 if __name__ == "__main__":
-    key = os.environ.get("LAYERSCOPE_API_KEY")
-    run_as_command(lambda: profile(sys.argv[1], Path(sys.argv[2]), run=RUN, key=key))
+    run_as_command(lambda: run(sys.argv[1], Path(sys.argv[2])))

@@ -22,7 +22,6 @@ GivenTexts = Mapping[str, Iterable[GivenText]] | Iterable[GivenText]
 SMALL = (
     2**20
 )  # characters: no limit of a document can be exceeded, and errors name places in the user's object
-IN_MEMORY = 2**22  # bytes of a stream that need no file
 # The service refuses a body that expands more than a hundredfold (LAYERSCOPE_GZIP_EXPANSION_LIMIT).
 LARGEST_EXPANSION, SLACK = 50, 2**19
 
@@ -46,18 +45,32 @@ def body_of(texts: GivenTexts, request: Mapping[str, Any], on_invalid: str) -> I
     """
     _check_kind(texts)
     if on_invalid == "refuse" and _is_small(texts):
-        yield SubmissionBody(_encoded({**request, "texts": texts}), JSON, {})
+        yield SubmissionBody(encoded({**request, "texts": texts}), JSON, {})
         return
-    with tempfile.SpooledTemporaryFile(IN_MEMORY) as spool:
-        file = cast(IO[bytes], spool)
-        expands = _compress(_lines(texts), file)
+    with stream_file(_lines(texts)) as (file, is_compressed):
+        yield stream_body(file, request, on_invalid, compressed=is_compressed)
+
+
+@contextmanager
+def stream_file(lines: Iterable[bytes]) -> Iterator[tuple[IO[bytes], bool]]:
+    """A temporary file with these lines, and whether it is compressed."""
+    with temporary_file() as file:
+        expands = _compress(lines, file)
         if not expands:
-            yield stream_body(file, request, on_invalid)
+            yield file, True
             return
         file.seek(0)
-        with tempfile.SpooledTemporaryFile(IN_MEMORY) as plain, gzip.open(file) as lines:
-            shutil.copyfileobj(lines, plain)
-            yield stream_body(cast(IO[bytes], plain), request, on_invalid, compressed=False)
+        with temporary_file() as plain:
+            with gzip.open(file) as content:
+                shutil.copyfileobj(content, plain)
+            plain.flush()
+            yield plain, False
+
+
+@contextmanager
+def temporary_file() -> Iterator[IO[bytes]]:
+    with tempfile.NamedTemporaryFile(prefix="layerscope-", suffix=".ndjson") as file:
+        yield cast(IO[bytes], file)
 
 
 def stream_body(
@@ -74,11 +87,6 @@ def stream_body(
     return SubmissionBody(
         file, headers, params | ({"on_invalid": on_invalid} if on_invalid != "refuse" else {})
     )
-
-
-def write_lines(texts: Iterable[Mapping[str, Any]], file: IO[bytes]) -> bool:
-    """Write objects as compressed lines; whether they expand too far for the service."""
-    return _compress(map(_encoded, texts), file)
 
 
 def _check_kind(texts: GivenTexts) -> None:
@@ -98,7 +106,7 @@ def _is_small(texts: GivenTexts) -> bool:
         for text in group:
             if isinstance(text, Mapping) and "domain" in text:  # only lines of a stream have this member
                 return False
-            size += len(text) if isinstance(text, str) else len(_encoded(text))
+            size += len(text) if isinstance(text, str) else len(encoded(text))
             if size > SMALL:
                 return False
     return True
@@ -106,13 +114,13 @@ def _is_small(texts: GivenTexts) -> bool:
 
 def _lines(texts: GivenTexts) -> Iterator[bytes]:
     if not isinstance(texts, Mapping):
-        yield from (_encoded(_object(text)) for text in texts)
+        yield from (encoded(_object(text)) for text in texts)
         return
     for domain, group in texts.items():
         is_empty = True
         for text in group:
             is_empty = False
-            yield _encoded(_object(text, domain))
+            yield encoded(_object(text, domain))
         if is_empty:
             raise ValueError(f"The domain {domain!r} contains no text.")
 
@@ -126,7 +134,8 @@ def _object(text: GivenText, domain: str | None = None) -> Mapping[str, Any]:
     return {**members, "domain": domain}
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """A value as a line of JSON, without its line end."""
     return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
@@ -137,6 +146,7 @@ def _compress(lines: Iterable[bytes], file: IO[bytes]) -> bool:
             compressed.write(line + b"\n")
             written += len(line) + 1
             expands |= written > LARGEST_EXPANSION * file.tell() + SLACK
+    file.flush()
     return expands
 
 

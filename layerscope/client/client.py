@@ -16,7 +16,7 @@ from layerscope.client.job import Job
 from layerscope.client.key_file import checked, find_key
 from layerscope.client.progress_display import Silent, choose_display
 from layerscope.client.states import JobList, JobState, PlotState, PlotTable, ServedModel, ServedModels
-from layerscope.client.tables import Kind, Row, read_table
+from layerscope.client.tables import Row, TableKind, read_table
 from layerscope.client.transport import Transport
 
 JOBS = "/v1/jobs"
@@ -171,19 +171,19 @@ class Client:
         if job.status == "cancelled":
             raise JobCancelledError(f"The job {job.id} was cancelled.", job)
 
-    def results(self, job: Job | str, as_: Kind = "rows") -> Any:
+    def results(self, job: Job | str, as_: TableKind = "rows") -> Any:
         """As `Job.results`."""
         return self._table("results", job, as_)
 
-    def texts(self, job: Job | str, as_: Kind = "rows") -> Any:
+    def texts(self, job: Job | str, as_: TableKind = "rows") -> Any:
         """As `Job.texts`."""
         return self._table("texts", job, as_)
 
-    def comparison(self, job: Job | str, as_: Kind = "rows") -> Any:
+    def comparison(self, job: Job | str, as_: TableKind = "rows") -> Any:
         """As `Job.comparison`."""
         return self._table("comparison", job, as_)
 
-    def _table(self, name: str, job: Job | str, as_: Kind) -> Any:
+    def _table(self, name: str, job: Job | str, as_: TableKind) -> Any:
         return read_table(name, as_, lambda file: b"".join(self.read(job, file)))
 
     def chart_rows(self, job: Job) -> Sequence[Row]:

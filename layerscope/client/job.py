@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from layerscope.client.notebook_view import job_html
 from layerscope.client.progress_display import in_words
 from layerscope.client.states import DomainState, JobState, PlotState, ProgressState
-from layerscope.client.tables import Kind, Row
+from layerscope.client.tables import Row, TableKind
 
 if TYPE_CHECKING:
     from layerscope.client.client import Client
@@ -75,8 +75,8 @@ class Job:
     @overload
     def results(self, as_: Literal["rows"] = "rows") -> list[Row]: ...
     @overload
-    def results(self, as_: Kind) -> Any: ...
-    def results(self, as_: Kind = "rows") -> Any:
+    def results(self, as_: TableKind) -> Any: ...
+    def results(self, as_: TableKind = "rows") -> Any:
         """The statistics of each domain, scope, component and layer.
 
         Args:
@@ -88,8 +88,8 @@ class Job:
     @overload
     def texts(self, as_: Literal["rows"] = "rows") -> list[Row]: ...
     @overload
-    def texts(self, as_: Kind) -> Any: ...
-    def texts(self, as_: Kind = "rows") -> Any:
+    def texts(self, as_: TableKind) -> Any: ...
+    def texts(self, as_: TableKind = "rows") -> Any:
         """The values of each text, scope, component and layer. Use `download` for a large job.
 
         Raises: as `results`.
@@ -99,8 +99,8 @@ class Job:
     @overload
     def comparison(self, as_: Literal["rows"] = "rows") -> list[Row]: ...
     @overload
-    def comparison(self, as_: Kind) -> Any: ...
-    def comparison(self, as_: Kind = "rows") -> Any:
+    def comparison(self, as_: TableKind) -> Any: ...
+    def comparison(self, as_: TableKind = "rows") -> Any:
         """Every pair of domains against each other, per metric, scope, component and layer.
 
         Raises: as `results`.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from layerscope.client.errors import MissingPackageError
 
 Row = dict[str, Any]
-Kind = Literal["rows", "pandas", "polars"]
+TableKind = Literal["rows", "pandas", "polars"]
 KINDS = ("rows", "pandas", "polars")
 
 # The file that contains the rows of a table, and where they are in it; None: one row per line.

@@ -15,8 +15,9 @@ LONGEST_NAME = 64
 class NamesOfDomains:
     """Gives each value a name of its own.
 
-    `renamed` contains the values whose name is different: characters that are not allowed become "_", and
-    accents are removed. If two values would get the same name, the later one gets a number.
+    `renamed` contains the values whose name is different: accents are removed, "C++" becomes "Cpp" and "C#"
+    "Csharp", and all other characters that are not allowed become "_". If two values would get the same name,
+    the later one gets a number.
     """
 
     def __init__(self) -> None:
@@ -63,4 +64,5 @@ def _allowed(label: str) -> str:
         for character in unicodedata.normalize("NFKD", label)
         if not unicodedata.combining(character)
     )
-    return re.sub(r"[^A-Za-z0-9._-]", "_", without_accents.strip())[:LONGEST_NAME]
+    spelled = without_accents.strip().replace("+", "p").replace("#", "sharp")
+    return re.sub(r"[^A-Za-z0-9._-]", "_", spelled)[:LONGEST_NAME]

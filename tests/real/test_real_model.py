@@ -23,7 +23,7 @@ from app.plots import PLOTS
 from app.resources import ROOT
 from app.settings import Settings
 from demo.real.__main__ import COMPARED_TEXTS
-from demo.real.job import RUN, first_texts
+from demo.real.job import FILES, first_texts
 from demo.real.model import prepare_model
 from demo.real.package import DownloadFailed
 from demo.real.parity import TOLERANCE, forward, massive_positions, worst_errors
@@ -78,7 +78,7 @@ def rows_of(file: Path, **wanted: str) -> list[Row]:
 
 
 def test_all_files_and_the_findings_exist(out: Path) -> None:
-    files = {*RUN.tables, *(f"{name}.png" for name in PLOTS), "printed"}
+    files = {*FILES, *(f"{name}.png" for name in PLOTS), "printed"}
     assert {file.name for file in out.iterdir()} == files
     printed = (out / "printed").read_text()
     assert "Layer 11 raises the largest activation" in printed

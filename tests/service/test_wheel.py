@@ -18,9 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.local.sample_run import TABLES
 from app.plots import PLOTS
 from app.resources import ROOT
+from layerscope.cli.profiling.measure import TABLES
 from tests.support.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

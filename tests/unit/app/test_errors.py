@@ -17,7 +17,6 @@ from app.errors import (
     LimitExceeded,
     Problem,
     ProblemError,
-    ProfilingFailed,
     ShardFailed,
 )
 from app.resources import ROOT
@@ -36,8 +35,7 @@ def test_only_errors_that_a_command_prints_have_no_status() -> None:
         ProblemError,
         ConfigurationError,
         KeyNotFound,
-        ProfilingFailed,
-    }
+        }
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)

@@ -6,22 +6,22 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
-from typer.testing import CliRunner
 
 from app.access import keys
-from app.cli import cli
-from app.errors import ConfigurationError, ProfilingFailed
+from app.errors import ConfigurationError
 from app.jobs import store
 from app.local.stack import check_keys
 from app.resources import ROOT
 from app.settings import Settings
 from app.tables import Job, KeyScope
+from tests.support.command_line import layerscope
 from tests.support.keys import new_key
 from tests.support.processes import wait_for
 from tests.support.serving import serving
@@ -89,7 +89,7 @@ def test_the_command_refuses_or_serves(
     process = started(command, port, settings)
     try:
         if not has_key:
-            assert process.wait(60) == 1
+            assert process.wait(60) == 2
             assert process.stderr is not None
             assert b"no key exists" in process.stderr.read()
             return
@@ -125,20 +125,20 @@ def wait_until_live(port: int) -> None:
     pytest.fail("the API does not answer")
 
 
-def test_the_sample_run_sends_the_key_of_the_environment(
-    settings: Settings, sessions: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_profiling_sends_the_key_of_the_environment(
+    settings: Settings, sessions: Sessions, tmp_path: Path
 ) -> None:
     key = new_key(sessions, "alice")
-    with serving(settings) as url:
-        command = ["profile", "--url", url, "--out", str(tmp_path / "out")]
-        refused = CliRunner().invoke(cli, command)
-        assert isinstance(refused.exception, ProfilingFailed)
-        assert "LAYERSCOPE_API_KEY" in str(refused.exception)
-        monkeypatch.setenv("LAYERSCOPE_API_KEY", key)
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(CliRunner().invoke, cli, command)
-            wait_for(lambda: cancel_all(sessions) == ["alice"])
-            assert str(running.result(60).exception) == "The job was cancelled."
+    with serving(settings) as url, ThreadPoolExecutor(1) as pool:
+        refused = layerscope("profile", "--server", url, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert "LAYERSCOPE_API_KEY" in refused.stderr
+        with_key = partial(layerscope, "profile", "--server", url, cwd=tmp_path, LAYERSCOPE_API_KEY=key)
+        running = pool.submit(with_key)
+        wait_for(lambda: cancel_all(sessions) == ["alice"])
+        done = running.result(60)
+        assert done.returncode == 1
+        assert done.stderr.endswith("was cancelled.\n")
 
 
 def cancel_all(sessions: Sessions) -> list[str]:
