@@ -85,15 +85,22 @@ def up(
     migrated first. Data are stored in LAYERSCOPE_HOME. To use your own servers, set LAYERSCOPE_DATABASE_URL
     and LAYERSCOPE_REDIS_URL.
     """
+    from app.local.readiness import wait_until_loaded
+    from app.local.run_models import models_of_run
     from app.local.stack import running_stack
 
     settings = read_settings()
-    running = running_stack(
-        settings, host, port, workers, model or (), keys_needed=not insecure_no_keys, shared=False
-    )
-    with until_stopped(0), running as stack:
+    with (
+        until_stopped(0),
+        models_of_run(settings, model or []) as (complete, names),
+        running_stack(
+            complete, host, port, workers, names, keys_needed=not insecure_no_keys, shared=False
+        ) as stack,
+    ):
         stack.wait_until_ready()
         report(f"Model list: {describe_model_list(settings)}")
+        report(f"Layerscope is loading {', '.join(names)}. Its page is at {stack.base_url}.")
+        wait_until_loaded(stack)
         report(f"Layerscope is ready at {stack.base_url} (Ctrl-C stops it).")
         stack.supervise()
 

@@ -23,22 +23,25 @@ def wait_or_fail(
     config: ModelConfig,
     error: ModelError,
     wait_seconds: float,
-) -> None:
-    """Fail the unfinished jobs of the model: immediately, or after `wait_seconds` if the cause may pass.
+) -> bool:
+    """Whether this cause may pass. Fail the unfinished jobs of the model: immediately, or after `wait_seconds`
+    if it may.
 
     They are left alone if another worker has loaded the model or may have. Committed results are kept.
     """
     if not _is_alone(redis, name):
-        return
+        return True
     with sessions.begin() as session:
         _record(session, name, str(error), wait_seconds)
         which, detail = Job.model == name, str(error)
-        if _may_pass(session, name, config, error):
+        may_pass = _may_pass(session, name, config, error)
+        if may_pass:
             since = select(ModelFailure.since).where(ModelFailure.name == name).scalar_subquery()
             which &= func.greatest(since, Job.created_at) < CLOCK - timedelta(seconds=wait_seconds)
             detail += f" The job waited {wait_seconds:g} seconds (setting LAYERSCOPE_MODEL_WAIT_SECONDS)."
         completion.mark_failed(session, which, ModelUnavailable(detail))
     finalize_jobs(sessions, name)
+    return may_pass
 
 
 def _is_alone(redis: Redis, name: str) -> bool:

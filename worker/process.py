@@ -8,6 +8,7 @@ from app import logs
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications
+from app.local.commands import CANNOT_LOAD
 from app.models import read_models, require_model
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
@@ -36,7 +37,7 @@ def main() -> int:
 
 
 def run(name: str, settings: Settings) -> int:
-    """Work until a stop signal. Returns the exit code: 0, or 1 if the model cannot be loaded."""
+    """Work until a stop signal. Returns the exit code: 0; 1 or CANNOT_LOAD if the model cannot be loaded."""
     settle_threads()
     models = read_models(*model_list_files(settings.models))
     require_model(name, models, model_list_location(settings.models))
@@ -50,8 +51,8 @@ def run(name: str, settings: Settings) -> int:
         model, facts = load(name, models[name], sessions)
     except ModelError as error:
         log.error("%s", error)
-        wait_or_fail(sessions, redis, name, models[name], error, settings.model_wait_seconds)
-        return 1
+        may_pass = wait_or_fail(sessions, redis, name, models[name], error, settings.model_wait_seconds)
+        return 1 if may_pass else CANNOT_LOAD
     context = WorkerContext(
         name=name,
         model=model,

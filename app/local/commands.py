@@ -8,6 +8,7 @@ from app.local.supervisor import Command
 from app.resources import IS_CLONE, ROOT
 from app.settings import Settings
 
+CANNOT_LOAD = 3  # exit code of a worker whose model cannot be loaded for a reason that does not pass
 CAN_INHERIT_SOCKETS = sys.platform != "win32"
 
 # The threads of OpenMP spin while they wait for each other, for milliseconds by default. If the machine runs

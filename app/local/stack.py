@@ -29,9 +29,18 @@ POLL_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Stack:
+    """`settings` have the addresses of both servers."""
+
     base_url: str
     supervisor: Supervisor
+    settings: Settings
+    models: Sequence[str]  # of the workers, in the order of their processes
     log: Path | None
+
+    @property
+    def workers(self) -> Sequence[tuple[str, Child]]:
+        _, *workers = self.supervisor.children
+        return list(zip(self.models, workers, strict=True))
 
     def wait_until_ready(self) -> None:
         """Raises: ConfigurationError if the API ends, or is not ready in time."""
@@ -106,10 +115,11 @@ def running_stack(
         base_url = address_of(listener)
         waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
         commands = [api_command(complete, listener)]
-        commands += [worker_command(complete, name, waiting) for name in names for _ in range(workers)]
+        of_workers = [name for name in names for _ in range(workers)]
+        commands += [worker_command(complete, name, waiting) for name in of_workers]
         with Supervisor(logged_to(log, commands), watched=embedded) as supervisor:
             try:
-                yield Stack(base_url, supervisor, log)
+                yield Stack(base_url, supervisor, complete, of_workers, log)
             finally:
                 ignore_stop_signals()
 

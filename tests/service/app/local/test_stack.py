@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -125,6 +126,7 @@ def test_ctrl_c_twice_ends_everything_in_order(layerscope: Callable[..., Command
     wait_until_gone(before, seconds=0.5)
     assert up.printed().splitlines() == [
         f"Model list: {MODELS}",
+        f"Layerscope is loading demo. Its page is at {base_url}.",
         f"Layerscope is ready at {base_url} (Ctrl-C stops it).",
     ]
     log = (tmp_path / "home" / "logs" / "postgres.log").read_text()
@@ -237,13 +239,36 @@ def test_up_works_with_external_servers_on_a_platform_without_embedded_ones(
     wait_until_gone(before, seconds=0.5)
 
 
+def test_up_serves_a_folder_and_ends_with_the_reason_if_a_model_can_never_be_loaded(
+    layerscope: Callable[..., Command], tmp_path: Path
+) -> None:
+    broken = tmp_path / "my-llama"
+    shutil.copytree(ROOT / "demo" / "model", broken)
+    weights = next(broken.glob("*.safetensors"))
+    moved = weights.rename(tmp_path / "weights")
+    up = layerscope("up", "--port", "0", "--model", str(broken))
+    assert up.process.wait(90) == 2
+    assert re.search(r"Layerscope is loading my-llama\. Its page is at http://\S+", up.printed())
+    last = up.printed().splitlines()[-1]
+    assert last.startswith("The model my-llama cannot be loaded: ")
+    assert "safetensors" in last
+    assert "ready" not in up.printed()
+    assert not (tmp_path / "home" / "postgres" / "postmaster.pid").exists()
+    moved.rename(weights)
+    up = layerscope("up", "--port", "0", "--model", str(broken))
+    models = httpx.get(f"{up.base_url()}/v1/models", verify=NO_TLS).json()["data"]
+    alive = {model["name"]: model["workers_alive"] for model in models}
+    assert alive == {"demo": 0, "llama-3.2-3b": 0, "my-llama": 1}
+
+
 @pytest.mark.slow
 def test_an_interrupted_profile_stops_the_processes_that_it_started(
     layerscope: Callable[..., Command], tmp_path: Path
 ) -> None:
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
     wait_for(
-        lambda: any("profile --url" in line for line in children(profile.process.pid).values()), seconds=60
+        lambda: any("app.measuring_process" in line for line in children(profile.process.pid).values()),
+        seconds=60,
     )
     before = list(children(profile.process.pid))
     assert profile.press_ctrl_c() == 130
@@ -257,8 +282,8 @@ def test_a_rejected_profile_prints_the_reason_and_stops_the_processes_that_it_st
 ) -> None:
     monkeypatch.setenv("LAYERSCOPE_TEXTS_PER_JOB_LIMIT", "1")
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
-    assert profile.process.wait(60) == 1
-    assert profile.printed().startswith("The service rejected the request")
+    assert profile.process.wait(60) == 2
+    assert "The number of texts exceeds the limit of 1" in profile.printed()
     assert "Traceback" not in profile.printed()
     assert not (tmp_path / "home" / "servers.json").exists()
     assert not (tmp_path / "home" / "postgres" / "postmaster.pid").exists()
