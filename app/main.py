@@ -8,7 +8,18 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 
 from app.api.access import principal_of
-from app.api.endpoints import files, health, job_page, jobs, models, page_session, pages, plots, system
+from app.api.endpoints import (
+    files,
+    health,
+    job_page,
+    jobs,
+    models,
+    page_session,
+    pages,
+    plots,
+    system,
+    text_pages,
+)
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job, no_parameters
@@ -79,7 +90,8 @@ def _include_routers(app: FastAPI, protect_system: bool) -> None:
         app.include_router(system.router, dependencies=[key, no_query], responses=refusals)
     else:
         app.include_router(system.router, dependencies=[no_query])
-    app.include_router(job_page.router)
+    for module in (job_page, text_pages):  # their query parameters are those of their models
+        app.include_router(module.router)
     for module in (pages, page_session, health):
         app.include_router(module.router, dependencies=[no_query])
 

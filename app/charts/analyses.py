@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import collate, select
 from sqlalchemy.orm import Session
 
-from app.charts.chart import Chart, Kind, Series, series_of
+from app.charts.chart import Chart, ChartSeries, Kind, series_of
 from app.charts.selection import Selection, in_selected_layers
 from app.tables import Job, layer_profile
 from layerscope.names import Analysis, AnalysisMetric, Component, Metric, Scope
@@ -125,9 +125,9 @@ def _by_domain(rows: Sequence[dict[str, Any]], selection: Selection) -> dict[str
     return {name: of_domain for name, of_domain in found.items() if of_domain}
 
 
-def _all(domains: dict[str, list[dict[str, Any]]], metric: AnalysisMetric) -> tuple[Series, ...]:
+def _all(domains: dict[str, list[dict[str, Any]]], metric: AnalysisMetric) -> tuple[ChartSeries, ...]:
     return tuple(_series(name, rows, metric) for name, rows in domains.items())
 
 
-def _series(name: str, rows: Sequence[dict[str, Any]], metric: AnalysisMetric) -> Series:
+def _series(name: str, rows: Sequence[dict[str, Any]], metric: AnalysisMetric) -> ChartSeries:
     return series_of(name, rows, metric, str(rows[0]["analysis_texts"]))

@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Series:
+class ChartSeries:
     """The values of one domain, pair of domains or component, in the order of the layers of the chart.
 
     `low` and `high` are the ends of the 95 % intervals, or empty. `texts` is the number of texts behind the
@@ -48,11 +48,12 @@ class Chart:
     kind: Kind
     unit: str
     layers: tuple[int, ...]
-    series: tuple[Series, ...]
+    series: tuple[ChartSeries, ...]
     csv: str
     plot: str | None = None
     same_as: str | None = None
     has_table: bool = True
+    tokens: tuple[str, ...] = ()  # tokens instead of layers along x; `layers` contains their positions
 
     @property
     def data(self) -> dict[str, Any]:
@@ -63,6 +64,7 @@ class Chart:
             "kind": self.kind.value,
             "unit": self.unit,
             "layers": self.layers,
+            "tokens": self.tokens,
             "series": [
                 {
                     "name": series.name,
@@ -89,7 +91,7 @@ def _rounded(values: Sequence[float | None]) -> list[float | None]:
     return [None if value is None else float(f"{value:.{DIGITS}g}") for value in values]
 
 
-def _cell(series: Series, place: int) -> str:
+def _cell(series: ChartSeries, place: int) -> str:
     """A mean with its interval: "0.412 [0.39, 0.43]"; empty if there is no value."""
     value = series.values[place]
     if value is None:
@@ -106,9 +108,9 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{DIGITS_SHOWN}g}"
 
 
-def series_of(name: str, rows: Sequence[Mapping[str, Any]], column: str, texts: str) -> Series:
+def series_of(name: str, rows: Sequence[Mapping[str, Any]], column: str, texts: str) -> ChartSeries:
     """A column of rows, one for each layer in order, with its interval."""
-    return Series(
+    return ChartSeries(
         name,
         texts,
         *(tuple(row[column + suffix] for row in rows) for suffix in ("", "_ci_low", "_ci_high")),

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import collate, select
 from sqlalchemy.orm import Session
 
-from app.charts.chart import Chart, Kind, Series
+from app.charts.chart import Chart, ChartSeries, Kind
 from app.charts.selection import Selection, in_selected_layers
 from app.tables import Job, comparison
 
@@ -61,8 +61,8 @@ def _statement(job: Job, selection: Selection) -> Any:
     )
 
 
-def _series(name: str, rows: list[Any], *, intervals: bool) -> Series:
-    return Series(
+def _series(name: str, rows: list[Any], *, intervals: bool) -> ChartSeries:
+    return ChartSeries(
         name,
         f"{max(row.texts_a for row in rows)} and {max(row.texts_b for row in rows)}",
         tuple(row.hedges_g for row in rows),

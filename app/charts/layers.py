@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import collate, select
 from sqlalchemy.orm import Session
 
-from app.charts.chart import Chart, Kind, Series, series_of
+from app.charts.chart import Chart, ChartSeries, Kind, series_of
 from app.charts.selection import Selection, in_selected_layers
 from app.tables import Job, layer_profile
 from layerscope.names import Component, Metric, Scope
@@ -105,5 +105,5 @@ def _by_domain(rows: Iterable[dict[str, Any]], selection: Selection) -> dict[str
     return {name: found[name] for name in selection.domains if name in found}
 
 
-def _series(name: str, rows: Sequence[dict[str, Any]], metric: Metric) -> Series:
+def _series(name: str, rows: Sequence[dict[str, Any]], metric: Metric) -> ChartSeries:
     return series_of(name, rows, metric, str(max(row["texts"] for row in rows)))

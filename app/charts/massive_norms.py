@@ -5,7 +5,7 @@ from itertools import groupby
 from sqlalchemy import collate, select
 from sqlalchemy.orm import Session
 
-from app.charts.chart import Chart, Kind, Series
+from app.charts.chart import Chart, ChartSeries, Kind
 from app.charts.selection import Selection, in_selected_layers
 from app.tables import Job, massive_tokens
 
@@ -35,7 +35,7 @@ def massive_charts(session: Session, job: Job, selection: Selection) -> list[Cha
             "share",
             tuple(row.layer for row in next(iter(domains.values()))),
             tuple(
-                Series(name, str(of_domain[0].texts), tuple(row.norm_share for row in of_domain))
+                ChartSeries(name, str(of_domain[0].texts), tuple(row.norm_share for row in of_domain))
                 for name, of_domain in domains.items()
             ),
             "massive_tokens.csv",

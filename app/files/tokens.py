@@ -61,8 +61,8 @@ def require_tokens(job: Job) -> None:
         )
 
 
-def tokens_parts(session: Session, job: Job) -> Iterator[TokensPart]:
-    """All tokens in the order of ordinals and positions."""
+def tokens_parts(session: Session, job: Job, ordinal: int | None = None) -> Iterator[TokensPart]:
+    """All tokens in the order of ordinals and positions, or those of one text."""
     stored = StoredTokens
     statement = (
         select(stored, Text.domain, StoredProfile.massive)
@@ -71,7 +71,7 @@ def tokens_parts(session: Session, job: Job) -> Iterator[TokensPart]:
             StoredProfile,
             (StoredProfile.job_id == stored.job_id) & (StoredProfile.ordinal == stored.ordinal),
         )
-        .where(stored.job_id == job.id)
+        .where(stored.job_id == job.id, *([] if ordinal is None else [stored.ordinal == ordinal]))
         .order_by(stored.ordinal)
         .execution_options(yield_per=TEXTS_AT_A_TIME)
     )

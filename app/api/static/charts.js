@@ -27,6 +27,7 @@ function reading(chart, series, place) {
   const unit = chart.unit ? ` ${chart.unit}` : "";
   const number = value === null ? "no value" : `${shown(value)}${interval}${unit}`;
   const muted = chart.series[series].muted[place] ? ", not significant" : "";
+  if (chart.tokens.length) return `Token ${place}, ${chart.tokens[place]}, ${name}: ${number}`;
   return `Layer ${chart.layers[place]}, ${name}: ${number}, n = ${texts}${muted}`;
 }
 
@@ -138,8 +139,8 @@ const axisStyle = () => ({
 const layerAxis = (chart) => ({
   ...axisStyle(),
   type: "category",
-  data: chart.layers.map(String),
-  name: "layer",
+  data: chart.tokens.length ? chart.tokens.map((token, place) => `${place}: ${token}`) : chart.layers.map(String),
+  name: chart.tokens.length ? "token" : "layer",
   nameLocation: "middle",
   nameGap: 28,
   nameTextStyle: { color: style("--quiet") },
@@ -155,10 +156,12 @@ const textOf = (chart, item) => {
 
 // Maps
 
+const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))];
+
 function map(chart) {
   const values = known(chart.series.flatMap((series) => series.values));
-  const cut = limits(chart);
-  const reach = cut ? cut.reach : Math.max(...values.map(Math.abs));
+  const cut = chart.tokens.length ? null : limits(chart);
+  const reach = cut ? cut.reach : quantile(values.map(Math.abs), chart.tokens.length ? 0.95 : 1);
   const diverging = chart.kind === "diverging_map" || Math.min(...values) < 0;
   const rows = chart.series.map(({ name }) => name);
   const width = Math.min(LABEL_WIDTH, 7 * Math.max(...rows.map((name) => name.length)));

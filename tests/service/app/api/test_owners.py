@@ -17,7 +17,7 @@ from tests.support.over_http import BODY, submit
 from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
-PAGES = [("GET", "/"), ("GET", "/jobs/{job_id}")]
+PAGES = [("GET", path) for path in ("/", "/jobs/{job_id}", "/jobs/{job_id}/texts", "/jobs/{job_id}/texts/0")]
 
 
 @pytest.fixture
