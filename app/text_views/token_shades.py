@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
