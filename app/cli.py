@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.doctor.command import doctor
 from app.exit import run_as_command
 from app.key_commands import keys_cli
 from app.local.stop_signals import Stop
 from app.local.supervisor import report, run_to_end
+from app.model_commands import add_model
 from app.profile_command import profile
 from layerscope.cli.verbs import add_verbs
+from layerscope.cli.verbs.model_list import models_cli
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -63,6 +66,8 @@ ModelsOption = Annotated[
 
 cli.command("profile")(profile)
 add_verbs(cli)
+models_cli.command("add")(add_model)
+cli.command("doctor")(doctor)
 cli.add_typer(keys_cli, name="keys")
 
 

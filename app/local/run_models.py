@@ -80,4 +80,5 @@ def toml_of(models: Mapping[str, ModelConfig]) -> str:
 def table_of(name: str, keys: Mapping[str, object]) -> str:
     """A table of a model list. A JSON string or number is also one of TOML."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in keys.items()]
-    return f"[{json.dumps(name)}]\n" + "".join(lines)
+    header = name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
+    return f"[{header}]\n" + "".join(lines)

@@ -113,7 +113,7 @@ class Transport:
         what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
         reason = f" ({error})" if str(error) else ""
         return ServiceUnreachableError(
-            f"The service at {self.url} {what}{reason}. Start it with `layerscope up`, or use its address."
+            f"The service at {self.url} {what}{reason}. Start it with `layerscope up`, or name its address."
         )
 
     def _unexpected(self, answer: httpx.Response) -> UnexpectedAnswerError:

@@ -1,0 +1,1 @@
+"""`layerscope doctor`: checks this machine, and names a remedy for each problem."""
