@@ -3,8 +3,9 @@ PYTHON ?= python3
 PORT ?= 8000
 JOBS ?= 2 # processes that run tests in parallel; each has its own PostgreSQL and Valkey
 BIN := .venv/bin
+SUPPLY := var/supply
 
-.PHONY: profile real up test slow faults lint structure bench demo-model install
+.PHONY: profile real up test slow faults fuzz audit sbom lint structure bench demo-model install
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -26,6 +27,15 @@ slow: .venv/installed
 
 faults: .venv/installed
 	FAULTS=whole exec $(BIN)/pytest -m '' --timeout 1800 tests/faults
+
+fuzz: .venv/installed
+	exec $(BIN)/pytest -m fuzz tests/fuzz
+
+audit: $(SUPPLY)/installed
+	exec $(BIN)/python -m tools.supply audit
+
+sbom: $(SUPPLY)/installed
+	exec $(BIN)/python -m tools.supply sbom
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -49,4 +59,13 @@ install: .venv/installed
 	  % sys.version_info[:2])'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# What the images contain, and the tools that examine it, each in an environment of its own.
+$(SUPPLY)/installed: .venv/installed
+	$(PYTHON) -m venv $(SUPPLY)/image
+	$(SUPPLY)/image/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[all]'
+	$(PYTHON) -m venv $(SUPPLY)/tools
+	$(SUPPLY)/tools/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  cyclonedx-bom pip-audit pip-licenses
 	@touch $@

@@ -23,7 +23,10 @@ from layerscope.text_forms import LARGEST_ID, LONGEST_PAIR
 INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
 
 NOT_NUL = r"[^\x00]*"
-TEXT_PATTERN = rf"^{NOT_NUL}[^\s\x00]{NOT_NUL}$"  # not blank, without NUL characters
+BLANK = r"\s\x1c-\x1f\x85"  # the white space of Python, which has more than that of other languages
+TEXT_PATTERN = rf"^{NOT_NUL}[^\x00{BLANK}]{NOT_NUL}$"  # not blank, without NUL characters
+NOT_CONTROL = r"[^\x00-\x1f\x7f-\x9f]*"
+PRINTABLE_PATTERN = rf"^{NOT_CONTROL}[^\s\x00-\x1f\x7f-\x9f]{NOT_CONTROL}$"
 STRING_SCHEMA = {"type": "string", "pattern": TEXT_PATTERN}
 MESSAGE_SCHEMA = {
     "type": "object",
@@ -174,7 +177,7 @@ class JobRequest(Input):
     name: (
         Annotated[
             str,
-            Field(min_length=1, max_length=100, json_schema_extra={"pattern": r"\S"}),
+            Field(min_length=1, max_length=100, json_schema_extra={"pattern": PRINTABLE_PATTERN}),
             AfterValidator(_printable),
         ]
         | None

@@ -8,9 +8,6 @@ test empty tables and an empty Redis; `empty_database_url` gives it a database o
 
 import gc
 import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +34,7 @@ from tests.support.parallel import (  # noqa: F401  # hooks of pytest and pytest
 )
 from tests.support.processes import RunningStack
 from tests.support.serving import NO_TLS, serving
+from tests.support.stack import SHORT_TIMES, running_stack
 
 # Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -45,8 +43,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # of CPU time instead of 37 s.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-START_SECONDS = 90
-STOP_SECONDS = 60
 SESSION_MARK = "TEST_SESSION"
 
 # `make test` runs each property with few examples, `make slow` with many.
@@ -187,31 +183,8 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """`layerscope up` on a free port with its own home folder, for end-to-end tests."""
-    folder = tmp_path_factory.mktemp("stack")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("LAYERSCOPE_")}
-    environment |= {
-        "LAYERSCOPE_HOME": str(folder / "home"),
-        "LAYERSCOPE_LEASE_SECONDS": "4",
-        "LAYERSCOPE_SWEEP_SECONDS": "1",
-    }
-    command = (sys.executable, "-m", "app.cli", "up", "--port", "0")
-    output = folder / "output"
-    with output.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-    try:
-        yield RunningStack(_address(process, output), folder / "home", process, output)
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS)
-
-
-def _address(process: subprocess.Popen[bytes], output: Path) -> str:
-    give_up = time.monotonic() + START_SECONDS
-    while not (said := re.search(r"ready at (http://\S+)", output.read_text())):
-        if process.poll() is not None or time.monotonic() > give_up:
-            pytest.fail(f"layerscope up is not ready:\n{output.read_text()}")
-        time.sleep(0.05)
-    return said[1]
+    with running_stack(tmp_path_factory.mktemp("stack"), SHORT_TIMES) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

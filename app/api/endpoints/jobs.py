@@ -144,12 +144,7 @@ def list_jobs(
 class Waiting(Parameters):
     wait: Annotated[
         float,
-        Query(
-            ge=0,
-            le=LONGEST_WAIT_SECONDS,
-            allow_inf_nan=False,
-            description="seconds to wait until the job is finished",
-        ),
+        Query(ge=0, le=LONGEST_WAIT_SECONDS, description="seconds to wait until the job is finished"),
     ] = 0
 
 

@@ -1,0 +1,40 @@
+"""Jobs that exist before a service is fuzzed, so that requests reach their files and plots."""
+
+from typing import Any
+
+import httpx
+
+TWO_DOMAINS = {"cpp": ["int main() {}", "x = y + 1;"], "python": ["print(1)", {"token_ids": [1, 2, 3]}]}
+FINISHED: tuple[dict[str, Any], ...] = (
+    {
+        "texts": TWO_DOMAINS,
+        "name": 'a "name" with 100 % ünïcode; ../\\',
+        "options": {"analyses": ["ablation", "logit_lens", "activations", "tokens"]},
+    },
+    {"texts": ["one domain"], "options": {"components": ["mlp"]}},
+    {"texts": ["too short"], "options": {"window": 100}},  # it fails
+)
+SMALL = {"texts": ["a"]}
+LONG = {"texts": ["a word " * 30] * 10_000}  # it is still running when a request cancels it
+
+
+def seeds(client: httpx.Client) -> dict[str, list[str]]:
+    """The ids of jobs for an operation; those of "" are for all others. The jobs of "" are finished."""
+    return {
+        "": [_finished(client, body) for body in FINISHED],
+        "cancel_job": [_submitted(client, LONG) for _ in range(2)],
+        "delete_job": [_submitted(client, SMALL) for _ in range(4)],
+    }
+
+
+def _submitted(client: httpx.Client, body: dict[str, Any]) -> str:
+    answer = client.post("/v1/jobs", json={"model": "demo", **body})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def _finished(client: httpx.Client, body: dict[str, Any]) -> str:
+    job_id = _submitted(client, body)
+    state = client.get(f"/v1/jobs/{job_id}", params={"wait": 60}).json()
+    assert state["finished_at"], state
+    return job_id
