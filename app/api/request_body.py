@@ -1,8 +1,9 @@
-"""The body of a submission: a JSON document that is read as a whole, or an NDJSON stream."""
+"""The body of a submission: a JSON document that is read as a whole, an NDJSON stream, or files in a form."""
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import IO
 
 from fastapi import Request
 
@@ -10,25 +11,28 @@ from app.api.limits.received_body import pieces, received_bytes, spooled
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
+from app.submission.form_data import FormData, form_data
 from app.submission.gzip_stream import gunzip
 from app.submission.input_errors import InputErrors
 from app.submission.json_document import read_submission
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModels, over_limit
 from app.submission.stream_parameters import read_parameters
+from app.submission.uploaded_files import read_files, texts_of
 
-JSON, NDJSON = "application/json", "application/x-ndjson"
+JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "multipart/form-data"
 STREAMS = (NDJSON, "application/jsonl", "application/jsonlines")  # names of the same format
 UNCOMPRESSED, GZIP = ("", "identity"), ("gzip", "x-gzip")
 
 
 @dataclass(frozen=True)
 class Body:
-    """`document` if the body is JSON; otherwise `stream`, the pieces of an NDJSON body."""
+    """`document` if the body is JSON, `form` if it is a form, otherwise `stream`: the pieces of NDJSON."""
 
     document: bytes | None
     stream: Iterable[bytes]
     query: list[tuple[str, str]]
+    form: "FormBody | None" = None
 
     def read(
         self, key: str | None, models: KnownModels, service: Service
@@ -39,8 +43,25 @@ class Body:
         """
         if self.document is not None:
             return read_submission(self.document, key, models, service.settings)
+        if self.form is not None:
+            files = read_files(self.form.open(service), key, models, service.settings)
+            return files.stream.draft, texts_of(files, service.settings)
         request = read_parameters(self.query, key, models)
         return request.draft, read_texts(self.stream, service.settings, request)
+
+
+@dataclass(frozen=True)
+class FormBody:
+    """A form that has arrived. What it opens is closed by `resources`."""
+
+    body: IO[bytes]
+    content_type: str
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def open(self, service: Service) -> FormData:
+        """Takes time, and therefore a thread. Raises: InvalidRequest."""
+        folder = service.settings.home / "uploads"
+        return self.resources.enter_context(form_data(self.body, self.content_type, folder))
 
 
 async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator[Body]:
@@ -52,9 +73,14 @@ async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if media_type in STREAMS:
         _check_encoding_of_stream(encoding)
+        arriving = _stream(request, encoding, service)
+    elif media_type == FORM:
+        _check_whole(request, encoding)
+        arriving = _form(request, service)
     else:
-        _check_document(request, media_type, encoding)
-    arriving = _stream(request, encoding, service) if media_type in STREAMS else _document(request, service)
+        _check_document(request, media_type)
+        _check_whole(request, encoding)
+        arriving = _document(request, service)
     with service.uploads.take():
         async with arriving as body:
             yield body
@@ -65,21 +91,22 @@ def _check_encoding_of_stream(encoding: str) -> None:
         raise UnsupportedMediaType(f"The Content-Encoding of NDJSON can be gzip, but not {encoding}.")
 
 
-def _check_document(request: Request, media_type: str, encoding: str) -> None:
+def _check_document(request: Request, media_type: str) -> None:
     if media_type != JSON:
         raise UnsupportedMediaType(
-            f"The body must be JSON or NDJSON, but {_given(media_type)}. "
-            f"Send the header 'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}').",
-            headers={"Accept-Post": ", ".join((JSON, *STREAMS))},
+            f"The body must be JSON, NDJSON or a form with files, but {_given(media_type)}. Send the header "
+            f"'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}'), or files (curl: -F file=@texts.csv).",
+            headers={"Accept-Post": ", ".join((JSON, *STREAMS, FORM))},
         )
+
+
+def _check_whole(request: Request, encoding: str) -> None:
     errors = InputErrors("?")
     for name in request.query_params:
-        errors.add("must be a member of the body, since the body is JSON", name)
+        errors.add("must be a member of the body; only a stream has query parameters", name)
     errors.check()
     if encoding not in UNCOMPRESSED:
-        raise UnsupportedMediaType(
-            "A JSON body must not have a Content-Encoding. Only NDJSON can be compressed."
-        )
+        raise UnsupportedMediaType("This body must not have a Content-Encoding: only NDJSON can have one.")
 
 
 def _given(media_type: str) -> str:
@@ -106,3 +133,20 @@ async def _stream(request: Request, encoding: str, service: Service) -> AsyncIte
     async with spooled(request, settings, too_large, limit, service.spooling) as file:
         stream = gunzip(pieces(file), settings) if encoding in GZIP else pieces(file)
         yield Body(None, stream, request.query_params.multi_items())
+
+
+@asynccontextmanager
+async def arriving_form(request: Request, service: Service) -> AsyncIterator[FormBody]:
+    """A form, after the whole of it has arrived. Raises: LimitExceeded, BodyTimeout, DiskFull."""
+    limit = service.settings.body_limit_bytes
+    too_large = over_limit("The form", f"{limit} bytes", "body_limit_bytes")
+    async with spooled(request, service.settings, too_large, limit, service.spooling) as file:
+        form = FormBody(file, request.headers.get("content-type", ""))
+        with form.resources:
+            yield form
+
+
+@asynccontextmanager
+async def _form(request: Request, service: Service) -> AsyncIterator[Body]:
+    async with arriving_form(request, service) as form:
+        yield Body(None, (), [], form)

@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 from layerscope.inputs.records import UnreadableInputError
 
 PIECE_BYTES = 2**16
-LONGEST = 2**26  # characters of a line, or of a text file with one text
+LONGEST = 2**23  # characters of a line, a JSON value, or a text file with one text: limits the memory
 GZIP_START = b"\x1f\x8b"
 # UTF-32 first: its mark in little endian starts with that of UTF-16.
 MARKS = (

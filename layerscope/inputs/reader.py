@@ -13,7 +13,7 @@ from layerscope.inputs.fields import IDS_FIELDS, SAMPLE, FieldNames, choose_fiel
 from layerscope.inputs.json_lines import is_json_lines, json_line_rows
 from layerscope.inputs.json_values import json_rows, parse_json
 from layerscope.inputs.parquet_rows import parquet_rows
-from layerscope.inputs.records import InputRow, TextRecord, UnusableRow
+from layerscope.inputs.records import InputRow, TextRecord, UnreadableInputError, UnusableRow
 from layerscope.inputs.report import FileKind, InputReport
 from layerscope.inputs.sources import FoundSources, InputFormat, InputSource
 from layerscope.names import TextForm
@@ -38,11 +38,20 @@ class InputReader:
 
     Args:
         lines: whether each line of a text file is a text.
+        most_unusable: after more unusable rows the reader gives up. None: it never does.
     Raises: UnreadableInputError while it is iterated.
     """
 
-    def __init__(self, found: FoundSources, fields: FieldNames = GUESSED, *, lines: bool = False) -> None:
+    def __init__(
+        self,
+        found: FoundSources,
+        fields: FieldNames = GUESSED,
+        *,
+        lines: bool = False,
+        most_unusable: int | None = None,
+    ) -> None:
         self._sources, self._fields, self._lines = found.sources, fields, lines
+        self._most_unusable = most_unusable
         self._domains = NamesOfDomains()
         self.report = InputReport(skipped=found.skipped, renamed=self._domains.renamed)
 
@@ -97,10 +106,18 @@ class InputReader:
             found = row.error or self._record(row, source, fields)
             if isinstance(found, str):
                 self.report.add_unusable(UnusableRow(source.name, row.place, found))
+                self._check_unusable()
                 continue
             tally.texts += 1
             self.report.add_text(found)
             yield found
+
+    def _check_unusable(self) -> None:
+        count = self.report.unusable_count
+        if self._most_unusable is not None and count > self._most_unusable:
+            raise UnreadableInputError(
+                f"More than {self._most_unusable} rows cannot be used, such as {self.report.unusable[-1]}."
+            )
 
     def _record(self, row: InputRow, source: InputSource, fields: FieldNames) -> TextRecord | str:
         """The text of a row, or the reason why it cannot be used."""
