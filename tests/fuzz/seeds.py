@@ -19,12 +19,27 @@ LONG = {"texts": ["a word " * 30] * 10_000}  # it is still running when a reques
 
 
 def seeds(client: httpx.Client) -> dict[str, list[str]]:
-    """The ids of jobs for an operation; those of "" are for all others. The jobs of "" are finished."""
+    """The ids of jobs for an operation; those of "" are for all others. The jobs of "" are finished.
+
+    Jobs of earlier runs are cancelled, so that the worker is free.
+    """
+    for status in ("running", "queued"):
+        _cancel(client, status)
     return {
         "": [_finished(client, body) for body in FINISHED],
         "cancel_job": [_submitted(client, LONG) for _ in range(2)],
         "delete_job": [_submitted(client, SMALL) for _ in range(4)],
     }
+
+
+def _cancel(client: httpx.Client, status: str) -> None:
+    path = f"/v1/jobs?status={status}&limit=100"
+    while path:
+        page = client.get(path).json()
+        for job in page["data"]:
+            answer = client.post(f"{job['links']['self']}/cancel")
+            assert answer.status_code in (202, 409), answer.text  # 409: it has just been finished
+        path = page["next"]
 
 
 def _submitted(client: httpx.Client, body: dict[str, Any]) -> str:

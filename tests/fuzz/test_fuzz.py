@@ -80,11 +80,11 @@ def test_a_long_run_finds_nothing(
 ) -> None:
     found = examine(fuzzed, Run("no keys", ALL_PHASES, examples=100), tmp_path)
     assert without_good_answer(found) == []
-    write, read = new_key(fuzzed, "write"), new_key(fuzzed, "read")
+    admin, write, read = (new_key(fuzzed, scope) for scope in ("admin", "write", "read"))
     runs = (
-        Run("write key", ALL_PHASES, examples=50, key=write, seed_key=write),
-        Run("read key", "coverage,fuzzing", examples=5, key=read, seed_key=write),
-        Run("key missing", "coverage,fuzzing", examples=5, seed_key=write),
+        Run("write key", ALL_PHASES, examples=50, key=write, seed_key=admin),
+        Run("read key", "coverage,fuzzing", examples=5, key=read, seed_key=admin),
+        Run("key missing", "coverage,fuzzing", examples=5, seed_key=admin),
     )
     of_keys = [examine(fuzzed, run, tmp_path) for run in runs]
     assert without_good_answer(of_keys[0]) == []
