@@ -10,7 +10,7 @@ from layerscope.client.states import JobState
 from layerscope.names import POOLED_DOMAIN, Component, Metric, Scope
 
 METRIC = Metric.RELATIVE_NORM.value
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 220, 44, 30, 14
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 230, 44, 30, 24
 # Okabe and Ito's colours, which people with colour blindness can tell apart; after eight they are dashed.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#b8a800")
 
@@ -91,7 +91,8 @@ def _axes(highest: float, last: int) -> str:
         for layer in _ticks(last)
     )
     label = f'<text x="{(LEFT + WIDTH) / 2}" y="{base + 27}" text-anchor="middle">layer</text>'
-    return frame + values + layers + label
+    name = f'<text x="4" y="12">{METRIC}, scope typical</text>'
+    return frame + values + layers + label + name
 
 
 def _ticks(last: int) -> Sequence[int]:
@@ -106,7 +107,7 @@ def _line(domain: str, values: Mapping[int, float], place: int, highest: float, 
     )
     y_above = TOP + 10 + 12 * place
     above = "".join(
-        f'<text x="{_x(layer, last) + 6:.1f}" y="{y_above}" fill="{colour}">↑ {value:.2g}</text>'
+        f'<text x="{_x(layer, last) + 12:.1f}" y="{y_above}" fill="{colour}">↑ {value:.2g}</text>'
         for layer, value in values.items()
         if value > highest
     )

@@ -2,6 +2,7 @@
 
 import ssl
 import time
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import IO, Any, TypeVar
@@ -42,8 +43,10 @@ class Transport:
             trust_env=not is_loopback(address.host),  # a proxy cannot reach this machine
         )
 
+        self._closing = weakref.finalize(self, self._http.close)  # for callers that do not close the client
+
     def close(self) -> None:
-        self._http.close()
+        self._closing()
 
     def read(self, kind: type[Content], method: str, path: str, **options: Any) -> Content:
         """The JSON of an answer. Raises: ClientError."""

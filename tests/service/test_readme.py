@@ -40,8 +40,17 @@ def test_the_curl_examples_work(stack: RunningStack, tmp_path: Path) -> None:
     assert results["job"]["progress"]["done"] == 4
 
 
+def test_the_client_example_prints_what_its_comment_says(
+    stack: RunningStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    lines = block.replace("http://127.0.0.1:8000", stack.base_url)
+    exec(compile(lines, "README.md", "exec"), {})
+    assert capsys.readouterr().out == block.rstrip().rpartition("# ")[2] + "\n"
+
+
 def test_the_library_example_prints_the_shape_of_each_text(capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    _, block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     lines = block.replace("/data/models/my-llama", str(ROOT / "demo" / "model"))
     exec(compile(lines, "README.md", "exec"), {})
     layers = json.loads((ROOT / "demo" / "model" / "config.json").read_text())["num_hidden_layers"]

@@ -1,71 +1,50 @@
-"""Runs a notebook's cells one after the other, as Jupyter does: Python in one namespace, `%%bash` in bash.
+"""Runs a notebook in a Jupyter kernel, as its readers do.
 
-    python -m tests.support.notebook
+    LAYERSCOPE_SERVER=http://127.0.0.1:8000 python -m tests.support.notebook
 
-stores in `docs/tutorial.ipynb` what its cells print with the service at 127.0.0.1:8000.
+stores in `docs/tutorial.ipynb` what its cells show with a running service.
 """
 
-import contextlib
-import io
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
 
 from app.resources import ROOT
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
-BASE_URL = "http://127.0.0.1:8000"
-BASH = "%%bash\n"
-
-Cell = dict[str, Any]
+CELL_SECONDS = 120
 
 
-def read(path: Path = TUTORIAL) -> Cell:
-    notebook: Cell = json.loads(path.read_text(encoding="utf-8"))
-    return notebook
+def read(path: Path = TUTORIAL) -> Any:
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
-def code_cells(notebook: Cell) -> list[Cell]:
-    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+def code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def stored(cell: Cell) -> str:
-    return "".join(line for output in cell["outputs"] for line in output["text"])
+def printed(cell: Any) -> str:
+    return "".join(output.text for output in cell.outputs if output.output_type == "stream")
 
 
-def run(notebook: Cell, base_url: str) -> list[str]:
-    """What each code cell prints; the tutorial's cells end with no bare expression.
-
-    Raises: whatever a cell raises; CalledProcessError where a line of bash fails.
-    """
-    names: dict[str, Any] = {}
-    sources = ("".join(cell["source"]).replace(BASE_URL, base_url) for cell in code_cells(notebook))
-    return [_bash(source) if source.startswith(BASH) else _python(source, names) for source in sources]
+def shown(cell: Any) -> list[set[str]]:
+    """The media types of what a cell displays. Its contents name the job, which differs from run to run."""
+    return [set(output.data) for output in cell.outputs if output.output_type != "stream"]
 
 
-def _bash(source: str) -> str:
-    lines = source.removeprefix(BASH).replace("curl -s", "curl --fail-with-body -s")
-    command = ("bash", "-euo", "pipefail", "-c", lines)
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
-def _python(source: str, names: dict[str, Any]) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        exec(compile(source, TUTORIAL.name, "exec"), names)
-    return out.getvalue()
+def run(notebook: Any) -> None:
+    """Executes all cells. They use the service that LAYERSCOPE_SERVER names. Raises: CellExecutionError."""
+    resources = {"metadata": {"path": str(TUTORIAL.parent)}}
+    client = NotebookClient(notebook, timeout=CELL_SECONDS, resources=resources, record_timing=False)
+    client.execute()
 
 
 def main() -> None:
     notebook = read()
-    os.chdir(TUTORIAL.parent)
-    for number, (cell, text) in enumerate(
-        zip(code_cells(notebook), run(notebook, BASE_URL), strict=True), start=1
-    ):
-        output = {"name": "stdout", "output_type": "stream", "text": text.splitlines(keepends=True)}
-        cell.update(execution_count=number, outputs=[output])
-    TUTORIAL.write_text(json.dumps(notebook, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    run(notebook)
+    nbformat.write(notebook, TUTORIAL)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
