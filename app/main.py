@@ -14,6 +14,7 @@ from app.api.endpoints import (
     job_page,
     jobs,
     models,
+    new_job,
     page_session,
     pages,
     plots,
@@ -92,7 +93,7 @@ def _include_routers(app: FastAPI, protect_system: bool) -> None:
         app.include_router(system.router, dependencies=[no_query])
     for module in (job_page, text_pages):  # their query parameters are those of their models
         app.include_router(module.router)
-    for module in (pages, page_session, health):
+    for module in (pages, page_session, new_job, health):
         app.include_router(module.router, dependencies=[no_query])
 
 

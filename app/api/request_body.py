@@ -11,14 +11,14 @@ from app.api.limits.received_body import pieces, received_bytes, spooled
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
-from app.submission.form_data import FormData, form_data
 from app.submission.gzip_stream import gunzip
 from app.submission.input_errors import InputErrors
 from app.submission.json_document import read_submission
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModels, over_limit
 from app.submission.stream_parameters import read_parameters
-from app.submission.uploaded_files import read_files, texts_of
+from app.submission.uploads.form_data import FormData, form_data
+from app.submission.uploads.uploaded_files import read_files, texts_of
 
 JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "multipart/form-data"
 STREAMS = (NDJSON, "application/jsonl", "application/jsonlines")  # names of the same format

@@ -11,6 +11,8 @@ from app.jobs.store import VISIBLE, has_status
 from app.tables import Job, ShardDomain
 from layerscope.names import STATUSES, TEXT_OUTCOMES, Status
 
+JOBS_FOR_PACE = 20
+
 
 @dataclass(frozen=True)
 class DomainProgress:
@@ -36,6 +38,32 @@ def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[Domai
     for job_id, domain, *counts in session.execute(statement):
         domains.setdefault(job_id, []).append(DomainProgress(domain, *map(int, counts)))
     return domains
+
+
+@dataclass(frozen=True)
+class ModelPace:
+    """What the latest finished jobs of a model say: tokens of a byte of text, and tokens of a second."""
+
+    tokens_per_byte: float
+    tokens_per_second: float
+
+
+def pace_of_model(session: Session, model: str) -> ModelPace | None:
+    """Of the jobs that the session may see. None if there is no such job."""
+    recent = (
+        select(Job.id, Job.text_bytes, Job.started_at, Job.finished_at)
+        .where(Job.model == model, has_status(Status.SUCCEEDED), Job.text_bytes > 0)
+        .order_by(Job.id.desc())
+        .limit(JOBS_FOR_PACE)
+    )
+    size = seconds = 0.0
+    ids = []
+    for job in session.execute(recent):
+        ids.append(job.id)
+        size += job.text_bytes
+        seconds += (job.finished_at - job.started_at).total_seconds()
+    tokens = sum(domain.tokens for domains in progress(session, ids).values() for domain in domains)
+    return ModelPace(tokens / size, tokens / seconds) if tokens and seconds else None
 
 
 def queued_jobs_by_model(session: Session) -> dict[str, int]:

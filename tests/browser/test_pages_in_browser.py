@@ -54,48 +54,50 @@ def alert_of(browser: Browser) -> str:
 
 def test_a_submitted_text_is_measured_and_shown_as_plots(browser: Browser, stack: RunningStack) -> None:
     browser.open(f"{stack.base_url}/")
-    browser.fill("[name=domain]", "python")
+    browser.fill("[name=pasted_domain]", "python")
     browser.fill("[name=name]", "From a browser")
-    browser.fill("[name=text]", "def double(x):\n    return 2 * x\n")
-    browser.click("#submit button")
+    browser.fill("[name=pasted]", "def double(x):\n    return 2 * x\n")
+    browser.click("#submit .primary")
     browser.wait_for("location.pathname.startsWith('/jobs/')")
-    browser.wait_for("document.querySelector('#job')?.dataset.live === 'finished'")
+    browser.wait_for("document.querySelector('.chart svg') !== null")
     assert "From a browser" in browser.text()
     assert "1 of 1 text measured" in browser.text()
     browser.load_images()
     assert browser.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     plots = "[...document.images].filter((image) => image.src.includes('/plots/')).length"
-    assert (
-        browser.evaluate(plots) == len(PLOTS) - 2
-    )  # one domain has no effect plot, and no ablation was requested
+    drawn = [plot for plot in PLOTS.values() if plot.domains < 2 and plot.analysis is None]
+    assert browser.evaluate(plots) == len(drawn)
     assert browser.errors == []
 
 
-def test_files_become_texts_of_their_domains(browser: Browser, api: httpx.Client, tmp_path: Path) -> None:
-    (tmp_path / "by_domain.json").write_text(json.dumps({"cpp": ["a", "b"], "python": ["c"]}))
-    (tmp_path / "list.json").write_text(json.dumps(["d", "e"]))
-    (tmp_path / "one.txt").write_text("f\ng")
+def test_files_are_previewed_and_become_texts(browser: Browser, api: httpx.Client, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("content,language\nint x;,C++\nx = 1,python\n,python\n")
+    (tmp_path / "b.json").write_text(json.dumps({"cpp": ["a", "b"]}))
     browser.open(address(api, "/"))
-    browser.fill("[name=domain]", "mine")
-    browser.choose_files("[name=files]", *sorted(tmp_path.iterdir()))
-    browser.click("#submit button")
+    browser.choose_files("[name=file]", *sorted(tmp_path.iterdir()))
+    browser.click("#submit [data-preview]")
+    browser.wait_for("document.querySelector('#preview h2') !== null")
+    preview = str(browser.evaluate("document.querySelector('#preview').innerText"))
+    assert "4 texts in 3 domains" in preview
+    assert "text from the field content, domain from the field language" in preview
+    assert "a.csv, line 4" in preview
+    browser.click("#submit .primary")
+    assert "a.csv, line 4" in alert_of(browser)
+    assert api.get("/v1/jobs").json()["data"] == []
+    browser.evaluate("document.querySelector('[name=unusable]').value = 'skip'")
+    browser.click("#submit .primary")
     browser.wait_for("location.pathname.startsWith('/jobs/')")
     (job,) = api.get("/v1/jobs").json()["data"]
-    assert {name: domain["texts"] for name, domain in job["domains"].items()} == {
-        "cpp": 2,
-        "python": 1,
-        "mine": 3,
-    }
+    assert sum(domain["texts"] for domain in job["domains"].values()) == 4
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[1", "file.json is not JSON"),
-        (b'{"cpp": "text"}', "must contain a list of texts, or an object with a list of texts"),
-        (b"3", "must contain a list of texts, or an object with a list of texts"),
-        (b"\xff", "file.json is not UTF-8"),
-        (b'["a", " "]', "/texts/default/1: is empty or contains only white space"),
+        (b"[1", "file.json"),
+        (b'{"cpp": "text"}', "must be a list of texts"),
+        (b"\xff", "is not UTF-8"),
+        (b'["a", " "]', "file.json, record 2: "),
     ],
 )
 def test_an_invalid_file_is_reported(
@@ -103,17 +105,30 @@ def test_an_invalid_file_is_reported(
 ) -> None:
     (tmp_path / "file.json").write_bytes(content)
     browser.open(address(api, "/"))
-    browser.choose_files("[name=files]", tmp_path / "file.json")
-    browser.click("#submit button")
+    browser.choose_files("[name=file]", tmp_path / "file.json")
+    browser.click("#submit .primary")
     assert message in alert_of(browser)
-    assert not browser.evaluate("document.querySelector('#submit button').disabled")
+    assert not browser.evaluate("document.querySelector('#submit .primary').disabled")
     assert api.get("/v1/jobs").json()["data"] == []
+
+
+def test_the_error_of_an_option_is_next_to_its_field(browser: Browser, api: httpx.Client) -> None:
+    browser.open(address(api, "/"))
+    browser.fill("[name=pasted]", "a text")
+    browser.evaluate("document.querySelector('[name=analysis_texts]').removeAttribute('max')")
+    browser.fill("[name=analysis_texts]", "5000")
+    browser.click("#submit .primary")
+    browser.wait_for("document.querySelector('.field-error') !== null")
+    assert (
+        browser.evaluate("document.querySelector('.field-error').parentNode.control.name") == "analysis_texts"
+    )
+    assert browser.evaluate("document.querySelector('#submit details').open")
 
 
 def test_an_empty_form_is_reported(browser: Browser, api: httpx.Client) -> None:
     browser.open(address(api, "/"))
-    browser.click("#submit button")
-    assert alert_of(browser) == "Write a text or choose a file."
+    browser.click("#submit .primary")
+    assert "The form has no file" in alert_of(browser)
 
 
 def test_a_job_is_cancelled_and_deleted(
@@ -227,8 +242,8 @@ def test_signing_in_and_out(browser: Browser, settings: Settings, sessions: sess
         browser.wait_for("document.querySelector('.account') !== null")
         assert "alice (write)" in browser.text()
         assert browser.evaluate("document.cookie") == ""
-        browser.fill("[name=text]", "a")
-        browser.click("#submit button")
+        browser.fill("[name=pasted]", "a")
+        browser.click("#submit .primary")
         browser.wait_for("location.pathname.startsWith('/jobs/')")
         browser.wait_for("document.querySelector('.account button') !== null")
         browser.click(".account button")

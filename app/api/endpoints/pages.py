@@ -9,7 +9,7 @@ from app.api.html import render
 from app.api.service import ServiceDep
 from app.jobs import store
 from app.jobs.view import present
-from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, NAME_RULE
+from layerscope.names import DEFAULT_DOMAIN, NAME_PATTERN, NAME_RULE, Analysis, Component
 
 JOBS_SHOWN = 20
 
@@ -32,4 +32,6 @@ def read_home(principal: VisitorDep, service: ServiceDep, request: Request) -> R
         default_domain=DEFAULT_DOMAIN,
         domain_pattern=NAME_PATTERN.replace("-]", r"\-]"),  # browsers require an escaped hyphen
         domain_rule=f"A name has {NAME_RULE}",
+        components=list(Component),
+        analyses=list(Analysis),
     )

@@ -6,7 +6,12 @@ document.documentElement.classList.add("js");
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
-class Refused extends Error {}
+class Refused extends Error {
+  constructor(message, errors = []) {
+    super(message);
+    this.errors = errors;
+  }
+}
 
 // The detail of a problem contains the first of its errors; an error of the whole body has no pointer.
 const isIn = (detail, error) => detail.includes(error.replace(/^: /, ""));
@@ -23,16 +28,16 @@ async function call(path, request) {
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? `The service answered with status ${answer.status}.`;
   const errors = (problem.errors ?? []).map((error) => `${error.pointer}: ${error.detail}`);
-  throw new Refused([detail, ...errors.filter((error) => !isIn(detail, error))].join("\n"));
+  throw new Refused([detail, ...errors.filter((error) => !isIn(detail, error))].join("\n"), problem.errors);
 }
 
-async function trying(alert, work) {
+async function trying(alert, work, describe = (error) => error.message) {
   alert.hidden = true;
   try {
     await work();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    alert.textContent = error.message;
+    alert.textContent = describe(error);
     alert.hidden = false;
   }
 }
@@ -80,65 +85,83 @@ document.addEventListener("click", (event) => {
 
 // A new job
 
-async function textOf(file) {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
-  } catch {
-    throw new Refused(`${file.name} is not UTF-8.`);
-  }
+const form = document.getElementById("submit");
+let dropped = []; // files with their paths in the folder that was dropped
+
+function formData() {
+  const data = new FormData(form);
+  data.delete("file");
+  for (const input of form.querySelectorAll("[type=file]"))
+    for (const file of input.files) data.append("file", file, file.webkitRelativePath || file.name);
+  for (const { file, path } of dropped) data.append("file", file, path);
+  return data;
 }
 
-function parse(name, text) {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Refused(`${name} is not JSON: ${error.message}`);
-  }
-}
-
-function listsOf(name, content, domain) {
-  const lists = Array.isArray(content) ? { [domain]: content } : content;
-  if (lists === null || typeof lists !== "object" || !Object.values(lists).every(Array.isArray))
-    throw new Refused(`${name} must contain a list of texts, or an object with a list of texts for each domain.`);
-  return lists;
-}
-
-async function textsOf(form) {
-  const texts = new Map();
-  const add = (domain, more) => texts.set(domain, [...(texts.get(domain) ?? []), ...more]);
-  const domain = form.domain.value;
-  if (form.text.value.trim()) add(domain, [form.text.value]);
-  for (const file of form.files.files) {
-    const text = await textOf(file);
-    if (!file.name.toLowerCase().endsWith(".json")) {
-      add(domain, [text]);
-      continue;
+// Errors of a field are shown next to it, all others above the buttons.
+function showErrors(error) {
+  const rest = [];
+  for (const { pointer, detail } of error.errors) {
+    const field = pointer.startsWith("?") && form.querySelector(`[name=${CSS.escape(pointer.slice(1))}]`);
+    if (!field) rest.push(pointer ? `${pointer}: ${detail}` : detail);
+    else {
+      const message = Object.assign(document.createElement("span"), { className: "field-error", textContent: detail });
+      field.setAttribute("aria-invalid", "true");
+      (field.closest("fieldset") ?? field.closest("label")).append(message);
+      field.closest("details")?.setAttribute("open", "");
+      field.focus();
     }
-    for (const [name, list] of Object.entries(listsOf(file.name, parse(file.name, text), domain))) add(name, list);
   }
-  if (!texts.size) throw new Refused("Write a text or choose a file.");
-  return Object.fromEntries(texts);
+  return rest.length ? rest.join("\n") : error.message;
 }
 
-async function submit(form) {
-  const request = { model: form.model.value, texts: await textsOf(form) };
-  const name = form.elements.namedItem("name").value.trim();
-  if (name) request.name = name;
-  const answer = await call("/v1/jobs", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(request),
-  });
+function clearErrors() {
+  form.querySelectorAll(".field-error").forEach((message) => message.remove());
+  form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
+}
+
+async function preview() {
+  const answer = await call("/jobs/preview", { method: "POST", body: formData() });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  document.getElementById("preview").replaceWith(page.getElementById("preview"));
+}
+
+async function submit() {
+  const headers = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
+  const answer = await call("/v1/jobs", { method: "POST", headers, body: formData() });
   location.assign((await answer.json()).links.page);
 }
 
-document.getElementById("submit")?.addEventListener("submit", async (event) => {
+form?.addEventListener("submit", async (event) => {
   event.preventDefault();
-  const form = event.target;
-  const button = form.querySelector("button");
-  button.disabled = true;
-  await trying(form.querySelector("[role=alert]"), () => submit(form));
-  button.disabled = false;
+  const work = event.submitter?.dataset.preview !== undefined ? preview : submit;
+  const buttons = form.querySelectorAll("button");
+  buttons.forEach((button) => (button.disabled = true));
+  clearErrors();
+  await trying(form.querySelector("[role=alert]"), work, showErrors);
+  buttons.forEach((button) => (button.disabled = false));
+});
+
+// Dropped files and folders
+
+const filesOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
+
+const entriesOf = (reader) => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+
+async function read(entry) {
+  if (entry.isFile) return [{ file: await filesOf(entry), path: entry.fullPath.replace(/^\//, "") }];
+  const found = [];
+  const reader = entry.createReader();
+  for (let entries = await entriesOf(reader); entries.length; entries = await entriesOf(reader))
+    for (const inner of entries) found.push(...(await read(inner)));
+  return found;
+}
+
+form?.addEventListener("dragover", (event) => event.preventDefault());
+form?.addEventListener("drop", async (event) => {
+  event.preventDefault();
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  dropped = [...dropped, ...(await Promise.all(entries.map(read))).flat()];
+  document.getElementById("dropped").textContent = `${dropped.length} dropped file${dropped.length === 1 ? "" : "s"}`;
 });
 
 document.querySelectorAll("[data-live]").forEach(follow);

@@ -1,18 +1,21 @@
 """Files in a form, as curl and the web page send them: the same readers as those of the command line."""
 
 import gzip
+import html
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
-from app.tables import Job, Text
+from app.tables import Job, ShardDomain, Text
+from tests.support.lognormal_job import lognormal_job
 from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
@@ -154,3 +157,47 @@ def test_a_large_form_is_refused_and_leaves_no_file(settings: Settings, database
         assert answer.status_code == 413
         assert "LAYERSCOPE_BODY_LIMIT_BYTES" in answer.json()["detail"]
     assert list((settings.home / "uploads").iterdir()) == []
+
+
+def test_the_preview_stores_nothing_and_shows_what_would_be_measured(
+    api: httpx.Client, sessions: Sessions
+) -> None:
+    sent = files(a__csv='content,language\nint x;,C++\nx = 1,python\n"",python\n')
+    page = api.post("/jobs/preview", data={"model": "demo"}, files=sent)
+    assert page.status_code == 200, page.text
+    text = html.unescape(page.text)
+    assert "2 texts in 2 domains" in text
+    assert "text from the field content, domain from the field language" in text
+    assert "The domain “<bdi>C++</bdi>” becomes" in text
+    assert "1 row cannot be used" in text
+    assert "a.csv, line 4" in text
+    with sessions() as session:
+        assert session.scalar(select(func.count()).select_from(Job)) == 0
+
+
+def test_the_preview_estimates_the_time_from_the_latest_jobs(api: httpx.Client, sessions: Sessions) -> None:
+    sent = files(a__csv="text\n" + "abcdefghij\n" * 10)
+    assert (
+        "as fast as in its latest jobs"
+        not in api.post("/jobs/preview", data={"model": "demo"}, files=sent).text
+    )
+    lognormal_job(sessions, {"a": 3})
+    with sessions.begin() as session:
+        session.execute(update(Job).values(text_bytes=100, finished_at=Job.started_at + timedelta(seconds=2)))
+        tokens = session.scalar(select(func.sum(ShardDomain.tokens)))
+    page = api.post("/jobs/preview", data={"model": "demo"}, files=sent).text
+    assert f"About {tokens} tokens and 2 seconds" in page
+
+
+def test_files_that_cannot_be_read_have_no_preview(api: httpx.Client) -> None:
+    answer = api.post("/jobs/preview", data={"model": "demo"}, files=files(a__pdf="%PDF"))
+    assert (answer.status_code, "a.pdf" in answer.json()["detail"]) == (422, True)
+    assert api.post("/jobs/preview", content=b"a").status_code == 415
+
+
+def test_without_javascript_the_form_leads_to_the_page_of_the_job(api: httpx.Client) -> None:
+    answer = api.post(
+        "/jobs/new", data={"model": "demo", "pasted": "a", "max_tokens": ""}, files=[("file", ("", b""))]
+    )
+    (job,) = api.get("/v1/jobs").json()["data"]
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job['id']}")

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from app.errors import InvalidRequest
 from app.jobs.store import StoredText
 from app.settings import Settings
-from app.submission.form_data import FormData
 from app.submission.input_errors import REPORTED_ERRORS, InputErrors
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModels
 from app.submission.stream_parameters import StreamRequest, read_parameters
+from app.submission.uploads.form_data import FormData
 from layerscope.inputs import FieldNames, InputReader, UnreadableInputError, uploaded
 from layerscope.names import DEFAULT_DOMAIN
 
@@ -51,7 +51,9 @@ def read_files(form: FormData, key: str | None, models: KnownModels, settings: S
     return FilesRequest(stream, reader_of(form, options, settings), options.skips)
 
 
-def reader_of(form: FormData, options: FileOptions, settings: Settings) -> InputReader:
+def reader_of(
+    form: FormData, options: FileOptions, settings: Settings, most_unusable: int | None = None
+) -> InputReader:
     """Raises: InvalidRequest."""
     files = [(name, file) for name, file in form.files if name]  # a field without a chosen file has no name
     pasted = dict(form.fields).get(PASTED, "")
@@ -63,9 +65,9 @@ def reader_of(form: FormData, options: FileOptions, settings: Settings) -> Input
     try:
         found = uploaded(files, lines=options.lines)
     except UnreadableInputError as error:
-        raise _unreadable(error) from error
+        raise unreadable(error) from error
     most = settings.texts_per_job_limit if options.skips else REPORTED_ERRORS
-    return InputReader(found, options.fields, lines=options.lines, most_unusable=most)
+    return InputReader(found, options.fields, lines=options.lines, most_unusable=most_unusable or most)
 
 
 def file_options(form: FormData) -> FileOptions:
@@ -85,7 +87,7 @@ def _lines(files: InputReader, *, skips: bool) -> Iterator[bytes]:
             yield json.dumps(record.to_line()).encode() + b"\n"
     except UnreadableInputError as error:
         if skips or not files.report.unusable_count:
-            raise _unreadable(error) from error
+            raise unreadable(error) from error
     if not skips:
         check_unusable(files)
 
@@ -98,7 +100,8 @@ def check_unusable(files: InputReader) -> None:
     errors.check()
 
 
-def _unreadable(error: UnreadableInputError) -> InvalidRequest:
+def unreadable(error: UnreadableInputError) -> InvalidRequest:
+    """The error with the field of the form that may help."""
     remedy = f" Name it: {REMEDIES[error.field]}." if error.field in REMEDIES else ""
     return InvalidRequest(f"{error}{remedy}")
 
