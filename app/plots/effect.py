@@ -1,22 +1,33 @@
 """The difference between two domains in each layer: Hedges' g with its interval, a panel for each pair."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import numpy as np
 
-from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, layer_panels, marker_size, write_instead
-from app.plots.drawing.lines import column, shortened
+from app.plots.drawing.layout import (
+    HEIGHTS,
+    Layout,
+    LegendKey,
+    PanelCell,
+    columns_for,
+    place_panels,
+    usual_width,
+)
+from app.plots.drawing.lines import column
+from app.plots.drawing.panel import Panel, Series
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
+from app.plots.drawing.scales import layer_scale, scale_over
+from app.plots.drawing.sheet import Sheet
+from app.plots.drawing.significance import split
+from app.plots.drawing.style import NOT_SIGNIFICANT, SIGNIFICANT
+from app.plots.drawing.words import titled
 
 MOST_PAIRS = 16  # more panels would be too small to read, or the plot too high
-TITLE_CHARACTERS = 26  # of a line of a panel's title, if there are four panels in a row
-SIGNIFICANT = 0.05  # largest q
+NAME_LINES = 3  # of each of the two names
+LIMIT = 0.05  # largest q
 LEAST_REACH = 0.5  # of the y axis on both sides of 0: a medium effect
 LONGEST_INTERVAL = 2  # times the largest effect; few texts have longer ones, which are cut
-COLOUR = LOOKS[0][0]
 WORDS = "Above 0, the first domain has the larger mean. Bars: 95 % confidence intervals of g"
 
 
@@ -26,12 +37,10 @@ class DomainPair:
 
     rows: Sequence[PlotRow]
 
-    @property
-    def title(self) -> str:
-        a, b = (shortened(self.rows[0][name]) for name in ("domain_a", "domain_b"))
-        texts = (max(row[name] for row in self.rows) for name in ("texts_a", "texts_b"))
-        names = textwrap.fill(f"{a} − {b}", TITLE_CHARACTERS, break_on_hyphens=False)
-        return "{}\n(n = {} and {})".format(names, *texts)
+    def title(self, inches: float) -> tuple[str, ...]:
+        a, b = (self.rows[0][name] for name in ("domain_a", "domain_b"))
+        texts = [max(row[name] for row in self.rows) for name in ("texts_a", "texts_b")]
+        return titled([f"{a} −", b], "(n = {} and {})".format(*texts), inches, NAME_LINES)
 
     @property
     def differing(self) -> int:
@@ -48,18 +57,25 @@ class DomainPair:
 class Effect(Plot):
     metric: str
 
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
         pairs = _pairs(rows)
         shown = pairs if len(pairs) <= MOST_PAIRS else _most_differing(pairs)
+        columns = columns_for(len(shown))
+        inches, height = usual_width(columns), HEIGHTS[columns]
         reach, cut = _reach([row for pair in shown for row in pair.rows])
-        heading = self.title, [caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut]
-        layers = len(shown[0].rows)
-        grid = layer_panels(figure, heading, len(shown), layers, legend=True)
-        for axes, pair in zip(grid, shown, strict=True):
-            _draw_pair(axes, pair)
-        grid[0].set_ylim(-reach, reach)
-        figure.supylabel(f"Hedges' g of {self.metric} (standard deviations)", fontsize=11)
-        add_legend(figure, grid[0].get_lines()[1:3], [f"q < {SIGNIFICANT}", f"q ≥ {SIGNIFICANT}"])
+        y = scale_over([-reach, reach], height, padded=False)
+        names = {SIGNIFICANT: f"q < {LIMIT}", NOT_SIGNIFICANT: f"q ≥ {LIMIT}"}
+        layout = Layout(
+            title=self.title,
+            caption=[caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut],
+            cells=[PanelCell(pair.title(inches), layer_scale(len(pair.rows), inches), y) for pair in shown],
+            columns=columns,
+            height=height,
+            y_label=f"Hedges' g of {self.metric} (standard deviations)",
+            legends={0: [LegendKey(name, look) for look, name in names.items()]},
+        )
+        for panel, pair in zip(place_panels(sheet, layout), shown, strict=True):
+            _draw_pair(panel, pair)
 
     def _tests(self, pairs: Sequence[DomainPair]) -> str:
         count = sum(row["q_value"] is not None for pair in pairs for row in pair.rows)
@@ -94,7 +110,7 @@ def _left_out(pairs: Sequence[DomainPair], shown: Sequence[DomainPair]) -> list[
     differing = sum(pair.differing > 0 for pair in others)
     return [
         f"The plot shows {len(shown)} of {len(pairs)} pairs: those with the most layers with"
-        f" q < {SIGNIFICANT}, then by mean |g|. Other pairs with such a layer: {differing}."
+        f" q < {LIMIT}, then by mean |g|. Other pairs with such a layer: {differing}."
         " comparison.csv contains all pairs"
     ]
 
@@ -109,24 +125,16 @@ def _reach(rows: Sequence[PlotRow]) -> tuple[float, list[str]]:
     ) > reach else []
 
 
-def _draw_pair(axes: Axes, pair: DomainPair) -> None:
-    axes.axhline(0, color=MUTED, linewidth=0.8)
-    for significant in (True, False):
-        rows = [row for row in pair.rows if _is_significant(row) == significant]
-        layers, colour = column(rows, "layer"), COLOUR if significant else MUTED
-        axes.vlines(layers, column(rows, "g_ci_low"), column(rows, "g_ci_high"), color=colour, linewidth=1.1)
-        axes.plot(
-            layers,
-            column(rows, "hedges_g"),
-            color=colour,
-            marker="o" if significant else "D",
-            markerfacecolor=colour if significant else "white",
-            markersize=marker_size(len(pair.rows)),
-            linestyle="",
-        )
-    axes.set_title(pair.title)
+def _draw_pair(panel: Panel, pair: DomainPair) -> None:
+    panel.level(0)
     if not _effects(pair.rows):
-        write_instead(axes, "no value in any layer")
+        panel.say("no value in any layer")
+        return
+    for look, layers in split(np.array([_is_significant(row) for row in pair.rows])):
+        rows = [pair.rows[layer] for layer in layers]
+        series = Series(column(rows, "layer"), column(rows, "hedges_g"), look)
+        panel.intervals(series, column(rows, "g_ci_low"), column(rows, "g_ci_high"))
+        panel.line(series)
 
 
 def _effects(rows: Sequence[PlotRow]) -> list[float]:
@@ -135,4 +143,4 @@ def _effects(rows: Sequence[PlotRow]) -> list[float]:
 
 
 def _is_significant(row: PlotRow) -> bool:
-    return row["q_value"] is not None and row["q_value"] < SIGNIFICANT
+    return row["q_value"] is not None and row["q_value"] < LIMIT

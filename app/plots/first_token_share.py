@@ -1,16 +1,26 @@
 """The shares of the first token in the numbers of each layer: two shares, a panel for each domain."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import numpy as np
 
-from app.plots.drawing.canvas import LOOKS, MUTED, add_legend, draw_line, layer_panels
-from app.plots.drawing.lines import Line, lines_of
+from app.plots.drawing.layout import (
+    HEIGHTS,
+    Layout,
+    LegendKey,
+    PanelCell,
+    columns_for,
+    place_panels,
+    usual_width,
+)
+from app.plots.drawing.lines import Line, lines_of, table
+from app.plots.drawing.panel import TRIANGLE, Panel, Series
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
+from app.plots.drawing.scales import Array, Scale, layer_scale, scale_over
+from app.plots.drawing.sheet import Sheet
+from app.plots.drawing.style import LOOKS
+from app.plots.drawing.words import titled
 
 SHARES = {
     "mean_share": "share of the mean: mean(first / T) / mean(all)",
@@ -28,18 +38,30 @@ PAD = 0.08
 class FirstToken(Plot):
     metric: str
 
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
-        lines = lines_of(rows, self.components)
-        low, high = limits = _limits(lines)
-        beyond = any(not low <= share <= high for line in lines for share in _shares(line))
-        cut = ["A triangle at the edge marks a share outside the axis"] if beyond else []
-        heading = self.title, [caption, f"{WORDS}; {SCOPE_WORDS[self.scope]}", *cut]
-        grid = layer_panels(figure, heading, len(lines), len(lines[0].rows), legend=True)
-        grid[0].set_ylim(limits)
-        for axes, line in zip(grid, lines, strict=True):
-            _draw_shares(axes, line, limits)
-        figure.supylabel(f"share of {self.metric} (no unit)", fontsize=11)
-        add_legend(figure, grid[0].get_lines()[2:4], list(SHARES.values()))
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
+        lines = [line for line in lines_of(rows) if line.component in self.components]
+        shares = np.concatenate([table(lines, name) for name in SHARES])
+        columns = columns_for(len(lines))
+        y, inches = _scale(shares, HEIGHTS[columns]), usual_width(columns)
+        beyond = ((shares < y.low) | (shares > y.high)).any()
+        layout = Layout(
+            title=self.title,
+            caption=[
+                caption,
+                f"{WORDS}; {SCOPE_WORDS[self.scope]}",
+                *["A triangle at the edge marks a share outside the axis"] * bool(beyond),
+            ],
+            cells=[
+                PanelCell(titled([line.domain], line.note, inches), layer_scale(len(line.rows), inches), y)
+                for line in lines
+            ],
+            columns=columns,
+            height=HEIGHTS[columns],
+            y_label=f"share of {self.metric} (no unit)",
+            legends={0: [LegendKey(*each) for each in zip(SHARES.values(), LOOKS, strict=False)]},
+        )
+        for panel, line in zip(place_panels(sheet, layout), lines, strict=True):
+            _draw_shares(panel, line)
 
 
 FIRST_TOKEN = FirstToken(
@@ -50,35 +72,29 @@ FIRST_TOKEN = FirstToken(
 )
 
 
-def _shares(line: Line) -> list[float]:
-    return [share for name in SHARES for share in line.column(name) if not math.isnan(share)]
-
-
-def _limits(lines: Sequence[Line]) -> tuple[float, float]:
+def _scale(shares: Array, inches: float) -> Scale:
     """From 0 to 1, extended to the most extreme shares but not beyond LOWEST and HIGHEST."""
-    shares = list(chain.from_iterable(_shares(line) for line in lines))
-    low, high = min([0.0, *shares]), max([1.0, *shares])
-    return max(low, LOWEST) - PAD, min(high, HIGHEST) + PAD
+    low, high = min(0.0, np.nanmin(shares, initial=0)), max(1.0, np.nanmax(shares, initial=1))
+    ends = [max(low, LOWEST) - PAD, min(high, HIGHEST) + PAD]
+    return scale_over(ends, inches, padded=False)
 
 
-def _draw_shares(axes: Axes, line: Line, limits: tuple[float, float]) -> None:
-    layers = line.column("layer")
+def _draw_shares(panel: Panel, line: Line) -> None:
     for whole in (0, 1):
-        axes.axhline(whole, color=MUTED, linewidth=0.8)
+        panel.level(whole)
     for name, look in zip(SHARES, LOOKS, strict=False):
-        shares = line.column(name)
-        draw_line(axes, layers, shares, look)
-        _mark_beyond(axes, layers, shares, limits, colour=look[0])
-    axes.set_title(line.title)
+        series = line.series(name, look)
+        panel.line(series)
+        _mark_beyond(panel, series)
 
 
-def _mark_beyond(
-    axes: Axes,
-    layers: Sequence[float],
-    shares: Sequence[float],
-    limits: tuple[float, float],
-    colour: str,
-) -> None:
-    for edge, marker, sign in ((limits[0], "v", -1), (limits[1], "^", 1)):
-        beyond = [layer for layer, share in zip(layers, shares, strict=True) if sign * (share - edge) > 0]
-        axes.scatter(beyond, [edge] * len(beyond), s=45, color=colour, marker=marker, clip_on=False)
+def _mark_beyond(panel: Panel, series: Series) -> None:
+    layers, shares = np.array(series.x), np.array(series.y)
+    for found, marker, edge in (
+        (shares < panel.y.low, "v", panel.y.low),
+        (shares > panel.y.high, "^", panel.y.high),
+    ):
+        if found.any():
+            places = panel.at(layers[found], np.full(found.sum(), edge))
+            look = {"marker": marker, "markersize": TRIANGLE, "color": series.look.colour, "zorder": 4}
+            panel.sheet.marks(places, **look)

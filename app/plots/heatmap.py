@@ -1,26 +1,25 @@
 """Layers along x, domains along y, and the contribution of a layer as a colour."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
-from numpy.typing import NDArray
 
-from app.plots.drawing.canvas import SHADES, layer_ticks, panels
-from app.plots.drawing.lines import lines_in_scope
+from app.plots.drawing.colour_bar import bar_inches, draw_bar, shades
+from app.plots.drawing.layout import Layout, PanelCell, place_panels
+from app.plots.drawing.lines import Line, lines_of, table
+from app.plots.drawing.panel import Panel
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
-from app.plots.drawing.scales import PLAIN, logarithmic_ticks
+from app.plots.drawing.scales import Array, Scale, layer_scale, scale_over
+from app.plots.drawing.sheet import Sheet
+from app.plots.drawing.style import CAPTION_FONT, WIDTH
+from app.plots.drawing.words import line_height, width_of, wrapped_name
 
 LIGHT = 0.55  # of the scale: above it, numbers are black
-NUMBERED_LAYERS = 32  # with more layers, the numbers would not fit their cells
-LAYER_TICKS = 40
+LARGEST_FONT, SMALLEST_FONT = 8.0, 5.5  # of the numbers, in points; if they do not fit, there are none
+NAME_INCHES, NAME_LINES, NAME_GAP = 2.5, 3, 0.08
+LEAST_HEIGHT = 1.6  # inches of all rows; the label of the colour bar needs them
 SHADE_WORDS = "the colours cover the layers after 0"
-LEAST_ROWS = 2  # of the height; the label of the colour bar needs them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,27 +27,28 @@ class Heatmap(Plot):
     metric: str
     unit: str
 
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
-        lines = lines_in_scope(self, rows)
-        values = np.array([line.column(self.metric) for line in lines], float)  # (domains, layers)
-        words = f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}; {SHADE_WORDS}"
-        heading = self.title, [caption, words]
-        (axes,) = panels(figure, heading, 1, 1, 1.2 + 0.45 * max(LEAST_ROWS, len(lines)))
-        scale = _scale(values)
-        shades = axes.imshow(values, aspect="auto", cmap=SHADES, norm=scale)
-        axes.grid(visible=False)
-        axes.set_yticks(range(len(lines)), [line.title for line in lines])
-        axes.xaxis.set_major_locator(layer_ticks(LAYER_TICKS))
-        axes.set_xlabel("layer")
-        if values.shape[1] <= NUMBERED_LAYERS:
-            _write_values(axes, values, scale)
-        low, high = shades.get_clim()
-        bar = figure.colorbar(shades, ax=axes, pad=0.01, fraction=0.03, extend=_beyond(values, low, high))
-        if isinstance(scale, LogNorm):
-            bar.ax.yaxis.set_major_locator(logarithmic_ticks(high / low))
-        bar.ax.yaxis.set_major_formatter(PLAIN)
-        bar.ax.yaxis.set_minor_locator(NullLocator())
-        bar.set_label(f"{self.metric} ({self.unit})")
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
+        lines = lines_of(rows, self.scope)
+        values = table(lines, self.metric)
+        names = [_name(line) for line in lines]
+        row = max(0.34, 0.08 + line_height(CAPTION_FONT) * max(map(len, names)))
+        height = max(LEAST_HEIGHT, row * len(lines))
+        scale = _scale(values, height)
+        label, left = f"{self.metric}\n({self.unit})", max(map(_widest, names)) + NAME_GAP
+        layout = Layout(
+            title=self.title,
+            caption=[caption, f"Mean over the n texts of a domain; {SCOPE_WORDS[self.scope]}; {SHADE_WORDS}"],
+            cells=[PanelCell((), layer_scale(values.shape[1], WIDTH - left - 1), Scale(0, len(lines)))],
+            columns=1,
+            height=height,
+            left=left,
+            right=bar_inches(scale, label),
+        )
+        (panel,) = place_panels(sheet, layout)
+        _draw_cells(panel, values, scale)
+        _write_names(panel, names)
+        beyond = [bool(found.any()) for found in (values < scale.low, values > scale.high)]
+        draw_bar([panel], scale, label, beyond)
 
 
 HEATMAP = Heatmap(
@@ -59,37 +59,64 @@ HEATMAP = Heatmap(
 )
 
 
-def _scale(values: NDArray[np.float64]) -> Normalize:
-    """A logarithmic scale over the layers after 0; 0 to 1 if there is no positive value.
+def _name(line: Line) -> list[str]:
+    if width_of(f"{line.domain} {line.note}", CAPTION_FONT) <= NAME_INCHES:
+        return [f"{line.domain} {line.note}"]
+    return [*wrapped_name(line.domain, CAPTION_FONT, NAME_INCHES, NAME_LINES), line.note]
+
+
+def _widest(lines: Sequence[str]) -> float:
+    return max(width_of(line, CAPTION_FONT) for line in lines)
+
+
+def _scale(values: Array, inches: float) -> Scale:
+    """A logarithmic scale over the layers after 0; EMPTY if there is no positive value.
 
     Layer 0 receives only the embedding and may write a hundred times as much as the others, which would then
     all have the same colour.
     """
-    positive = values[values > 0]
-    later = values[:, 1:][values[:, 1:] > 0]
-    if not positive.size:
-        return Normalize(0, 1)
-    scaled = later if later.size else positive
-    return LogNorm(scaled.min(), scaled.max(), clip=True)
+    later = values[:, 1:]
+    scaled = later if (later > 0).any() else values
+    return scale_over(scaled, inches, logarithmic=bool((scaled > 0).any()), padded=False)
 
 
-def _beyond(values: NDArray[np.float64], low: float, high: float) -> str:
-    """Which ends of the colour scale values exceed, as Matplotlib's `extend`."""
-    words = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    return words[bool((values < low).any()), bool((values > high).any())]
+def _draw_cells(panel: Panel, values: Array, scale: Scale) -> None:
+    """The first domain is the highest row."""
+    rows, layers = values.shape
+    fractions = np.clip(scale.places(np.where(values > 0, scale.cut(values), scale.low), 0, 1), 0, 1)
+    found = np.argwhere(np.isfinite(values))
+    corners = [
+        panel.at(layer + np.array([-0.5, 0.5, 0.5, -0.5]), rows - row - np.array([1, 1, 0, 0]))
+        for row, layer in found
+    ]
+    shown = fractions[tuple(found.T)]
+    if len(found):
+        panel.sheet.polygons(corners, shades(shown), 1, edgecolors="white", linewidths=0.4)
+    words = [_figure(values[row, layer]) for row, layer in found]
+    size = _font(words, panel.width / layers)
+    for light, colour in ((True, "black"), (False, "white")):
+        chosen = [i for i, fraction in enumerate(shown) if (fraction >= LIGHT) == light and size is not None]
+        places = [corners[i].mean(axis=0) for i in chosen]
+        panel.sheet.figures([words[i] for i in chosen], places, size or 0, colour)
 
 
-def _write_values(axes: Axes, values: NDArray[np.float64], scale: Normalize) -> None:
-    for (domain, layer), value in np.ndenumerate(values):
-        if not math.isnan(value):
-            colour = "white" if scale(value) < LIGHT else "black"
-            axes.text(layer, domain, _figure(value), ha="center", va="center", fontsize=7.5, color=colour)
+def _font(words: Sequence[str], inches: float) -> float | None:
+    """The font size with which the longest number fits into a cell."""
+    widest = max((width_of(word, 1) for word in words), default=1)
+    size = min(LARGEST_FONT, 0.9 * inches / widest)
+    return size if size >= SMALLEST_FONT else None
+
+
+def _write_names(panel: Panel, names: Sequence[Sequence[str]]) -> None:
+    for row, lines in enumerate(names):
+        y = panel.top - (row + 0.5) * panel.height / len(names)
+        panel.sheet.write(panel.left - NAME_GAP, y, "\n".join(lines), CAPTION_FONT, ha="right")
 
 
 def _figure(value: float) -> str:
-    """Two digits in at most four characters: a cell has no space for the zero of 0.078."""
+    """Two digits."""
     if value == 0 or value >= 10:
         return f"{value:.0f}"
     if value < 0.001:
         return f"{value:.0e}".replace("e-0", "e-")
-    return f"{value:#.2g}".removeprefix("0")
+    return f"{value:#.2g}".removesuffix(".")

@@ -2,35 +2,63 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+import numpy as np
 
-from app.plots.drawing.canvas import LOOKS, panels, write_instead
-from app.plots.drawing.lines import Line, lines_in_scope
+from app.plots.drawing.layout import Layout, PanelCell, place_panels, usual_width
+from app.plots.drawing.lines import Line, lines_of
+from app.plots.drawing.outside import layer_axis
+from app.plots.drawing.panel import Panel, Series
 from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
+from app.plots.drawing.scales import EMPTY, Scale
+from app.plots.drawing.sheet import Sheet
+from app.plots.drawing.style import LOOKS
+from app.plots.drawing.words import titled
 
 LAYERS_OF_HALF_WIDTH = 32  # bars of more layers need the whole width for their labels
+HEIGHT, FULL_HEIGHT = 1.5, 4.4  # of a panel; FULL_HEIGHT: the only row
+HALF_BAR = 0.375
 NO_VARIANCE = "no sample variance with fewer than two texts"
+
+
+@dataclass(frozen=True)
+class RankedLayers:
+    """Variances in decreasing order, and their layers."""
+
+    line: Line
+    variances: Sequence[float]
+    layers: Sequence[int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking(Plot):
     column: str
 
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
-        lines = lines_in_scope(self, rows)
-        columns = 2 if len(lines) > 1 and len(lines[0].rows) <= LAYERS_OF_HALF_WIDTH else 1
-        bars = "Bars: sample variance over n texts (ddof = 1); each domain has its own scale"
-        heading = self.title, [caption, f"{bars}; {SCOPE_WORDS[self.scope]}"]
-        grid = panels(figure, heading, len(lines), columns, 5.2 if len(lines) <= columns else 2.6)
-        for axes, line in zip(grid, lines, strict=True):
-            _draw_bars(axes, line, self.column)
-            axes.set_title(line.title)
-        for axes in grid[-columns:]:
-            axes.set_xlabel("layer, in order of decreasing sample variance")
-        figure.supylabel("sample variance of delta_abs_mean (activation²)", fontsize=11)
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
+        ranked = [_ranked(line, self.column) for line in lines_of(rows, self.scope)]
+        layers = len(ranked[0].line.rows)
+        columns = 2 if len(ranked) > 1 and layers <= LAYERS_OF_HALF_WIDTH else 1
+        height = FULL_HEIGHT if len(ranked) <= columns else HEIGHT
+        cells = [_cell(each, usual_width(columns), height) for each in ranked]
+        cut = any(cell.y.outside_high for cell in cells)
+        words = "Bars: sample variance over n texts (ddof = 1); each domain has its own scale"
+        layout = Layout(
+            title=self.title,
+            caption=[
+                caption,
+                f"{words}; {SCOPE_WORDS[self.scope]}",
+                *["Triangles: the variance is outside the axis, and its number is written"] * cut,
+            ],
+            cells=cells,
+            columns=columns,
+            height=height,
+            x_label="layer, in order of decreasing sample variance",
+            y_label="sample variance of delta_abs_mean (activation²)",
+            shared="neither",
+        )
+        for panel, each in zip(place_panels(sheet, layout), ranked, strict=True):
+            _draw_bars(panel, each)
 
 
 RANKING = Ranking(
@@ -40,20 +68,30 @@ RANKING = Ranking(
 )
 
 
-def _draw_bars(axes: Axes, line: Line, column: str) -> None:
-    found = [(v, row["layer"]) for v, row in zip(line.column(column), line.rows, strict=True)]
-    ranking = sorted(((v, layer) for v, layer in found if not math.isnan(v)), key=lambda bar: -bar[0])
-    axes.grid(visible=False, axis="x")
-    if not ranking:
-        write_instead(axes, NO_VARIANCE)
-        axes.set(xticks=[], yticks=[])
+def _ranked(line: Line, column: str) -> RankedLayers:
+    found = zip(line.column(column), map(int, line.column("layer")), strict=True)
+    ranking = sorted((each for each in found if not math.isnan(each[0])), key=lambda each: -each[0])
+    return RankedLayers(line, [variance for variance, _ in ranking], [layer for _, layer in ranking])
+
+
+def _cell(ranked: RankedLayers, width: float, height: float) -> PanelCell:
+    title = titled([ranked.line.domain], ranked.line.note, width)
+    if not ranked.layers:
+        return PanelCell(title, EMPTY, EMPTY)
+    axis = layer_axis(np.array([ranked.variances]), height, with_zero=True)
+    ranks = tuple(range(len(ranked.layers)))
+    x = Scale(-0.7, len(ranks) - 0.3, ranks, tuple(map(str, ranked.layers)))
+    return PanelCell(title, x, replace(axis.scale, low=0.0) if any(ranked.variances) else EMPTY, x_grid=False)
+
+
+def _draw_bars(panel: Panel, ranked: RankedLayers) -> None:
+    if not ranked.layers:
+        panel.say(NO_VARIANCE)
         return
-    places = range(len(ranking))
-    axes.bar(places, [variance for variance, _ in ranking], color=LOOKS[0][0], width=0.75)
-    axes.set_xticks(
-        places,
-        [str(layer) for _, layer in ranking],
-        fontsize=8,
-        rotation=0 if len(ranking) <= LAYERS_OF_HALF_WIDTH else 90,
-    )
-    axes.set_xlim(-0.7, len(ranking) - 0.3)
+    ranks = np.arange(len(ranked.layers))
+    bars = [
+        panel.at([rank - HALF_BAR, rank - HALF_BAR, rank + HALF_BAR, rank + HALF_BAR], [0, top, top, 0])
+        for rank, top in zip(ranks, panel.y.cut(ranked.variances), strict=True)
+    ]
+    panel.sheet.polygons(bars, LOOKS[0].colour, 2)
+    panel.outside([Series(ranks.tolist(), ranked.variances, LOOKS[0])])

@@ -1,26 +1,22 @@
-"""Rows of every table that plots are drawn of, and what can be read off a plot."""
+"""Rows of every table that plots are drawn of."""
 
-import re
 from collections.abc import Sequence
-from html import unescape
 from itertools import combinations
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
-from app.plots import PLOTS, draw
-from app.plots.drawing.canvas import STYLE
-from app.plots.drawing.plot import Plot, PlotRow
+from app.plots import PLOTS, Plot
 from layerscope.names import (
+    ANALYSIS_METRICS,
+    ANALYSIS_PLACE,
+    ANALYSIS_STATISTIC_COLUMNS,
     COMPARISON_STATISTICS,
     COMPONENTS,
     METRICS,
     POOLED_DOMAIN,
     SCOPES,
     STATISTIC_COLUMNS,
-    STATISTICS,
 )
 
 CAPTION = "Model demo: demo, float32"
@@ -81,46 +77,54 @@ def first_token_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: i
     ]
 
 
-def importance_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
-    """Layer rows with the costs of an ablation, which stand in component `block` and scope `all` alone."""
+def massive_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
+    random = np.random.default_rng(0)
+    rows = []
+    for place, domain in enumerate((*domains, POOLED_DOMAIN)):
+        counts = {"texts": texts, "tokens": 1000 + place, "massive": 20 + place, "massive_first": texts}
+        for layer in range(layers):
+            share = {"massive_share": 0.02, "norm_share": float(random.uniform())}
+            rows.append({"domain": domain, "layer": layer, **counts, **share})
+    return rows
+
+
+def analysis_rows(domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
+    """Layer rows with the numbers of analyses, which stand in component `block` and scope `all` alone."""
     random = np.random.default_rng(1)
     rows = layer_rows(domains, layers, texts)
     for row in rows:
-        row |= {"analysis_texts": None} | {f"ablation_nll{suffix}": None for suffix in STATISTICS}
-        if (row["scope"], row["component"]) == ("all", "block"):
-            mean = float(random.normal())
-            row |= {"analysis_texts": 3, "ablation_nll": mean}
-            row |= {"ablation_nll_ci_low": mean - 0.1, "ablation_nll_ci_high": mean + 0.1}
+        row |= {"analysis_texts": None} | dict.fromkeys(ANALYSIS_STATISTIC_COLUMNS)
+        if (row["scope"], row["component"]) == ANALYSIS_PLACE:
+            row["analysis_texts"] = min(3, texts)
+            for metric in ANALYSIS_METRICS:
+                mean = float(random.normal() if metric == "ablation_nll" else random.uniform())
+                row[metric] = mean
+                if texts > 1:
+                    row |= {f"{metric}_ci_low": mean - 0.1, f"{metric}_ci_high": mean + 0.1}
     return rows
 
 
 def rows_for(name: str, domains: Sequence[str] = DOMAINS, layers: int = 4, texts: int = 5) -> Rows:
-    if PLOTS[name].analysis is not None:
-        return importance_rows(domains, layers, texts)
-    return TABLES[PLOTS[name].table](domains, layers, texts)
+    """The rows that the service reads for the plot."""
+    plot = PLOTS[name]
+    if plot.table != "results":
+        return TABLES[plot.table](domains, layers, texts)
+    rows = analysis_rows(domains, layers, texts) if plot.analysis else layer_rows(domains, layers, texts)
+    return of_places(plot, rows)
 
 
-TABLES = {"results": layer_rows, "comparison": comparison_rows, "first_token": first_token_rows}
+def of_places(plot: Plot, rows: Rows) -> Rows:
+    """Those rows of the file that the service reads for the plot."""
+    if plot.table != "results":
+        return rows
+    return [row for place in plot.places for row in rows if (row["scope"], row["component"]) == place]
 
 
-def axes_of(plot: Plot, rows: Sequence[PlotRow]) -> list[Any]:
-    with matplotlib.rc_context(STYLE):
-        figure = Figure()
-        plot.draw(figure, rows, CAPTION)
-    return figure.axes
-
-
-def words(name: str, rows: Sequence[PlotRow], caption: str = CAPTION) -> list[str]:
-    """Matplotlib writes each text of an SVG into a comment before its outlines."""
-    return re.findall(
-        r"<!-- (.*?) -->", unescape(draw(PLOTS[name], rows, caption, "svg").decode()), re.DOTALL
-    )
-
-
-def run_into_each_other(texts: Sequence[Any]) -> bool:
-    """Texts of a figure that was drawn."""
-    boxes = [text.get_window_extent() for text in texts]
-    return any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+TABLES = {
+    "comparison": comparison_rows,
+    "first_token": first_token_rows,
+    "massive_tokens": massive_rows,
+}
 
 
 def values_of(rows: Rows, column: str, **where: str) -> list[float]:

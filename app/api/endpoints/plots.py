@@ -1,7 +1,9 @@
 """The plots of finished jobs. Each is drawn once, and then always the same bytes are served."""
 
-from collections.abc import Callable, Generator, Iterator
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,14 +19,18 @@ from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
 from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
+from app.files.massive_tokens import massive_tokens_rows
 from app.files.results import layer_rows
 from app.jobs import store
 from app.plots import Format, JobContents, Plot, PlotRow
 from app.plots.effect import EFFECT
-from app.schemas import JobOptions, JobOut, PlotList, PlotOut
+from app.schemas import JobOptions, JobOut, ModelOut, PlotList, PlotOut
 from app.tables import Job
 
 PlotName = Annotated[str, Path(json_schema_extra={"enum": list(plots.PLOTS)})]
+
+HUB_ID = re.compile(r"(?:[\w.-]+/)?[\w-][\w.-]*")
+FOLDER_REVISION = "sha256:"  # of a model that was loaded from a folder
 
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "svg": "image/svg+xml"}
 
@@ -68,7 +74,7 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
         reason = plot.unavailable_reason(measured(state))
         if reason is not None:
             raise FileNotFound(f"The job has no plot {name!r}. {reason}")
-        rows = list(_rows(session, job, plot))
+        rows = in_order_of(state.domains, _rows(session, job, plot))
     if not rows:
         old = f"The job was finished by a version without the plot {name!r}, so its rows do not exist."
         raise FileNotFound(state.error.detail if state.error else old)
@@ -78,11 +84,26 @@ def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Gen
 def _rows(session: Session, job: Job, plot: Plot) -> Iterator[PlotRow]:
     match plot.table:
         case "results":
-            return layer_rows(session, job)
+            return chain.from_iterable(
+                layer_rows(session, job, scope=scope, component=component) for scope, component in plot.places
+            )
         case "comparison":
             return comparison_rows(session, job, metric=EFFECT.metric, scope=plot.scope, component="block")
         case "first_token":
             return first_token_rows(session, job)
+        case "massive_tokens":
+            return massive_tokens_rows(session, job)
+
+
+def in_order_of(domains: Iterable[str], rows: Iterable[PlotRow]) -> list[PlotRow]:
+    """Rows by domain, or by pair of domains, in the order in which the domains were submitted."""
+    order = {domain: place for place, domain in enumerate(domains)}
+
+    def place(row: PlotRow) -> list[int]:
+        names = [row["domain"]] if "domain" in row else [row["domain_a"], row["domain_b"]]
+        return sorted(order.get(name, len(order)) for name in names)
+
+    return sorted(rows, key=place)
 
 
 def measured(job: JobOut) -> JobContents:
@@ -95,8 +116,15 @@ def measured(job: JobOut) -> JobContents:
 
 def _caption(job: JobOut) -> str:
     model = job.model
+    source = f": {model.source}" if _is_hub_id(model) else ""
     revision = f" at revision {model.revision}" if model.revision else ""
-    return f"Model {model.name}: {model.source}{revision}, {model.dtype}; job {job.id}{_design(job.options)}"
+    return f"Model {model.name}{source}{revision}, {model.dtype}; job {job.id}{_design(job.options)}"
+
+
+def _is_hub_id(model: ModelOut) -> bool:
+    """Otherwise the source is a folder: its path says nothing about the model, and much about a machine."""
+    is_folder = (model.revision or "").startswith(FOLDER_REVISION)
+    return not is_folder and HUB_ID.fullmatch(model.source or "") is not None
 
 
 def _design(options: JobOptions) -> str:

@@ -1,69 +1,82 @@
-"""Labels next to points: no label covers another label or a point."""
+"""Labels next to points. A point is labelled only if the label can belong to no other point."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from app.plots.drawing.canvas import INK, MUTED
+from app.plots.drawing.panel import Panel
+from app.plots.drawing.scales import Array
+from app.plots.drawing.style import VALUE_FONT
+from app.plots.drawing.words import DIGIT_HEIGHT, POINTS, width_of
 
-FONT = 7.5  # points, as all lengths here
-DIGIT, HEIGHT, DOT, GAP = 0.64 * FONT, 1.15 * FONT, 5.0, 2.5
-DISTANCES = (8, 12, 17, 23, 30, 38, 47)  # from a point to the middle of its name
-DIRECTIONS = 16
-UNLINKED = 12  # up to this distance a name needs no line to its point
-
-Place = tuple[float, float]
-
-
-def label_points(axes: Axes, points: NDArray[np.float64], names: Sequence[str]) -> None:
-    """Writes names next to points (n, 2), after the layout is fixed; omits a name if there is no space."""
-    scale = 72 / axes.figure.dpi
-    dots = axes.transData.transform(points) * scale
-    taken = [(x, y, DOT, DOT) for x, y in dots]
-    corners = axes.bbox.get_points() * scale
-    for dot, point, name in zip(dots, points, names, strict=True):
-        size = DIGIT * len(name) + GAP, HEIGHT
-        place = next((p for p in _around(dot) if _is_free((*p, *size), taken, corners)), None)
-        if place is not None:
-            taken.append((*place, *size))
-            _write(axes, name, point, (place[0] - dot[0], place[1] - dot[1]))
+RADIUS = 2.8 / POINTS  # of a point with its edge
+OWN_GAP, OTHER_GAP = (
+    1.2 / POINTS,
+    5.5 / POINTS,
+)  # from a label to its point, and at least to every other point
+BETWEEN = 3.0 / POINTS  # two labels
+Flags = NDArray[np.bool_]
+# Directions from a point to its label; at first those between its bars along x and y.
+DIRECTIONS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
+SIDEWAYS = tuple((side, up) for up in (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8) for side in (-1, 1))
+DIAGONAL = 0.7
 
 
-def _around(dot: NDArray[np.float64]) -> Iterator[Place]:
-    for distance in DISTANCES:
-        for step in range(DIRECTIONS):
-            angle = 2 * math.pi * (step / DIRECTIONS + 1 / 8)  # at first between the bars along x and y
-            yield dot[0] + distance * math.cos(angle), dot[1] + distance * math.sin(angle)
+@dataclass(frozen=True)
+class Label:
+    """`sideways`: long, and in a strip that has room on both sides."""
+
+    words: str
+    colour: str
+    sideways: bool = False
 
 
-def _is_free(
-    box: tuple[float, float, float, float],
-    taken: Sequence[tuple[float, float, float, float]],
-    corners: NDArray[np.float64],
-) -> bool:
-    x, y, width, height = box
-    (left, bottom), (right, top) = corners
-    inside = left + width / 2 < x < right - width / 2 and bottom + height / 2 < y < top - height / 2
-    return inside and not any(
-        abs(x - other[0]) < (width + other[2]) / 2 and abs(y - other[1]) < (height + other[3]) / 2
-        for other in taken
-    )
+def label_points(
+    panel: Panel, points: Array, names: Sequence[Label], order: Sequence[int], bars: Array
+) -> None:
+    """Writes names next to points (n, 2), those of `order` first. A point without a place is nan.
+
+    `bars` (m, 2, 2): ends of lines across which nothing is written.
+    """
+    taken = _grown(np.concatenate([bars.min(axis=1), bars.max(axis=1)], axis=1), OWN_GAP)
+    far = RADIUS + OTHER_GAP
+    for number in order:
+        others = np.delete(points, number, axis=0)
+        boxes = _around(points[number], names[number])
+        free = _inside(boxes, panel) & ~_overlap(boxes, np.hstack([others - far, others + far]))
+        free &= ~_overlap(boxes, taken)
+        if free.any():
+            box = boxes[free.argmax()]
+            taken = np.vstack([taken, _grown(box, BETWEEN)])
+            place = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+            panel.sheet.figures([names[number].words], [place], VALUE_FONT, names[number].colour)
 
 
-def _write(axes: Axes, name: str, point: NDArray[np.float64], offset: Place) -> None:
-    dotted = {"linestyle": ":", "linewidth": 0.8}  # a plain line could be taken for an interval
-    line = {"arrowstyle": "-", "color": MUTED, "shrinkA": 0, "shrinkB": 2, **dotted}
-    axes.annotate(
-        name,
-        (point[0], point[1]),
-        offset,
-        textcoords="offset points",
-        ha="center",
-        va="center",
-        fontsize=FONT,
-        color=INK,
-        arrowprops=line if math.hypot(*offset) > UNLINKED else None,
-    )
+def _around(point: Array, name: Label) -> Array:
+    """(directions, 4): left, bottom, right and top of a label; nan for a point of nan."""
+    directions = np.array(SIDEWAYS if name.sideways else DIRECTIONS)
+    half = np.array([width_of(name.words, VALUE_FONT), DIGIT_HEIGHT * VALUE_FONT / POINTS]) / 2
+    gap = OWN_GAP + RADIUS * np.where((directions == 0).any(axis=1), 1, DIAGONAL)[:, None]
+    middles = point + directions * (gap + half)
+    boxes: Array = np.hstack([middles - half, middles + half])
+    return boxes
+
+
+def _grown(boxes: Array, by: float) -> Array:
+    return np.asarray(boxes + np.array([-by, -by, by, by]), float)
+
+
+def _inside(boxes: Array, panel: Panel) -> Flags:
+    low = boxes[:, :2] > (panel.left, panel.bottom)
+    found: Flags = np.all(low & (boxes[:, 2:] < (panel.right, panel.top)), axis=1)
+    return found
+
+
+def _overlap(boxes: Array, others: Array) -> Flags:
+    """(boxes,): whether a box overlaps at least one of the others, of which those of nan do not count."""
+    boxes = boxes[:, None]
+    common: Flags = (boxes[..., :2] < others[:, 2:]) & (boxes[..., 2:] > others[:, :2])
+    found: Flags = np.any(np.all(common, axis=-1), axis=-1)
+    return found

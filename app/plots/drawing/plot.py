@@ -5,12 +5,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
-from matplotlib.figure import Figure
-
+from app.plots.drawing.sheet import Sheet
 from layerscope.names import Scope
 
 PlotRow = Mapping[str, Any]
-Table = Literal["results", "comparison", "first_token"]
+Table = Literal["results", "comparison", "first_token", "massive_tokens"]
 
 SCOPE_WORDS = {
     "all": "scope all: all tokens",
@@ -38,11 +37,17 @@ class Plot(ABC):
     analysis: str | None = None
 
     @abstractmethod
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
-        """Draws the rows of a job that has everything the plot needs, in the order of their file.
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
+        """Draws the rows of a job that has everything the plot needs; domains in the order in which they are.
 
-        Rows of the table `comparison` are only those of the plot's metric, scope and component.
+        Rows of the table `results` are those of `places`, rows of `comparison` those of the plot's metric,
+        scope and component.
         """
+
+    @property
+    def places(self) -> Sequence[tuple[str, str]]:
+        """The scopes and components whose rows the plot shows."""
+        return [(self.scope, component) for component in self.components]
 
     def in_scope_of(self, scopes: Collection[str]) -> Self:
         """The plot for a job with these scopes: jobs of earlier versions have `rest` instead of `typical`."""

@@ -1,5 +1,6 @@
 """Plots over HTTP."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -16,6 +17,7 @@ from app.errors import NoStatistics
 from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job, layer_profile
+from layerscope.names import SCOPES_BEFORE_TYPICAL
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 from tests.support.lognormal_job import lognormal_job
@@ -30,10 +32,11 @@ def path(job_id: UUID, name: str) -> str:
 
 
 def ablated_job(sessions: sessionmaker[Session]) -> UUID:
-    """With what an ablation would have found."""
-    job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2}, analyses=["ablation"])
+    """With what ablation and logit lens would have found."""
+    job_id, _ = lognormal_job(sessions, {"b": 3, "c": 2}, analyses=["ablation", "logit_lens"])
     row = layer_profile.c
     ablated = {"analysis_texts": 2, "ablation_nll": 0.5 + row.layer, "ablation_nll_ci_low": row.layer}
+    ablated |= dict.fromkeys(("lens_agreement", "lens_kl", "lens_entropy"), 0.1 + row.layer / 10)
     with sessions.begin() as session:
         analysed = (row.job_id == job_id) & (row.scope == "all") & (row.component == "block")
         session.execute(update(layer_profile).where(analysed).values(ablated))
@@ -57,7 +60,10 @@ def test_every_plot_comes_in_both_formats(
 def test_the_plots_of_a_job_are_listed_each_with_its_address_or_the_reason_why_it_is_missing(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
-    for job_id, missing in ((ablated_job(sessions), set()), (finished_job(sessions).id, {"importance"})):
+    for job_id, missing in (
+        (ablated_job(sessions), set()),
+        (finished_job(sessions).id, {"importance", "ablation", "lens"}),
+    ):
         listed = api.get(f"/v1/jobs/{job_id}/plots").json()["data"]
         assert [plot["name"] for plot in listed] == list(PLOTS)
         assert {plot["name"] for plot in listed if plot["unavailable"]} == missing
@@ -132,8 +138,8 @@ def test_without_a_measured_text_there_is_no_plot(api: httpx.Client, sessions: s
 def test_effects_are_those_of_the_comparison(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 4, "b": 5, "c": 3})
     text = api.get(path(job_id, "effect.svg")).text
-    assert "a − b" in text
-    assert "(n = 3 and 5)" in text  # in scope typical, and the first text of a has one token
+    assert "a − b (n = 3 and 5)" in text
+    # 3: in scope typical, and the first text of a has one token
     assert "over all 9 tests (layers × pairs); scope typical" in text
 
 
@@ -153,6 +159,74 @@ def test_a_plot_tells_the_options_that_change_its_meaning(
     assert f"job {plain}{words[0]}" not in api.get(path(plain, "effect.svg")).text
 
 
+@pytest.mark.parametrize("name", PLOTS)
+def test_domains_are_in_the_order_in_which_they_were_submitted(
+    api: httpx.Client, sessions: sessionmaker[Session], name: str
+) -> None:
+    submitted = {"c": 2, "a": 3, "b": 3}
+    job_id, _ = lognormal_job(sessions, submitted, analyses=["ablation", "logit_lens"])
+    text = api.get(path(job_id, f"{name}.svg")).text
+    shown = re.findall(r"<!-- ([abc])(?: − ([abc]))? ?\(", text)
+    if name == "effect":  # a pair is that of comparison.csv
+        assert shown == [("a", "c"), ("b", "c"), ("a", "b")]
+    else:
+        assert [domain for domain, _ in shown] == list(submitted)
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "words"),
+    [
+        ("/srv/models/llama", "sha256:0123", "Model demo at revision sha256:0123, float32"),
+        ("models/llama", "sha256:0123", "Model demo at revision sha256:0123, float32"),
+        ("/srv/models/llama", None, "Model demo, float32"),
+        ("~/models/llama", "r1", "Model demo at revision r1, float32"),
+        ("C:\\models\\llama", "r1", "Model demo at revision r1, float32"),
+        (
+            "meta-llama/Llama-3.2-3B",
+            "0cb88a4f",
+            "Model demo: meta-llama/Llama-3.2-3B at revision 0cb88a4f, float32",
+        ),
+        ("gpt2", None, "Model demo: gpt2, float32"),
+    ],
+)
+def test_a_caption_has_the_hub_id_of_a_model_and_never_a_path(
+    api: httpx.Client, sessions: sessionmaker[Session], source: str, revision: str | None, words: str
+) -> None:
+    job_id = finished_job(sessions).id
+    with sessions.begin() as session:
+        job = session.get_one(Job, job_id)
+        job.measured_with = {**(job.measured_with or {}), "source": source, "revision": revision}
+    text = api.get(path(job_id, "relative.svg")).text
+    assert f"{words}; job {job_id}" in text
+    assert ("models" in text) == ("models" in words)
+
+
+def test_a_single_text_has_no_deviation(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    text = api.get(path(finished_job(sessions).id, "mean_std.svg")).text
+    assert "Mean contribution of each layer -->" in text
+    assert "±" not in text
+
+
+def test_massive_tokens_are_those_of_the_file(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
+    job_id, _ = lognormal_job(sessions, {"c": 2, "b": 3})
+    found = {row["domain"]: row for row in api.get(f"/v1/jobs/{job_id}/massive_tokens.json").json()["layers"]}
+    text = api.get(path(job_id, "massive.svg")).text
+    for domain in ("b", "c"):
+        row = found[domain]
+        assert f"{domain} ({row['massive']} of {row['tokens']} tokens;" in text
+        assert f"first token: {row['massive_first']} of n = {row['texts']})" in text
+
+
+def test_a_job_from_before_the_massive_tokens_says_that_it_has_none(
+    api: httpx.Client, sessions: sessionmaker[Session]
+) -> None:
+    job_id = finished_job(sessions, scopes=SCOPES_BEFORE_TYPICAL).id
+    assert "scope rest: all tokens except the first" in api.get(path(job_id, "relative.svg")).text
+    answer = api.get(path(job_id, "massive.png"))
+    assert answer.status_code == 404
+    assert "by a version without the plot 'massive'" in answer.json()["detail"]
+
+
 def test_importance_tells_how_many_texts_were_ablated(
     api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:
@@ -161,7 +235,12 @@ def test_importance_tells_how_many_texts_were_ablated(
 
 @pytest.mark.parametrize(
     ("name", "lack"),
-    [("effect", "compares domains"), ("importance", '`"analyses": ["ablation"]`')],
+    [
+        ("effect", "compares domains"),
+        ("importance", '`"analyses": ["ablation"]`'),
+        ("ablation", '`"analyses": ["ablation"]`'),
+        ("lens", '`"analyses": ["logit_lens"]`'),
+    ],
 )
 def test_a_missing_plot_names_its_reason_and_is_not_on_the_page(
     api: httpx.Client, sessions: sessionmaker[Session], name: str, lack: str

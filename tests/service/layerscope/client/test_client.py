@@ -164,7 +164,7 @@ def test_frames_have_the_rows(finished: Job) -> None:
 
 
 def test_plots_are_listed(finished: Job) -> None:
-    assert {plot.name for plot in finished.plots() if plot.unavailable} == {"importance"}
+    assert {plot.name for plot in finished.plots() if plot.unavailable} == {"importance", "ablation", "lens"}
 
 
 def test_a_missing_package_is_an_error_that_names_it(finished: Job, monkeypatch: pytest.MonkeyPatch) -> None:

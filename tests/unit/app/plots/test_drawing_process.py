@@ -8,17 +8,18 @@ from typing import Any
 
 import psutil
 import pytest
-from matplotlib.figure import Figure
 
 from app.errors import TooBusy
 from app.plots import PLOTS, Plot, PlotRow, draw, drawing_process
+from app.plots.drawing.sheet import Sheet
 from app.plots.drawing_process import DrawingProcess
-from tests.support.plot_rows import CAPTION, layer_rows
+from tests.support.drawn_plots import CAPTION
+from tests.support.plot_rows import rows_for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Misbehaving(Plot):
-    def draw(self, figure: Figure, rows: Sequence[PlotRow], caption: str) -> None:
+    def draw(self, sheet: Sheet, rows: Sequence[PlotRow], caption: str) -> None:
         match caption:
             case "endless":
                 while True:
@@ -28,7 +29,7 @@ class Misbehaving(Plot):
             case "failing":
                 raise ValueError("cannot be drawn")
             case "process":
-                figure.text(0, 0, f"process {os.getpid()}.")
+                sheet.write(0, 0, f"process {os.getpid()}.")
 
 
 MISBEHAVING = Misbehaving(title="", scope="all")
@@ -47,8 +48,8 @@ def process_of(drawing: DrawingProcess) -> str:
 
 
 def test_the_bytes_are_those_of_this_process(drawing: DrawingProcess) -> None:
-    rows = layer_rows()
     for name in ("relative", "heatmap"):
+        rows = rows_for(name)
         expected = draw(PLOTS[name], rows, CAPTION, "png")
         assert drawing.draw(PLOTS[name], rows, CAPTION, "png") == expected
 
