@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.exit import run_as_command
+from app.commands.key_commands import keys_cli
+from app.commands.model_commands import add_model
+from app.commands.profile_command import profile
 from app.doctor.command import doctor
-from app.exit import run_as_command
-from app.key_commands import keys_cli
 from app.local.stop_signals import Stop
 from app.local.supervisor import report, run_to_end
-from app.model_commands import add_model
-from app.profile_command import profile
 from layerscope.cli.verbs import add_verbs
 from layerscope.cli.verbs.model_list import models_cli
 
@@ -90,8 +90,8 @@ def up(
     migrated first. Data are stored in LAYERSCOPE_HOME. To use your own servers, set LAYERSCOPE_DATABASE_URL
     and LAYERSCOPE_REDIS_URL.
     """
+    from app.commands.run_models import models_of_run
     from app.local.readiness import wait_until_loaded
-    from app.local.run_models import models_of_run
     from app.local.stack import running_stack
 
     settings = read_settings()

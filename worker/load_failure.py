@@ -24,8 +24,7 @@ def wait_or_fail(
     error: ModelError,
     wait_seconds: float,
 ) -> bool:
-    """Whether this cause may pass. Fail the unfinished jobs of the model: immediately, or after `wait_seconds`
-    if it may.
+    """Whether this cause may pass. If so, the jobs of the model fail after `wait_seconds`, otherwise immediately.
 
     They are left alone if another worker has loaded the model or may have. Committed results are kept.
     """

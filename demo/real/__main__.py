@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from app.cli import read_settings, until_stopped
-from app.exit import run_as_command
+from app.commands.exit import run_as_command
+from app.commands.profile_command import make_folder
 from app.local.commands import module
 from app.local.stack import running_stack
 from app.local.supervisor import Command, run_to_end
-from app.profile_command import make_folder
 from demo.real.findings import findings
 from demo.real.job import MODEL, first_texts
 from demo.real.model import prepare_model

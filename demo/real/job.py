@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from app.exit import run_as_command
+from app.commands.exit import run_as_command
 from app.resources import SAMPLES
 from layerscope import Client
 from layerscope.cli.profiling.measure import TABLES, Destination, finish_job

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from app.plots import PLOTS, draw
 from benchmarks.contestants import layerscope_core, transformers_loops
 from benchmarks.contestants.contestant_process import ContestantFailed, ContestantProcess, Entry
 from benchmarks.contestants.registry import CONTESTANTS
@@ -22,6 +23,7 @@ from benchmarks.measuring.interleaving import interleave
 from benchmarks.measuring.timing import ratios, spread
 from benchmarks.paths import LOG, ROOT
 from benchmarks.report import LOG_HEAD, Report
+from benchmarks.service.plots import random_rows
 from layerscope.core import load_model
 from layerscope.names import COMPONENTS
 
@@ -54,6 +56,12 @@ def test_all_contestants_measure_the_same_as_the_study_loop(
     found = np.stack(list(other(folder, "float32", "cpu")(TEXTS)))
     assert found.shape == expected.shape == (5, SHAPES["tiny"].layers - 1, 2)
     assert difference(found, expected) < TOLERANCE["float32"]
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_every_plot_can_be_drawn_of_the_rows_of_its_benchmark(name: str) -> None:
+    rows = random_rows(PLOTS[name], ["a", "b"], 3)
+    assert draw(PLOTS[name], rows, "", "svg").startswith(b"<?xml")
 
 
 def test_a_contestant_process_returns_the_statistics_of_its_contestant(folder: Path) -> None:

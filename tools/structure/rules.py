@@ -26,9 +26,8 @@ LAYERS = {
     ),
     "app": (
         ("cli",),
-        ("doctor", "key_commands", "model_commands", "profile_command"),
-        ("measuring_process",),
-        ("exit",),
+        ("commands",),
+        ("doctor",),
         ("main", "local"),
         ("api",),
         ("submission",),
@@ -37,6 +36,12 @@ LAYERS = {
         ("charts", "files", "plots"),
         ("db", "models", "schemas", "tables"),
         ("coordination", "errors", "logs", "resources", "settings"),
+    ),
+    "app.commands": (
+        ("profile_command",),
+        ("dry_run", "key_commands", "model_commands"),
+        ("measuring_process", "run_models"),
+        ("exit",),
     ),
     "worker": (
         ("__main__",),

@@ -35,7 +35,7 @@ def test_only_errors_that_a_command_prints_have_no_status() -> None:
         ProblemError,
         ConfigurationError,
         KeyNotFound,
-        }
+    }
 
 
 @pytest.mark.parametrize("error", LEAVES, ids=lambda error: error.__name__)

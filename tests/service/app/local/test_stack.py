@@ -267,7 +267,7 @@ def test_an_interrupted_profile_stops_the_processes_that_it_started(
 ) -> None:
     profile = layerscope("profile", "--out", str(tmp_path / "out"))
     wait_for(
-        lambda: any("app.measuring_process" in line for line in children(profile.process.pid).values()),
+        lambda: "app.commands.measuring_process" in str(children(profile.process.pid)),
         seconds=60,
     )
     before = list(children(profile.process.pid))

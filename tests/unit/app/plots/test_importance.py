@@ -9,9 +9,10 @@ import pytest
 
 from app.plots.drawing.labels import OTHER_GAP, OWN_GAP, RADIUS
 from app.plots.drawing.panel import Panel
+from app.plots.drawing.scales import Array
 from app.plots.drawing.style import INK, MUTED, NOT_SIGNIFICANT
 from app.plots.importance import IMPORTANCE, NO_VALUE
-from tests.support.drawn_plots import Written, dots, drawn, legend, lines, numbers, strokes, words
+from tests.support.drawn_plots import Written, dots, drawn, legend, lines, numbers, overlaps, strokes, words
 from tests.support.plot_rows import DOMAINS, Rows, analysis_rows, values_of
 
 GREY = matplotlib.colors.to_rgba(NOT_SIGNIFICANT.colour)
@@ -113,6 +114,10 @@ def test_a_number_is_next_to_no_other_point(domains: int, layers: int) -> None:
     sheet = drawn(IMPORTANCE, analysis_rows([f"d{i}" for i in range(domains)], layers=layers))
     for panel in sheet.panels:
         places = np.array([panel.at(x, y) for x, y, *_ in dots(panel)])
+        bars = [
+            panel.at(*bar.T) for colour in (MUTED, NOT_SIGNIFICANT.colour) for bar in strokes(panel, colour)
+        ]
+        bars = [bar for bar in bars if np.ptp(bar, axis=0).max() < 0.9 * panel.height]  # not the axes
         shown = names(panel)
         assert len(shown) > 0.1 * layers
         for number in (each for each in shown if "(" not in each.words):
@@ -120,7 +125,13 @@ def test_a_number_is_next_to_no_other_point(domains: int, layers: int) -> None:
             gaps = np.sort(np.hypot(*np.maximum(np.maximum(low - places, places - high), 0).T))
             assert gaps[0] < RADIUS + 2 * OWN_GAP
             assert gaps[1] > RADIUS + OTHER_GAP - 1e-9
+            crossing = [bar for bar in bars if overlaps(np.array(number.box), _box(bar))]
+            assert crossing == []
             assert panel.left < low[0] < high[0] < panel.right
+
+
+def _box(bar: Array) -> Array:
+    return np.concatenate([bar.min(axis=0), bar.max(axis=0)])
 
 
 def test_numbers_are_those_of_their_points() -> None:

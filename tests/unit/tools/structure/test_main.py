@@ -14,8 +14,8 @@ def write(root: Path, name: str, text: str) -> None:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A tiny repository without violations."""
-    write(tmp_path, "app/errors.py", "class AppError(Exception): ...\n")
-    write(tmp_path, "layerscope/errors.py", "class ModelError(Exception): ...\n")
+    write(tmp_path, "app/errors.py", "class AppError(Exception): ...\n\n\nclass Job: ...\n")
+    write(tmp_path, "layerscope/errors.py", "class ModelError(Exception): ...\n\n\nclass Job: ...\n")
     write(tmp_path, "app/models.py", "import app.errors\n")
     write(tmp_path, "app/api/endpoints/models.py", "import app.models\n")
     write(tmp_path, "tests/test_errors.py", "x = 1\n" * 301)

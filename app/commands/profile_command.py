@@ -139,7 +139,7 @@ def make_folder(out: Path) -> None:
 
 
 def _profile_at(server: str, request: ProfileRequest) -> None:
-    from app.measuring_process import MeasuringTask, run
+    from app.commands.measuring_process import MeasuringTask, run
     from layerscope.cli.profiling.prepare import prepared
 
     make_folder(request.out)
@@ -150,11 +150,11 @@ def _profile_at(server: str, request: ProfileRequest) -> None:
 
 def _profile_here(settings: "Settings", request: ProfileRequest, workers: int) -> int:
     """Measures in a process of its own, while this one watches the service. Returns its exit code."""
+    from app.commands.measuring_process import MeasuringTask
+    from app.commands.run_models import models_of_run
     from app.local.commands import module
-    from app.local.run_models import models_of_run
     from app.local.stack import running_stack
     from app.local.supervisor import Command, run_to_end
-    from app.measuring_process import MeasuringTask
     from layerscope.cli.profiling.prepare import prepared
 
     make_folder(request.out)
@@ -168,7 +168,7 @@ def _profile_here(settings: "Settings", request: ProfileRequest, workers: int) -
         of_job = (names[0], request.name, request.options, str(request.out), LATER)
         task = MeasuringTask(stack.base_url, texts.file.name, texts.is_compressed, *of_job)
         task.write(Path(file.name))
-        arguments = (*module("app.measuring_process"), file.name)
+        arguments = (*module("app.commands.measuring_process"), file.name)
         with redirect_stdout(sys.stderr):  # messages about restarts
             return run_to_end(Command("profile", arguments, stop_seconds=5), meanwhile=stack.supervisor.check)
 
@@ -177,7 +177,7 @@ def _estimate(read_settings: Callable[[], "Settings"], request: ProfileRequest, 
     from layerscope.cli.profiling.estimate import known_to, print_estimate
 
     if server is None:
-        from app.local.dry_run import known_here
+        from app.commands.dry_run import known_here
 
         known = known_here(read_settings(), request.model, request.options)
     else:

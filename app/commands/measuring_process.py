@@ -1,6 +1,6 @@
 """The process that submits the texts of `layerscope profile` to the service which that command has started.
 
-The command itself watches the service. `python -m app.measuring_process FILE` reads a MeasuringTask.
+The command itself watches the service. `python -m app.commands.measuring_process FILE` reads a MeasuringTask.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.exit import run_as_command
+from app.commands.exit import run_as_command
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from app.plots import PLOTS
 from app.resources import SAMPLES
 from app.tables import Job
 from layerscope.cli.profiling.measure import TABLES
+from layerscope.names import Analysis
 from tests.support.command_line import layerscope
 from tests.support.processes import RunningStack, wait_for
 
@@ -57,7 +58,7 @@ def test_a_csv_file_becomes_tables_plots_and_sentences(stack: RunningStack, fold
         "  mine.csv, line 12: the text is empty or contains only white space",
     ]
     out = folder / "profile"
-    plots = {f"{name}.png" for name in PLOTS if name != "importance"}
+    plots = {f"{name}.png" for name, plot in PLOTS.items() if plot.analysis is None}
     assert {file.name for file in out.iterdir()} == {*TABLES, *plots}
     assert (out / "relative.png").read_bytes().startswith(b"\x89PNG")
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
@@ -90,7 +91,7 @@ def test_the_samples_are_profiled_without_a_path(stack: RunningStack, folder: Pa
     assert done.returncode == 0, done.stderr
     assert {file.name for file in (folder / "profile").iterdir()} == {
         *TABLES,
-        *(f"{name}.png" for name in PLOTS),
+        *(f"{name}.png" for name, plot in PLOTS.items() if plot.analysis in (None, Analysis.ABLATION)),
     }
     assert "Layers that contribute most" in done.stdout
     assert "costs most to skip" in done.stdout

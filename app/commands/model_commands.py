@@ -20,8 +20,8 @@ def add_model(
     ] = None,
 ) -> None:
     """Add a model to the model list of this machine."""
+    from app.commands.run_models import source_of, table_of
     from app.errors import ConfigurationError
-    from app.local.run_models import source_of, table_of
     from app.models import read_models
     from app.resources import model_list_files, model_list_location
 

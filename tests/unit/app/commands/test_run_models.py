@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app.commands.run_models import models_of_run
 from app.errors import ConfigurationError
-from app.local.run_models import models_of_run
 from app.models import ModelConfig, read_models
 from app.resources import ROOT
 from app.settings import Settings

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.local.run_models import models_of_run
+from app.commands.run_models import models_of_run
 from app.local.stack import running_stack, uses_embedded_servers
 from app.models import ModelConfig, read_models
 from app.resources import model_list_files

@@ -1,0 +1,1 @@
+"""The commands of `layerscope` that need the service on this machine."""
