@@ -106,14 +106,14 @@ def test_further_domains_and_pairs_are_counted() -> None:
     assert found[-1] == "comparison.csv has 12 more pairs of domains."
 
 
-def ablated(layer: int, cost: float | None) -> dict[str, Any]:
+def ablated(layer: int, cost: float | None, domain: str = "*") -> dict[str, Any]:
     changes = {"scope": "all", "ablation_nll": cost, "analysis_texts": 16}
     interval = {} if cost is None else {"ablation_nll_ci_low": cost - 0.1, "ablation_nll_ci_high": cost + 0.1}
-    return row("*", layer, 0.5, **changes, **interval)
+    return row(domain, layer, 0.5, **changes, **interval)
 
 
 def test_the_layer_that_costs_most_to_skip_is_named_and_whether_it_writes_little() -> None:
-    costs = [ablated(0, 0.2), ablated(1, 2.0), ablated(2, None), ablated(3, 0.1)]
+    costs = [ablated(0, 0.2), ablated(1, 2.0), ablated(2, None), ablated(3, 0.1), ablated(3, 9.0, "cpp")]
     assert conclusions([*costs, *rows("*", 0.9, 0.1, 0.5, 0.6)], []) == [
         "Layer 1 costs most to skip: 2 [1.9, 2.1] nats per token (n = 16), although it writes less than half "
         "of the layers do."
