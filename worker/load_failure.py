@@ -26,7 +26,8 @@ def wait_or_fail(
 ) -> bool:
     """Whether this cause may pass.
 
-    If so, the unfinished jobs of the model fail after `wait_seconds`, otherwise immediately. They are left alone if another worker has loaded the model or may have. Committed results are kept.
+    If so, the unfinished jobs of the model fail after `wait_seconds`, otherwise immediately. They are left
+    alone if another worker has loaded the model or may have. Committed results are kept.
     """
     if not _is_alone(redis, name):
         return True
