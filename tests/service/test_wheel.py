@@ -107,7 +107,7 @@ def test_the_wheel_has_three_packages_and_the_files_that_they_need(wheel: Path) 
     assert {name.removeprefix("app/data/") for name in names if name.startswith("app/data/")} == data
     for folder in ("app/api/static", "app/api/templates"):
         assert {name for name in names if name.startswith(f"{folder}/")} == {
-            f"{folder}/{file.name}" for file in (ROOT / folder).iterdir()
+            str(file.relative_to(ROOT)) for file in (ROOT / folder).rglob("*") if file.is_file()
         }
 
 
