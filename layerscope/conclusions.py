@@ -1,7 +1,9 @@
 """States what the numbers of a job say. Each sentence appears only if the numbers support it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from statistics import median
+from typing import Any, NamedTuple
 
 from layerscope.names import POOLED_DOMAIN, AnalysisMetric, Component, Metric, Scope
 
@@ -13,13 +15,28 @@ SHOWN_DOMAINS = 4
 FEW_TEXTS = 8  # below, the intervals assume normal values: docs/metrics.md
 SIGNIFICANT = 0.05  # a q-value below: the expected share of false findings
 
+# A massive activation is larger than 100 and about 1,000 times the median: Sun et al. 2024, section 2.
+MASSIVE_VALUE, MASSIVE_RATIO = 100, 1000
+
 NumberRow = Mapping[str, Any]  # of a file; a missing value is None
 
 
-def conclusions(results: Iterable[NumberRow], comparisons: Iterable[NumberRow]) -> list[str]:
-    """Sentences about the rows of results.csv and comparison.csv.
+class Conclusion(NamedTuple):
+    """A sentence, and the name of the chart that shows its numbers."""
 
-    They concern METRIC of whole layers in scope `typical`, and the cost of skipping a layer.
+    text: str
+    chart: str
+
+
+def conclusions(
+    results: Iterable[NumberRow],
+    comparisons: Iterable[NumberRow],
+    first_tokens: Iterable[NumberRow] = (),
+    massive: Iterable[NumberRow] = (),
+) -> list[Conclusion]:
+    """Sentences about the rows of results.csv, comparison.csv, first_token.csv and massive_tokens.csv.
+
+    They concern METRIC of whole layers in scope `typical`, the cost of skipping a layer, and massive tokens.
     """
     rows = [row for row in results if row["component"] == Component.BLOCK]
     typical = _by_domain(row for row in rows if row["scope"] == Scope.TYPICAL and row[METRIC] is not None)
@@ -29,12 +46,15 @@ def conclusions(results: Iterable[NumberRow], comparisons: Iterable[NumberRow]) 
         for row in rows
         if row["domain"] == POOLED_DOMAIN and row["scope"] == Scope.ALL and row.get(COST) is not None
     ]
-    return [
-        *_largest(typical),
-        *_differences([row for row in comparisons if _is_compared(row)]),
-        *_costs(skipped, pooled),
-        *_few_texts(typical),
-    ]
+    compared = [row for row in comparisons if _is_compared(row)]
+    found = {
+        "profile": _largest(typical),
+        "effect": _differences(compared),
+        "ablation": _costs(skipped, pooled),
+        "massive": [*_massive_activation(first_tokens), *_massive_tokens(massive)],
+        "domains": _few_texts(typical),
+    }
+    return [Conclusion(text, chart) for chart, sentences in found.items() for text in sentences]
 
 
 def _by_domain(rows: Iterable[NumberRow]) -> dict[str, list[NumberRow]]:
@@ -79,7 +99,7 @@ def _top(rows: Sequence[NumberRow]) -> list[NumberRow]:
 def _value(row: NumberRow, name: str) -> str:
     """A mean with its interval, if it has one: "0.93 [0.9, 0.96]"."""
     low, high = row.get(f"{name}_ci_low"), row.get(f"{name}_ci_high")
-    return f"{row[name]:.2g}" if low is None or high is None else f"{row[name]:.2g} [{low:.2g}, {high:.2g}]"
+    return f"{row[name]:.3g}" if low is None or high is None else f"{row[name]:.3g} [{low:.3g}, {high:.3g}]"
 
 
 # How domains differ
@@ -111,11 +131,11 @@ def _difference(pair: tuple[str, str], different: Sequence[NumberRow], layers: i
     if not sized:
         return f"{sentence}."
     row = max(sized, key=lambda row: abs(row["hedges_g"]))
-    interval = "" if row["g_ci_low"] is None else f" [{row['g_ci_low']:.2g}, {row['g_ci_high']:.2g}]"
+    interval = "" if row["g_ci_low"] is None else f" [{row['g_ci_low']:.3g}, {row['g_ci_high']:.3g}]"
     larger = a if row["hedges_g"] > 0 else b
     return (
         f"{sentence}, most at layer {row['layer']}, where {larger} has the larger value: Hedges' g = "
-        f"{row['hedges_g']:.2g}{interval} (n = {row['texts_a']} and {row['texts_b']})."
+        f"{row['hedges_g']:.3g}{interval} (n = {row['texts_a']} and {row['texts_b']})."
     )
 
 
@@ -125,15 +145,63 @@ def _difference(pair: tuple[str, str], different: Sequence[NumberRow], layers: i
 def _costs(skipped: Sequence[NumberRow], pooled: Sequence[NumberRow]) -> Iterator[str]:
     if not skipped:
         return
-    row = max(skipped, key=lambda row: row[COST])
+    first, *others = sorted(skipped, key=lambda row: -row[COST])[:TOP_LAYERS]
     written = {row["layer"]: row[METRIC] for row in pooled}
-    own = written.get(row["layer"])
-    writes_little = own is not None and sum(value > own for value in written.values()) >= len(written) / 2
-    little = ", although it writes less than half of the layers do" if writes_little else ""
+    typical_cost = median(row[COST] for row in skipped)
+    little = ", although it writes less than half of the layers do" if _is_small(first, written) else ""
     yield (
-        f"Layer {row['layer']} costs most to skip: {_value(row, COST)} nats per token "
-        f"(n = {row['analysis_texts']}){little}."
+        f"Layer {first['layer']} costs most to skip: {_value(first, COST)} nats per token "
+        f"(n = {first['analysis_texts']}){little}."
     )
+    for row in others:
+        if _is_small(row, written) and (row.get(f"{COST}_ci_low") or 0) > typical_cost:
+            yield (
+                f"Layer {row['layer']} writes less than half of the layers do, but costs {_value(row, COST)} "
+                f"nats per token to skip (n = {row['analysis_texts']})."
+            )
+
+
+def _is_small(row: NumberRow, written: Mapping[int, float]) -> bool:
+    """Whether a layer writes less than half of the layers do."""
+    own = written.get(row["layer"])
+    return own is not None and sum(value > own for value in written.values()) >= len(written) / 2
+
+
+# Massive tokens
+
+
+def _massive_activation(first_tokens: Iterable[NumberRow]) -> Iterator[str]:
+    """The layer after which the residual has a massive activation for the first time."""
+    layers = [
+        row
+        for row in first_tokens
+        if row["domain"] == POOLED_DOMAIN
+        and row["component"] == Component.BLOCK
+        and row.get("value_1") is not None
+    ]
+    for before, row in pairwise(layers):
+        if not _has_massive_activation(before) and _has_massive_activation(row):
+            yield (
+                f"Layer {row['layer']} writes the first massive activation: it raises the largest activation "
+                f"from {abs(before['value_1']):,.0f} to {abs(row['value_1']):,.0f}, which is "
+                f"{row['ratio_1']:,.0f} times the median (unit {row['unit_1']:.0f} of token "
+                f"{row['token_1']:.0f}; n = {row['analysis_texts']:.0f})."
+            )
+            return
+
+
+def _has_massive_activation(row: NumberRow) -> bool:
+    return bool(abs(row["value_1"]) > MASSIVE_VALUE and row["ratio_1"] > MASSIVE_RATIO)
+
+
+def _massive_tokens(massive: Iterable[NumberRow]) -> Iterator[str]:
+    for row in massive:
+        if row["domain"] == POOLED_DOMAIN and row["layer"] == 0 and row["massive"]:
+            yield (
+                f"{row['massive']:,} of {row['tokens']:,} tokens are massive ({row['massive_share']:.2%}), "
+                f"{row['massive_first']:,} of them at the start of one of the {row['texts']:,} texts. Scope "
+                "typical leaves them out."
+            )
 
 
 def _few_texts(domains: Mapping[str, Sequence[NumberRow]]) -> Iterator[str]:

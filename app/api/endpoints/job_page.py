@@ -19,11 +19,13 @@ from app.api.service import Service, ServiceDep
 from app.charts import Selection, charts_of
 from app.errors import JobNotFound
 from app.files.comparison import comparison_rows
+from app.files.first_token import first_token_rows
+from app.files.massive_tokens import massive_tokens_rows
 from app.files.results import layer_rows
 from app.jobs import store
 from app.schemas import JobOut
 from app.tables import Job
-from layerscope.conclusions import COST, METRIC, conclusions
+from layerscope.conclusions import COST, METRIC, Conclusion, conclusions
 from layerscope.names import Analysis, Component, Metric, Scope, Status
 
 router = APIRouter(include_in_schema=False)
@@ -92,14 +94,19 @@ def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> d
     }
 
 
-def _conclusions(session: Session, job: Job) -> list[str]:
+def _conclusions(session: Session, job: Job) -> list[Conclusion]:
     ends = ("", "_ci_low", "_ci_high")
     cost = ["analysis_texts", *(COST + end for end in ends)] if Analysis.ABLATION in job.analyses else []
     columns = ("domain", "scope", "component", "layer", "texts", *(METRIC + end for end in ends), *cost)
     compared = comparison_rows(
         session, job, metric=METRIC, scope=Scope.TYPICAL.value, component=Component.BLOCK.value
     )
-    return conclusions(layer_rows(session, job, columns, component=Component.BLOCK.value), compared)
+    return conclusions(
+        layer_rows(session, job, columns, component=Component.BLOCK.value),
+        compared,
+        first_token_rows(session, job),
+        massive_tokens_rows(session, job),
+    )
 
 
 def _has(job: JobOut, file: str) -> bool:

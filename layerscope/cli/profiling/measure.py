@@ -81,8 +81,9 @@ def _print_result(job: "Job", to: Destination, written: Sequence[str]) -> None:
     if truncated := _truncated(out / "texts.csv"):
         print_line(f"{truncated:,} texts were truncated: only their first tokens count.")
     print_top_layers(_rows(out / "results.csv"))
-    for sentence in conclusions(_rows(out / "results.csv"), _rows(out / "comparison.csv")):
-        print_line(sentence)
+    files = ("results.csv", "comparison.csv", "first_token.csv", "massive_tokens.csv")
+    for found in conclusions(*(_rows(out / file) for file in files)):
+        print_line(found.text)
     print_line(f"{', '.join(written[:-1])} and {written[-1]} are in {out}/.")
     print_line(to.page.format(job=job.id) if to.page else f"The page of the job: {job.url}")
 
