@@ -12,16 +12,14 @@ from app.plots.drawing.style import VALUE_FONT
 from app.plots.drawing.words import DIGIT_HEIGHT, POINTS, width_of
 
 RADIUS = 2.8 / POINTS  # of a point with its edge
-OWN_GAP, OTHER_GAP = (
-    1.2 / POINTS,
-    5.5 / POINTS,
-)  # from a label to its point, and at least to every other point
+OWN_GAP = 1.2 / POINTS  # from a label to its point
+OTHER_GAP = 5.5 / POINTS  # at least, to every other point
 BETWEEN = 3.0 / POINTS  # two labels
+DIAGONAL = 0.7  # of the radius: how far a point extends towards a corner
 Flags = NDArray[np.bool_]
 # Directions from a point to its label; at first those between its bars along x and y.
 DIRECTIONS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 SIDEWAYS = tuple((side, up) for up in (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8) for side in (-1, 1))
-DIAGONAL = 0.7
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ class Panel:
         shape = "^" if above else "v"
         self.sheet.marks(places, marker=shape, markersize=TRIANGLE, color=line.look.colour)
         words = [figure(value) for value in values[found]]
-        for text, start in _beside(across.tolist(), words, self.right):
+        for text, start in values_beside(across.tolist(), words, self.right):
             self.sheet.figures([text], [(start, y)], VALUE_FONT, line.look.colour, anchor=(0, 0.5))
 
 
@@ -150,7 +150,7 @@ def _runs(found: Any) -> Iterator[NDArray[np.intp]]:
             yield run[found[run]]
 
 
-def _beside(places: Sequence[float], words: Sequence[str], right: float) -> list[tuple[str, float]]:
+def values_beside(places: Sequence[float], words: Sequence[str], right: float) -> list[tuple[str, float]]:
     """The values of triangles and where they start: at the right of their triangle, if there is space.
 
     Values of triangles that are close to each other are together behind the last one, or before the first

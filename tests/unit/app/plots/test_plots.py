@@ -193,6 +193,20 @@ def test_values_outside_have_the_colours_of_their_lines_and_a_row_each() -> None
     assert len({float(triangle.get_ydata()[0]) for triangle in found}) == 4
 
 
+def test_the_band_of_a_layer_outside_is_not_drawn() -> None:
+    rows = layer_rows(["cpp"], layers=10)
+    for row in rows:
+        value = 17.0 if row["layer"] == 3 else 0.4 + 0.01 * row["layer"]
+        row |= {
+            "relative_norm": value,
+            "relative_norm_ci_low": value / 1.1,
+            "relative_norm_ci_high": value * 1.1,
+        }
+    (panel,) = drawn(PROFILES["relative"], rows).panels
+    covered = [{round(x) for x in band[:, 0]} for band in polygons(panel, LOOKS[0].colour)]
+    assert covered == [{0, 1, 2}, {4, 5, 6, 7, 8, 9}]
+
+
 @pytest.mark.parametrize(
     ("name", "domains", "panels"),
     [
