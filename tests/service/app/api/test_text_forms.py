@@ -102,7 +102,8 @@ def test_the_answer_to_another_type_lists_the_accepted_ones(api: httpx.Client) -
     answer = post(api, b"", **{"Content-Type": "text/plain"})
     assert answer.status_code == 415
     assert answer.headers["Accept-Post"] == (
-        "application/json, application/x-ndjson, application/jsonl, application/jsonlines"
+        "application/json, application/x-ndjson, application/jsonl, application/jsonlines, "
+        "multipart/form-data"
     )
 
 

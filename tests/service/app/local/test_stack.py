@@ -167,7 +167,7 @@ def test_up_is_refused_while_another_process_runs_the_servers(
     """It would lose them when the other process ends."""
     with running_servers(tmp_path / "home"):
         up = layerscope("up", "--port", "0")
-        assert up.process.wait(60) == 1
+        assert up.process.wait(60) == 2
     assert f"Another process already runs the servers in {tmp_path / 'home'}" in up.printed()
 
 
