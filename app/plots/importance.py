@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from app.plots.ablation_cost import COST, COST_WORDS
@@ -39,6 +40,7 @@ TALLER = 0.5  # inches of a panel more than in other plots, because it has no la
 DOT = 5.0  # points
 KEY_LOOKS = (Look(INK, "o", face="#8e8978"), NOT_SIGNIFICANT)
 NEAR = 1e-9  # inches of rounding
+POINTER = np.array([[0, 0.7], [-0.4, -0.45], [0.4, -0.45], [0, 0.7]])  # upwards
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def _draw_cloud(panel: Panel, cloud: Cloud, depth: Scale) -> None:
     outside = found & np.any(dots != places, axis=1)
     colours = shades(depth.places(cloud.cost.column("layer"), 0, 1))
     for layer in np.flatnonzero(outside):
-        _draw_triangle(panel, dots[layer], places[layer])
+        _draw_pointer(panel, dots[layer], places[layer])
     bars = [
         _draw_layers(panel, cloud, shown & found & ~outside, colours) for shown in (~significant, significant)
     ]
@@ -163,10 +165,11 @@ def _moved_inside(panel: Panel, places: Array) -> Array:
     return np.stack([x, y], axis=1)
 
 
-def _draw_triangle(panel: Panel, dot: Array, place: Array) -> None:
-    across, up = place - dot
-    marker = (3, 0, math.degrees(math.atan2(up, across)) - 90)
-    panel.sheet.marks([dot], marker=marker, markersize=TRIANGLE + 1.5, color=INK)
+def _draw_pointer(panel: Panel, dot: Array, place: Array) -> None:
+    """A triangle that points to the place."""
+    direction = (place - dot) / math.dist(place, dot)
+    turned = np.array([[direction[1], direction[0]], [-direction[0], direction[1]]])
+    panel.sheet.marks([dot], marker=Path(POINTER @ turned.T), markersize=TRIANGLE + 1.5, color=INK)
 
 
 def _draw_layers(panel: Panel, cloud: Cloud, shown: NDArray[np.bool_], colours: Array) -> Array:

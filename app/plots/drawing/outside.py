@@ -51,11 +51,17 @@ def layer_axis(
     `rows`: how many lines share a panel. Values outside have a row of the panel for each of them.
     """
     covered = covered_layers(values, logarithmic=logarithmic, with_zero=with_zero)
-    shown = values[:, covered]
-    limits = _limits(shown, logarithmic, with_zero)
-    ends = [*(end[:, covered] for end in bands), *(np.clip(end[:, covered], *limits) for end in intervals)]
-    zeros = [np.zeros_like(shown)] if with_zero else []
-    scale = scale_over(np.concatenate([shown, *ends, *zeros]), inches, logarithmic=logarithmic)
+
+    def scale_of(layers: NDArray[np.bool_]) -> Scale:
+        shown = values[:, layers]
+        limits = _limits(shown, logarithmic, with_zero)
+        ends = [*(end[:, layers] for end in bands), *(np.clip(end[:, layers], *limits) for end in intervals)]
+        zeros = [np.zeros_like(shown)] if with_zero else []
+        return scale_over(np.concatenate([shown, *ends, *zeros]), inches, logarithmic=logarithmic)
+
+    scale = scale_of(covered)
+    # The ends of bands and intervals may extend the axis to other layers.
+    scale = scale_of(covered | ~((values > scale.high) | (values < scale.low)).any(axis=0))
     if not scale.ticks:
         return LayerAxis(scale)
     above, below = values > scale.high, values < scale.low

@@ -79,20 +79,20 @@ def covered_layers(
 ) -> NDArray[np.bool_]:
     """(L,): the layers of (lines, L) values that an axis covers; `with_zero`: it also covers 0.
 
-    Layers are left out that would make the axis more than GAIN times as long: at most MOST_OUTSIDE. Layer 0
-    receives only the embedding and often writes a hundred times as much as the others.
+    A layer is outside if it alone would make the axis more than GAIN times as long: at most MOST_OUTSIDE
+    layers. Layer 0 receives only the embedding and often writes a hundred times as much as the others.
     """
     low, high = (_extreme(of, values, logarithmic) for of in (np.fmin, np.fmax))
     if with_zero:
         low, high = np.fmin(low, 0), np.fmax(high, 0)
     layers = low.size
-    outside: Collection[int] = ()
-    shortest = _length(low, high, outside)
-    for count in range(1, min(MOST_OUTSIDE, layers // LAYERS_PER_OUTSIDE) + 1):
-        found = min(_candidates(low, high, count), key=lambda chosen: _length(low, high, chosen))
-        if GAIN * _length(low, high, found) < shortest:
-            outside, shortest = found, _length(low, high, found)
-    return ~np.isin(np.arange(layers), list(outside))
+    for count in range(min(MOST_OUTSIDE, layers // LAYERS_PER_OUTSIDE), 0, -1):
+        for outside in _candidates(low, high, count):
+            shortest = _length(low, high, outside)
+            alone = [_length(low, high, outside - {layer}) for layer in outside]
+            if min(alone) > GAIN * shortest:
+                return ~np.isin(np.arange(layers), list(outside))
+    return np.ones(layers, bool)
 
 
 def _on(values: ArrayLike, logarithmic: bool) -> Array:
@@ -109,11 +109,12 @@ def _extreme(of: np.ufunc, ends: ArrayLike, logarithmic: bool) -> Array:
     return extreme
 
 
-def _candidates(low: Array, high: Array, count: int) -> Sequence[Collection[int]]:
-    """Sets of the lowest and the highest layers."""
+def _candidates(low: Array, high: Array, count: int) -> Sequence[set[int]]:
+    """Sets of the lowest and the highest layers; those that leave the shortest axis first."""
     lowest = np.argsort(np.where(np.isnan(low), np.inf, low))[:count]
     highest = np.argsort(np.where(np.isnan(high), -np.inf, high))[-count:]
-    return list(combinations(sorted({*lowest.tolist(), *highest.tolist()}), count))
+    found = map(set, combinations(sorted({*lowest.tolist(), *highest.tolist()}), count))
+    return sorted(found, key=lambda outside: _length(low, high, outside))
 
 
 def _length(low: Array, high: Array, outside: Collection[int]) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.path import Path
 
 from app.plots.drawing.panel import Panel
 from app.plots.drawing.scales import Array
@@ -44,8 +45,8 @@ def panel_of(rows: Rows) -> Panel:
 
 
 def triangles(panel: Panel) -> list[Any]:
-    """With a marker that is turned: (sides, style, angle)."""
-    return [line for line in lines(panel) if isinstance(line.get_marker(), tuple)]
+    """With a marker that is turned."""
+    return [line for line in lines(panel) if isinstance(line.get_marker(), Path)]
 
 
 def test_every_layer_is_a_point_at_what_it_writes_and_what_it_costs() -> None:
@@ -151,16 +152,16 @@ def test_numbers_are_those_of_their_points() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "cost", "edge", "degrees", "name"),
+    ("written", "cost", "edge", "towards", "name"),
     [
-        (81.2, 0.15, "right", -90, "0 (81.2; 0.150)"),
-        (0.001, 0.15, "left", 90, "0 (0.00100; 0.150)"),
-        (0.25, 6.25, "top", 0, "0 (0.250; 6.25)"),
-        (0.25, -3.0, "bottom", 180, "0 (0.250; −3.00)"),
+        (81.2, 0.15, "right", (1, 0), "0 (81.2; 0.150)"),
+        (0.001, 0.15, "left", (-1, 0), "0 (0.00100; 0.150)"),
+        (0.25, 6.25, "top", (0, 1), "0 (0.250; 6.25)"),
+        (0.25, -3.0, "bottom", (0, -1), "0 (0.250; −3.00)"),
     ],
 )
 def test_layer_0_beyond_the_others_is_at_the_edge(
-    written: float, cost: float, edge: str, degrees: float, name: str
+    written: float, cost: float, edge: str, towards: tuple[int, int], name: str
 ) -> None:
     panel = panel_of(in_layers({0: (written, cost)}))
     (triangle,) = triangles(panel)
@@ -172,9 +173,8 @@ def test_layer_0_beyond_the_others_is_at_the_edge(
         "top": panel.top - y,
     }
     assert 0 < gaps[edge] < 0.15
-    sides, style, angle = triangle.get_marker()
-    assert (sides, style) == (3, 0)
-    assert angle % 360 == pytest.approx(degrees % 360, abs=1e-6)
+    tip = max(triangle.get_marker().vertices, key=np.linalg.norm)
+    assert tip / np.linalg.norm(tip) == pytest.approx(towards, abs=1e-6)
     assert name in [each.words for each in names(panel)]
     assert "layers outside the axes" in " ".join(words("importance", in_layers({0: (written, cost)})))
 

@@ -84,6 +84,25 @@ def test_layers_that_would_compress_the_others_are_outside(
     assert np.flatnonzero(~covered).tolist() == sorted(outside)
 
 
+def test_layers_are_outside_only_if_each_of_them_would_compress_the_others() -> None:
+    written = [0.114, 1.2, 0.6, 0.7, *([1.0] * 20), 8.2, 1.9, 2.3, 7.9, 7.0, 30.0]  # of a real model
+    assert covered_layers([written], logarithmic=True).all()
+    values = usual()
+    values[:, 0], values[:, 1] = 17.0, 0.7
+    assert np.flatnonzero(~covered_layers(values)).tolist() == [0]
+
+
+def test_an_axis_that_intervals_extend_covers_the_layers_within_it() -> None:
+    values = usual()
+    values[:, 0] = 1.2
+    intervals = [values - 0.3, values + 0.3]
+    assert layer_axis(values, INCHES).outside == [0]
+    axis = layer_axis(values, INCHES, bands=[values - 1, values + 1])
+    assert (axis.outside, axis.words) == ([], [])
+    assert axis.scale.high > 2.2
+    assert layer_axis(values, INCHES, intervals=intervals).outside == [0]
+
+
 def test_as_many_layers_as_others_are_not_outside() -> None:
     values = usual()
     values[:, : MOST_OUTSIDE + 1] = 17.0
