@@ -165,8 +165,10 @@ def boxes(sheet: Sheet) -> list[tuple[str, Array]]:
     return found
 
 
-def overlaps(a: Array, b: Array) -> bool:
-    return bool((a[:2] < b[2:] - LOOSE).all() and (b[:2] < a[2:] - LOOSE).all())
+def overlapping(places: Array) -> list[tuple[int, int]]:
+    """The pairs of boxes (n, 4) that overlap: left, bottom, right and top."""
+    before = np.all(places[:, None, :2] < places[None, :, 2:] - LOOSE, axis=-1)
+    return [(a, b) for a, b in np.argwhere(before & before.T).tolist() if a < b]
 
 
 def legend(sheet: Sheet) -> list[str]:

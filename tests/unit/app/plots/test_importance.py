@@ -12,7 +12,17 @@ from app.plots.drawing.panel import Panel
 from app.plots.drawing.scales import Array
 from app.plots.drawing.style import INK, MUTED, NOT_SIGNIFICANT
 from app.plots.importance import IMPORTANCE, NO_VALUE
-from tests.support.drawn_plots import Written, dots, drawn, legend, lines, numbers, overlaps, strokes, words
+from tests.support.drawn_plots import (
+    Written,
+    dots,
+    drawn,
+    legend,
+    lines,
+    numbers,
+    overlapping,
+    strokes,
+    words,
+)
 from tests.support.plot_rows import DOMAINS, Rows, analysis_rows, values_of
 
 GREY = matplotlib.colors.to_rgba(NOT_SIGNIFICANT.colour)
@@ -124,7 +134,7 @@ def test_a_number_is_next_to_no_other_point(domains: int, layers: int) -> None:
             gaps = np.sort(np.hypot(*np.maximum(np.maximum(low - places, places - high), 0).T))
             assert gaps[0] < 0.07  # inches
             assert gaps[1] > 0.1
-            assert [bar for bar in bars if overlaps(np.array(number.box), bar)] == []
+            assert [pair for pair in overlapping(np.array([number.box, *bars])) if 0 in pair] == []
             assert panel.left < low[0] < high[0] < panel.right
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.plots.drawing.style import LOOKS
 from app.plots.ranking import LAYERS_OF_HALF_WIDTH, NO_VARIANCE, RANKING
-from tests.support.drawn_plots import drawn, numbers, numbers_in, overlaps, polygons, triangles, words
+from tests.support.drawn_plots import drawn, numbers, numbers_in, overlapping, polygons, triangles, words
 from tests.support.plot_rows import DOMAINS, layer_rows, values_of
 
 BARS = LOOKS[0].colour
@@ -34,10 +34,7 @@ def test_every_layer_is_named_however_many_there_are(domains: int, layers: int, 
     assert len({panel.left for panel in panels}) == columns
     for panel in panels:
         assert sorted(map(int, panel.x.labels)) == list(range(layers))
-    written = numbers(panels[0].sheet)
-    assert not any(
-        overlaps(np.array(a.box), np.array(b.box)) for i, a in enumerate(written) for b in written[:i]
-    )
+    assert overlapping(np.array([each.box for each in numbers(panels[0].sheet)])) == []
 
 
 def test_variances_that_would_compress_the_others_are_written() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from app.plots import PLOTS, draw
 from app.plots.drawing.sheet import Format
 from app.plots.drawing.style import DOTS_PER_INCH, WIDTH
-from tests.support.drawn_plots import CAPTION, LOOSE, Written, boxes, drawn, numbers, overlaps
+from tests.support.drawn_plots import CAPTION, LOOSE, Written, boxes, drawn, numbers, overlapping
 from tests.support.plot_rows import DOMAINS, layer_rows, rows_for
 
 LONG = "with.a-very_long-name-that.goes_on-and-on_until-the.end"
@@ -37,8 +37,7 @@ def test_nothing_that_is_written_covers_anything_else_or_leaves_the_sheet(
     places = np.array([box for _, box in written])
     assert (places[:, :2] > -LOOSE).all()
     assert (places[:, 2:] < np.array([WIDTH, sheet.height]) + LOOSE).all()
-    for number, (text, box) in enumerate(written):
-        assert [other for other, place in written[:number] if overlaps(box, place)] == [], text
+    assert [(written[a][0], written[b][0]) for a, b in overlapping(places)] == []
 
 
 @pytest.mark.parametrize("name", PLOTS)
