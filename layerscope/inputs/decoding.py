@@ -49,7 +49,7 @@ def _peek(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
 
 
 def _gunzip(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=io.BufferedReader(_PiecesFile(pieces))) as file:
+    with gzip.GzipFile(fileobj=io.BufferedReader(PiecesFile(pieces))) as file:
         while True:
             try:
                 piece = file.read1(PIECE_BYTES)
@@ -60,7 +60,7 @@ def _gunzip(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
             yield piece
 
 
-class _PiecesFile(io.RawIOBase):
+class PiecesFile(io.RawIOBase):
     """Pieces that are read one by one, as a file."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:

@@ -13,6 +13,7 @@ from app.submission.input_errors import REPORTED_ERRORS, InputErrors
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModels
 from app.submission.stream_parameters import StreamRequest, read_parameters
+from app.submission.uploads.compressed_files import decompressed
 from app.submission.uploads.form_data import FormData
 from layerscope.inputs import FieldNames, InputReader, UnreadableInputError, uploaded
 from layerscope.names import DEFAULT_DOMAIN
@@ -55,7 +56,8 @@ def reader_of(
     form: FormData, options: FileOptions, settings: Settings, most_unusable: int | None = None
 ) -> InputReader:
     """Raises: InvalidRequest."""
-    files = [(name, file) for name, file in form.files if name]  # a field without a chosen file has no name
+    # A field without a chosen file has no name.
+    files = [(name, decompressed(name, file, settings)) for name, file in form.files if name]
     pasted = dict(form.fields).get(PASTED, "")
     if pasted.strip():
         domain = dict(form.fields).get(PASTED_DOMAIN) or DEFAULT_DOMAIN

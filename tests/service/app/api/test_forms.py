@@ -201,3 +201,24 @@ def test_without_javascript_the_form_leads_to_the_page_of_the_job(api: httpx.Cli
     )
     (job,) = api.get("/v1/jobs").json()["data"]
     assert (answer.status_code, answer.headers["Location"]) == (303, f"/jobs/{job['id']}")
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "detail"),
+    [
+        (gzip.compress(b"text\n" + b"\n" * 300_000_000, 1), 413, "GZIP_EXPANSION_LIMIT"),
+        (gzip.compress(gzip.compress(b"text\na\n")), 422, "a.csv is compressed twice"),
+        (gzip.compress(CSV.encode())[:-9], 422, "incomplete"),
+    ],
+)
+def test_a_compressed_file_has_limits(api: httpx.Client, content: bytes, status: int, detail: str) -> None:
+    answer = post(api, files(a__csv=content))
+    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_decompressed_file_has_a_limit(settings: Settings, database_url: str) -> None:
+    small = settings.model_copy(update={"body_limit_bytes": 100_000, "gzip_expansion_limit": 10_000})
+    with serving(small) as url, httpx.Client(base_url=url) as api:
+        answer = post(api, files(a__csv=gzip.compress(b"text\n" + b"\n" * 2_000_000)))
+        assert answer.status_code == 413
+        assert "800000 bytes" in answer.json()["detail"]
