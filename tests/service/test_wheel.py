@@ -21,6 +21,7 @@ import pytest
 from app.plots import PLOTS
 from app.resources import ROOT
 from layerscope.cli.profiling.measure import TABLES
+from layerscope.names import Analysis
 from tests.support.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -198,7 +199,8 @@ def test_profile_writes_all_tables_and_plots(installation: Installation, empty_f
     printed = installation.run(empty_folder, "layerscope", "profile")
     assert "Layers that contribute most" in printed
     out = empty_folder / "profile"
-    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in PLOTS)}
+    plots = [name for name, plot in PLOTS.items() if plot.analysis in (None, Analysis.ABLATION)]
+    assert {file.name for file in out.iterdir()} == {*TABLES, *(f"{name}.png" for name in plots)}
     with (out / "results.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["domain"] for row in rows} == {"*", "cpp", "finance", "numbers", "python"}

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import counts, notifications, store
+from app.local.commands import CANNOT_LOAD
 from app.local.servers import Servers
 from app.tables import Job, Shard, StoredProfile, Text, layer_profile
 from layerscope.core import load_model, profile_texts
@@ -180,7 +181,7 @@ def test_a_model_that_cannot_be_loaded_fails_its_jobs_and_the_worker(
     assert job.status == "failed"
     assert job.error is not None
     assert "nowhere/at/all" in job.error["detail"]
-    assert worker.wait(END_SECONDS) == 1
+    assert worker.wait(END_SECONDS) == CANNOT_LOAD
 
 
 def test_a_shard_that_cannot_be_stored_fails_its_job_and_says_why(
