@@ -5,7 +5,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
 
-from layerscope.names import POOLED_DOMAIN, AnalysisMetric, Component, Metric, Scope
+from layerscope.names import LARGEST_Q, POOLED_DOMAIN, AnalysisMetric, Component, Metric, Scope
 
 METRIC = Metric.RELATIVE_NORM.value
 COST = AnalysisMetric.ABLATION_NLL.value
@@ -13,7 +13,6 @@ TOP_LAYERS = 3
 SHOWN_PAIRS = 3
 SHOWN_DOMAINS = 4
 FEW_TEXTS = 8  # below, the intervals assume normal values: docs/metrics.md
-SIGNIFICANT = 0.05  # a q-value below: the expected share of false findings
 
 # A massive activation is larger than 100 and about 1,000 times the median: Sun et al. 2024, section 2.
 MASSIVE_VALUE, MASSIVE_RATIO = 100, 1000
@@ -109,11 +108,9 @@ def _differences(rows: Sequence[NumberRow]) -> Iterator[str]:
     pairs: dict[tuple[str, str], list[NumberRow]] = {}
     for row in rows:
         pairs.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
-    different = {
-        pair: [row for row in found if row["q_value"] < SIGNIFICANT] for pair, found in pairs.items()
-    }
+    different = {pair: [row for row in found if row["q_value"] < LARGEST_Q] for pair, found in pairs.items()}
     if pairs and not any(different.values()):
-        yield f"No layer differs between any two domains (q < {SIGNIFICANT})."
+        yield f"No layer differs between any two domains (q < {LARGEST_Q})."
         return
     shown = sorted(different, key=lambda pair: -len(different[pair]))[:SHOWN_PAIRS]
     for pair in shown:
@@ -125,8 +122,8 @@ def _differences(rows: Sequence[NumberRow]) -> Iterator[str]:
 def _difference(pair: tuple[str, str], different: Sequence[NumberRow], layers: int) -> str:
     a, b = pair
     if not different:
-        return f"{a} and {b} differ at none of {layers} layers (q < {SIGNIFICANT})."
-    sentence = f"{a} and {b} differ at {len(different)} of {layers} layers (q < {SIGNIFICANT})"
+        return f"{a} and {b} differ at none of {layers} layers (q < {LARGEST_Q})."
+    sentence = f"{a} and {b} differ at {len(different)} of {layers} layers (q < {LARGEST_Q})"
     sized = [row for row in different if row["hedges_g"] is not None]
     if not sized:
         return f"{sentence}."

@@ -143,6 +143,7 @@ TEXT_FORMS = _values(TextForm)
 
 # Suffixes of the statistics of a metric over texts: mean, sample variance, its root, interval of the mean.
 STATISTICS = ("", "_var", "_std", "_ci_low", "_ci_high")
+MEAN_AND_INTERVAL = ("", "_ci_low", "_ci_high")  # those of them that charts and sentences show
 STATISTIC_COLUMNS = tuple(metric + suffix for metric in METRICS for suffix in STATISTICS)
 
 RANKED_METRICS = _values((Metric.DELTA_ABS_MEAN, Metric.RELATIVE_NORM))  # the absolute and the relative size
@@ -193,6 +194,7 @@ SPECIAL_TOKENS_COLUMN = "special_tokens_added"  # the last column of the texts f
 TRANSITIONS_COLUMNS = ("domain", "layer", "mean_delta", "var_delta", "abs_mean_delta", "var_abs_delta")
 
 FIRST_TOKEN_KEY = ("domain", "component", "layer")
+LARGEST_Q = 0.05  # below it a difference is significant: the expected share of false findings
 COMPARISON_KEY = ("metric", "scope", "component", "layer", "domain_a", "domain_b")
 COMPARISON_COUNTS = ("texts_a", "texts_b")
 COMPARISON_STATISTICS = (

@@ -1,17 +1,16 @@
 """Charts of the sampled analyses: the cost of skipping a layer, importance, and the logit lens."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from sqlalchemy import collate, select
 from sqlalchemy.orm import Session
 
 from app.charts.chart import Chart, ChartSeries, Kind, series_of
-from app.charts.selection import Selection, in_selected_layers
-from app.tables import Job, layer_profile
-from layerscope.names import Analysis, AnalysisMetric, Component, Metric, Scope
+from app.charts.selection import Selection
+from app.files.results import layer_rows
+from app.files.rows import Row
+from app.tables import Job
+from layerscope.names import MEAN_AND_INTERVAL, Analysis, AnalysisMetric, Component, Metric, Scope
 
-ENDS = ("", "_ci_low", "_ci_high")
 MEASURED = (AnalysisMetric.ABLATION_NLL, AnalysisMetric.LENS_KL)
 
 
@@ -19,7 +18,9 @@ def analysis_charts(session: Session, job: Job, selection: Selection) -> list[Ch
     """Those of the analyses that the job has."""
     if not set(job.analyses) & {Analysis.ABLATION, Analysis.LOGIT_LENS}:
         return []
-    domains = _by_domain(_rows(session, job, selection), selection)
+    columns = ("domain", "layer", "analysis_texts", *_statistics(*MEASURED))
+    rows = layer_rows(session, job, columns, scope=Scope.ALL, component=Component.BLOCK)
+    domains = selection.by_domain(rows)
     if not domains:
         return []
     layers = tuple(row["layer"] for row in next(iter(domains.values())))
@@ -31,7 +32,7 @@ def analysis_charts(session: Session, job: Job, selection: Selection) -> list[Ch
     return charts
 
 
-def _ablation(layers: tuple[int, ...], domains: dict[str, list[dict[str, Any]]]) -> Chart:
+def _ablation(layers: tuple[int, ...], domains: dict[str, list[Row]]) -> Chart:
     return Chart(
         "ablation",
         "What skipping a layer costs",
@@ -46,7 +47,7 @@ def _ablation(layers: tuple[int, ...], domains: dict[str, list[dict[str, Any]]])
     )
 
 
-def _lens(layers: tuple[int, ...], domains: dict[str, list[dict[str, Any]]]) -> Chart:
+def _lens(layers: tuple[int, ...], domains: dict[str, list[Row]]) -> Chart:
     return Chart(
         "lens",
         "Logit lens",
@@ -66,23 +67,13 @@ def _importance(
     job: Job,
     selection: Selection,
     layers: tuple[int, ...],
-    domains: dict[str, list[dict[str, Any]]],
+    domains: dict[str, list[Row]],
 ) -> list[Chart]:
     """What layers write against what skipping them costs, in the first selected domain."""
     name, costs = next(iter(domains.items()))
-    columns = layer_profile.c
-    written = session.execute(
-        select(*(columns[Metric.RELATIVE_NORM + end] for end in ENDS), columns.texts)
-        .where(
-            columns.job_id == job.id,
-            columns.domain == name,
-            columns.component == Component.BLOCK,
-            columns.scope == selection.scope,
-            columns.layer.in_(layers),
-        )
-        .order_by(columns.layer)
-    ).mappings()
-    rows = [dict(row) for row in written]
+    columns = ("domain", "layer", "texts", *_statistics(Metric.RELATIVE_NORM))
+    written = layer_rows(session, job, columns, domain=name, scope=selection.scope, component=Component.BLOCK)
+    rows = list(filter(selection.includes, written))
     if len(rows) != len(layers):
         return []
     return [
@@ -104,30 +95,13 @@ def _importance(
     ]
 
 
-def _rows(session: Session, job: Job, selection: Selection) -> Sequence[dict[str, Any]]:
-    columns = layer_profile.c
-    names = ["domain", "layer", "analysis_texts", *(metric + end for metric in MEASURED for end in ENDS)]
-    statement = (
-        select(*(columns[name] for name in names))
-        .where(
-            in_selected_layers(layer_profile, job, selection),
-            columns.scope == Scope.ALL,
-            columns.component == Component.BLOCK,
-            columns.domain.in_(selection.domains),
-        )
-        .order_by(collate(columns.domain, "C"), columns.layer)
-    )
-    return [dict(row) for row in session.execute(statement).mappings()]
-
-
-def _by_domain(rows: Sequence[dict[str, Any]], selection: Selection) -> dict[str, list[dict[str, Any]]]:
-    found = {name: [row for row in rows if row["domain"] == name] for name in selection.domains}
-    return {name: of_domain for name, of_domain in found.items() if of_domain}
-
-
-def _all(domains: dict[str, list[dict[str, Any]]], metric: AnalysisMetric) -> tuple[ChartSeries, ...]:
+def _all(domains: dict[str, list[Row]], metric: AnalysisMetric) -> tuple[ChartSeries, ...]:
     return tuple(_series(name, rows, metric) for name, rows in domains.items())
 
 
-def _series(name: str, rows: Sequence[dict[str, Any]], metric: AnalysisMetric) -> ChartSeries:
+def _series(name: str, rows: Sequence[Row], metric: AnalysisMetric) -> ChartSeries:
     return series_of(name, rows, metric, str(rows[0]["analysis_texts"]))
+
+
+def _statistics(*metrics: Metric | AnalysisMetric) -> Iterator[str]:
+    return (metric + end for metric in metrics for end in MEAN_AND_INTERVAL)

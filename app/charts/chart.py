@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from layerscope.names import MEAN_AND_INTERVAL
+
 DIGITS = 4  # significant digits of the numbers in the page; the files have all digits
 DIGITS_SHOWN = 3
 
@@ -113,5 +115,5 @@ def series_of(name: str, rows: Sequence[Mapping[str, Any]], column: str, texts: 
     return ChartSeries(
         name,
         texts,
-        *(tuple(row[column + suffix] for row in rows) for suffix in ("", "_ci_low", "_ci_high")),
+        *(tuple(row[column + suffix] for row in rows) for suffix in MEAN_AND_INTERVAL),
     )

@@ -1,9 +1,9 @@
 """What a reader of the job page wants to see: it is kept in the address of the page."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Table, and_
-
+from app.files.rows import Row
 from app.schemas import JobOut
 from app.tables import Job
 from layerscope.names import Component, Metric, Scope
@@ -52,9 +52,15 @@ class Selection:
             domains=tuple(wanted or state.domains),
         )
 
+    def includes(self, row: Row) -> bool:
+        """Whether the layer of a row and its domain, or both of its domains, are selected."""
+        domains = (row["domain"],) if "domain" in row else (row["domain_a"], row["domain_b"])
+        last = row["layer"] if self.last_layer is None else self.last_layer
+        return self.first_layer <= row["layer"] <= last and set(domains) <= set(self.domains)
 
-def in_selected_layers(table: Table, job: Job, selection: Selection) -> ColumnElement[bool]:
-    """The rows of a table of statistics that belong to the job and the selected layers."""
-    columns = table.c
-    last = [] if selection.last_layer is None else [columns.layer <= selection.last_layer]
-    return and_(columns.job_id == job.id, columns.layer >= selection.first_layer, *last)
+    def by_domain(self, rows: Iterable[Row]) -> dict[str, list[Row]]:
+        """The selected rows of each domain that has some, in the order of the selection."""
+        found: dict[str, list[Row]] = {name: [] for name in self.domains}
+        for row in filter(self.includes, rows):
+            found[row["domain"]].append(row)
+        return {name: of_domain for name, of_domain in found.items() if of_domain}

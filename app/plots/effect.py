@@ -22,10 +22,10 @@ from app.plots.drawing.sheet import Sheet
 from app.plots.drawing.significance import split
 from app.plots.drawing.style import NOT_SIGNIFICANT, SIGNIFICANT
 from app.plots.drawing.words import titled
+from layerscope.names import LARGEST_Q
 
 MOST_PAIRS = 16  # more panels would be too small to read, or the plot too high
 NAME_LINES = 3  # of each of the two names
-LIMIT = 0.05  # largest q
 LEAST_REACH = 0.5  # of the y axis on both sides of 0: a medium effect
 LONGEST_INTERVAL = 2  # times the largest effect; few texts have longer ones, which are cut
 WORDS = "Above 0, the first domain has the larger mean. Bars: 95 % confidence intervals of g"
@@ -64,7 +64,7 @@ class Effect(Plot):
         inches, height = usual_width(columns), HEIGHTS[columns]
         reach, cut = _reach([row for pair in shown for row in pair.rows])
         y = scale_over([-reach, reach], height, padded=False)
-        names = {SIGNIFICANT: f"q < {LIMIT}", NOT_SIGNIFICANT: f"q ≥ {LIMIT}"}
+        names = {SIGNIFICANT: f"q < {LARGEST_Q}", NOT_SIGNIFICANT: f"q ≥ {LARGEST_Q}"}
         layout = Layout(
             title=self.title,
             caption=[caption, WORDS, self._tests(pairs), *_left_out(pairs, shown), *cut],
@@ -110,7 +110,7 @@ def _left_out(pairs: Sequence[DomainPair], shown: Sequence[DomainPair]) -> list[
     differing = sum(pair.differing > 0 for pair in others)
     return [
         f"The plot shows {len(shown)} of {len(pairs)} pairs: those with the most layers with"
-        f" q < {LIMIT}, then by mean |g|. Other pairs with such a layer: {differing}."
+        f" q < {LARGEST_Q}, then by mean |g|. Other pairs with such a layer: {differing}."
         " comparison.csv contains all pairs"
     ]
 
@@ -143,4 +143,4 @@ def _effects(rows: Sequence[PlotRow]) -> list[float]:
 
 
 def _is_significant(row: PlotRow) -> bool:
-    return row["q_value"] is not None and row["q_value"] < LIMIT
+    return row["q_value"] is not None and row["q_value"] < LARGEST_Q

@@ -12,6 +12,7 @@ from app.plots.drawing.plot import SCOPE_WORDS, Plot, PlotRow
 from app.plots.drawing.scales import Scale, layer_scale, scale_over
 from app.plots.drawing.sheet import Sheet
 from app.plots.drawing.style import LOOKS
+from layerscope.names import MEAN_AND_INTERVAL
 
 UNITS = {"lens_agreement": "share of tokens", "lens_kl": "nat", "lens_entropy": "nat"}
 WORDS = (
@@ -66,7 +67,7 @@ def _name(line: Line) -> str:
 def _scale(lines: Sequence[Line], metric: str, inches: float) -> Scale:
     if metric == "lens_agreement":
         return scale_over([-PAD, 1 + PAD], inches, padded=False)
-    parts = [table(lines, metric + suffix) for suffix in ("", "_ci_low", "_ci_high")]
+    parts = [table(lines, metric + suffix) for suffix in MEAN_AND_INTERVAL]
     return scale_over(np.concatenate([*parts, np.zeros_like(parts[0])]), inches)
 
 

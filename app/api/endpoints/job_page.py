@@ -26,7 +26,7 @@ from app.jobs import store
 from app.schemas import JobOut
 from app.tables import Job
 from layerscope.conclusions import COST, METRIC, Conclusion, conclusions
-from layerscope.names import Analysis, Component, Metric, Scope, Status
+from layerscope.names import MEAN_AND_INTERVAL, Analysis, Component, Metric, Scope, Status
 
 router = APIRouter(include_in_schema=False)
 
@@ -95,7 +95,7 @@ def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> d
 
 
 def _conclusions(session: Session, job: Job) -> list[Conclusion]:
-    ends = ("", "_ci_low", "_ci_high")
+    ends = MEAN_AND_INTERVAL
     cost = ["analysis_texts", *(COST + end for end in ends)] if Analysis.ABLATION in job.analyses else []
     columns = ("domain", "scope", "component", "layer", "texts", *(METRIC + end for end in ends), *cost)
     compared = comparison_rows(

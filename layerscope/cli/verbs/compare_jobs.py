@@ -8,7 +8,7 @@ import typer
 
 from layerscope.cli.connection import DEFAULT_SERVER, JsonOption, ServerOption, connect
 from layerscope.cli.output import print_json, print_line, print_note, print_table
-from layerscope.names import POOLED_DOMAIN, Component, Metric, Scope
+from layerscope.names import MEAN_AND_INTERVAL, POOLED_DOMAIN, Component, Metric, Scope
 
 if TYPE_CHECKING:
     from layerscope.client import Job
@@ -96,8 +96,8 @@ def compared(first: Rows, second: Rows, metric: str) -> Iterator[dict[str, Any]]
                 "layer": layer,
                 "texts_a": a["texts"],
                 "texts_b": b["texts"],
-                **{f"a{end}": a[metric + end] for end in ("", "_ci_low", "_ci_high")},
-                **{f"b{end}": b[metric + end] for end in ("", "_ci_low", "_ci_high")},
+                **{f"a{end}": a[metric + end] for end in MEAN_AND_INTERVAL},
+                **{f"b{end}": b[metric + end] for end in MEAN_AND_INTERVAL},
                 "difference": None if a[metric] is None or b[metric] is None else a[metric] - b[metric],
                 "intervals": _intervals(a, b, metric),
             }

@@ -8,8 +8,8 @@ import pytest
 from app.plots import PLOTS, JobContents
 from app.plots.drawing.panel import Panel
 from app.plots.drawing.style import SIGNIFICANT
-from app.plots.effect import EFFECT, LEAST_REACH, LIMIT, MOST_PAIRS
-from layerscope.names import COMPONENTS
+from app.plots.effect import EFFECT, LEAST_REACH, MOST_PAIRS
+from layerscope.names import COMPONENTS, LARGEST_Q
 from tests.support.drawn_plots import drawn, legend, points, series, strokes, words
 from tests.support.plot_rows import DOMAINS, comparison_rows
 
@@ -29,7 +29,7 @@ def effects(panel: Panel) -> Iterator[tuple[Any, ...]]:
 
 def test_every_layer_of_every_pair_is_a_point_marked_where_significant() -> None:
     rows = comparison_rows(layers=9)
-    rows[0]["q_value"] = LIMIT
+    rows[0]["q_value"] = LARGEST_Q
     panels = drawn(EFFECT, rows).panels
     assert [pair_of(panel) for panel in panels] == [
         f"{a} − {b}" for i, a in enumerate(DOMAINS) for b in DOMAINS[i + 1 :]
@@ -37,7 +37,7 @@ def test_every_layer_of_every_pair_is_a_point_marked_where_significant() -> None
     for panel in panels:
         a, b = pair_of(panel).split(" − ")
         expected = [
-            (row["layer"], pytest.approx(row["hedges_g"]), row["q_value"] < LIMIT)
+            (row["layer"], pytest.approx(row["hedges_g"]), row["q_value"] < LARGEST_Q)
             for row in rows
             if (row["domain_a"], row["domain_b"]) == (a, b)
         ]
