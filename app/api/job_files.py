@@ -23,7 +23,7 @@ from app.api.limits.received_body import storage_error
 from app.api.middleware import HEAD
 from app.api.openapi import problems
 from app.api.service import Service
-from app.errors import JobNotFound, TooBusy
+from app.errors import FileNotFound, JobNotFound, TooBusy
 from app.files import cache
 from app.jobs import store
 from app.tables import Job
@@ -46,6 +46,14 @@ class JobFile:
     media_type: str
     pieces: Callable[[Service, UUID], Generator[str | bytes, None, None]]
     require: Callable[[Job], None] = lambda job: None
+
+    def exists_for(self, job: Job) -> bool:
+        """Whether a finished job has the file."""
+        try:
+            self.require(job)
+        except FileNotFound:
+            return False
+        return True
 
 
 class StableFile(FileResponse):

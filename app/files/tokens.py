@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from app.errors import FileNotFound
@@ -61,32 +61,46 @@ def require_tokens(job: Job) -> None:
         )
 
 
-def tokens_parts(session: Session, job: Job, ordinal: int | None = None) -> Iterator[TokensPart]:
-    """All tokens in the order of ordinals and positions, or those of one text."""
+def tokens_parts(session: Session, job: Job) -> Iterator[TokensPart]:
+    """All tokens in the order of ordinals and positions."""
+    statement = _texts(job).order_by(StoredTokens.ordinal).execution_options(yield_per=TEXTS_AT_A_TIME)
+    for text, domain, massive in session.execute(statement):
+        yield from _parts_of_text(job, text, domain, set(massive or ()))
+        session.expunge(text)
+
+
+def first_tokens(session: Session, job: Job, ordinal: int, most: int) -> TokensPart | None:
+    """The first tokens of a text, at most `most`. None if its tokens were not stored."""
+    found = session.execute(_texts(job).where(StoredTokens.ordinal == ordinal)).one_or_none()
+    if found is None:
+        return None
+    text, domain, massive = found
+    return next(_parts_of_text(job, text, domain, set(massive or ()), size=most))
+
+
+def _texts(job: Job) -> Select[StoredTokens, str, list[int] | None]:
     stored = StoredTokens
-    statement = (
+    return (
         select(stored, Text.domain, StoredProfile.massive)
         .join(Text, (Text.job_id == stored.job_id) & (Text.ordinal == stored.ordinal))
         .join(
             StoredProfile,
             (StoredProfile.job_id == stored.job_id) & (StoredProfile.ordinal == stored.ordinal),
         )
-        .where(stored.job_id == job.id, *([] if ordinal is None else [stored.ordinal == ordinal]))
-        .order_by(stored.ordinal)
-        .execution_options(yield_per=TEXTS_AT_A_TIME)
+        .where(stored.job_id == job.id)
     )
-    for text, domain, massive in session.execute(statement):
-        yield from _parts_of_text(job, text, domain, set(massive or ()))
-        session.expunge(text)
 
 
-def _parts_of_text(job: Job, text: StoredTokens, domain: str, massive: set[int]) -> Iterator[TokensPart]:
+def _parts_of_text(
+    job: Job, text: StoredTokens, domain: str, massive: set[int], size: int | None = None
+) -> Iterator[TokensPart]:
+    """`size`: the number of tokens of a part; None: as many as have about ROWS_PER_PART rows."""
     ids = text.token_ids
     logit_lens = Analysis.LOGIT_LENS in job.analyses
     components = len(job.options["components"])
     numbers, lens = values.decode_tokens(text.values, len(ids), components, logit_lens)
     strings = {int(number): string for number, string in text.vocabulary.items()}
-    size = max(1, ROWS_PER_PART // (numbers.shape[1] * numbers.shape[2]))
+    size = size or max(1, ROWS_PER_PART // (numbers.shape[1] * numbers.shape[2]))
     for start in range(0, len(ids), size):
         part = slice(start, start + size)
         ranks, top1 = (None, None) if lens is None else _predictions(lens[part], strings)

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from app.charts.chart import Chart, ChartSeries, Kind, shown
-from app.files.tokens import TokensPart, tokens_parts
+from app.files.tokens import TokensPart, first_tokens
 from app.tables import Job
-from layerscope.names import TOKEN_METRICS, Component
+from app.text_views.submitted_text import OneText
+from layerscope.names import TOKEN_METRICS, Analysis, Component
 
 TOKENS_SHOWN = 400
 SHADES = 9  # 0 is the lightest
@@ -46,14 +47,14 @@ class ShadedTokens:
 
 
 def shaded_tokens(
-    session: Session, job: Job, ordinal: int, metric: TokenMetric, component: Component, layer: int
+    session: Session, job: Job, whole: OneText, metric: TokenMetric, component: Component, layer: int
 ) -> ShadedTokens | None:
-    """None if the tokens of this text were not stored."""
-    parts = list(tokens_parts(session, job, ordinal))
-    if not parts:
+    """The first TOKENS_SHOWN tokens. None if the tokens of this text were not stored."""
+    if Analysis.TOKENS not in job.analyses or whole.profile is None:
         return None
-    total = sum(len(part.ids) for part in parts)
-    text = _joined(parts)
+    text = first_tokens(session, job, whole.ordinal, TOKENS_SHOWN)
+    if text is None:
+        return None
     numbers, name = _numbers(text, job, metric, component)
     of_layer = numbers[:, min(layer, numbers.shape[1] - 1)]
     known = of_layer[np.isfinite(of_layer)]
@@ -65,28 +66,10 @@ def shaded_tokens(
                 zip(text.strings, of_layer.tolist(), text.massive, strict=True)
             )
         ],
-        total,
+        whole.profile.tokens,
         shown(low),
         shown(high),
         None if metric is TokenMetric.SETTLES else _map(text, numbers, name),
-    )
-
-
-def _joined(parts: list[TokensPart]) -> TokensPart:
-    """The first TOKENS_SHOWN tokens of all parts, as one part."""
-    first = parts[0]
-    strings = [string for part in parts for string in part.strings][:TOKENS_SHOWN]
-    tops = [top for part in parts for top in part.top1 or ()][:TOKENS_SHOWN]
-    return TokensPart(
-        ordinal=first.ordinal,
-        domain=first.domain,
-        first=0,
-        ids=[number for part in parts for number in part.ids][:TOKENS_SHOWN],
-        strings=strings,
-        massive=[flag for part in parts for flag in part.massive][:TOKENS_SHOWN],
-        values=np.concatenate([part.values for part in parts])[:TOKENS_SHOWN],
-        ranks=None,
-        top1=tops or None,
     )
 
 

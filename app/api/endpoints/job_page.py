@@ -1,5 +1,7 @@
 """The page of a job: what its numbers say, its charts, tables and files."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,13 +13,13 @@ from app import plots
 from app.access.principal import Principal
 from app.api.access import VisitorDep
 from app.api.endpoints import files
-from app.api.endpoints.models import list_models
+from app.api.endpoints.models import workers_alive
 from app.api.endpoints.page_session import sign_in_page
 from app.api.endpoints.plots import measured
 from app.api.html import render
 from app.api.service import Service, ServiceDep
 from app.charts import Selection, charts_of
-from app.errors import JobNotFound
+from app.errors import FileNotFound, JobNotFound
 from app.files.comparison import comparison_rows
 from app.files.first_token import first_token_rows
 from app.files.massive_tokens import massive_tokens_rows
@@ -52,27 +54,48 @@ class Shown(BaseModel):
 def read_job_page(
     job_id: str, shown: Annotated[Shown, Query()], principal: VisitorDep, service: ServiceDep
 ) -> Response:
+    read = partial(_contents, wanted=shown.selection)
+    is_unattended = partial(_is_unattended, service)
+    return page_of_job("job.html", job_id, principal, service, read, is_unattended=is_unattended)
+
+
+def page_of_job(
+    template: str,
+    job_id: str,
+    principal: Principal | None,
+    service: Service,
+    read: Callable[[Session, Job, JobOut], dict[str, Any]],
+    *,
+    status_code: int = 200,
+    **context: Any,
+) -> Response:
+    """A page about a job, with what `read` reads for it in a transaction that ends before it is rendered.
+
+    A visitor without a key signs in first; a job or text that does not exist has a page too.
+    """
     if principal is None:
         return sign_in_page(refused=False)
     try:
         with service.session_of(principal) as session:
-            job = store.get(session, UUID(job_id))
+            job = store.get(session, _id_of(job_id))
             state = service.present(session, job)
-            contents = _contents(session, job, state, shown.selection)
-    except (JobNotFound, ValueError):
+            contents = read(session, job, state)
+    except (JobNotFound, FileNotFound):
         return render("no_job.html", status_code=404, principal=principal)
-    return render(
-        "job.html",
-        principal=principal,
-        job=state,
-        unattended=state.status == Status.QUEUED and _has_no_worker(principal, service, state.model.name),
-        **contents,
-    )
+    return render(template, status_code=status_code, principal=principal, job=state, **context, **contents)
 
 
-def _has_no_worker(principal: Principal, service: Service, model: str) -> bool:
-    models = list_models(principal, service).data
-    return any(known.name == model and known.workers_alive == 0 for known in models)
+def _id_of(job_id: str) -> UUID:
+    """Raises: JobNotFound."""
+    try:
+        return UUID(job_id)
+    except ValueError as error:
+        raise JobNotFound(f"There is no job {job_id}.") from error
+
+
+def _is_unattended(service: Service, job: JobOut) -> bool:
+    """Whether a job waits for a worker, and none is running."""
+    return job.status == Status.QUEUED and workers_alive(service).get(job.model.name) == 0
 
 
 def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> dict[str, Any]:
@@ -81,7 +104,7 @@ def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> d
         return {"files": [], "plots": {}, "charts": [], "conclusions": []}
     selection = wanted.within(job, state)
     return {
-        "files": [file.name for file in files.FILES if _has(state, file.name)],
+        "files": [file.name for file in files.FILES if file.exists_for(job)],
         "plots": {
             name: plot
             for name, plot in plots.PLOTS.items()
@@ -107,9 +130,3 @@ def _conclusions(session: Session, job: Job) -> list[Conclusion]:
         first_token_rows(session, job),
         massive_tokens_rows(session, job),
     )
-
-
-def _has(job: JobOut, file: str) -> bool:
-    if file == "transitions.csv":
-        return Component.BLOCK in job.options.components
-    return not file.startswith("tokens.") or Analysis.TOKENS in job.options.analyses

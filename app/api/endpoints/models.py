@@ -19,7 +19,7 @@ def list_models(principal: PrincipalDep, service: ServiceDep) -> ModelList:
     with service.session_of(principal) as session:
         known = known_models(session, service.models)
         queued = counts.queued_jobs_by_model(session)
-    alive = _workers_alive(service)
+    alive = workers_alive(service)
     data = [
         ConfiguredModel(
             **describe_model(name, facts).model_dump(),
@@ -32,7 +32,8 @@ def list_models(principal: PrincipalDep, service: ServiceDep) -> ModelList:
     return ModelList(data=data)
 
 
-def _workers_alive(service: Service) -> dict[str, int]:
+def workers_alive(service: Service) -> dict[str, int]:
+    """By configured model. Empty if Redis is unavailable."""
     try:
         return {name: notifications.workers_alive(service.redis, name) for name in service.models}
     except RedisError:

@@ -1,24 +1,24 @@
 """The pages of a job's texts: the list, and each text with its layers and tokens."""
 
+import re
+from functools import partial
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
-from app.access.principal import Principal
 from app.api.access import VisitorDep
-from app.api.endpoints.page_session import sign_in_page
-from app.api.html import render
-from app.api.service import Service, ServiceDep
+from app.api.endpoints.job_page import page_of_job
+from app.api.service import ServiceDep
 from app.charts import Selection
-from app.errors import FileNotFound, JobNotFound
-from app.jobs import store
-from app.schemas import INTEGER_LIMIT
+from app.errors import FileNotFound
+from app.schemas import INTEGER_LIMIT, JobOut
+from app.tables import Job
 from app.text_views.submitted_text import chart_of_text, read_text
 from app.text_views.text_list import Only, TextFilter, read_text_page
-from app.text_views.token_shades import SHADES, TokenMetric, shaded_tokens
+from app.text_views.token_shades import TokenMetric, shaded_tokens
 from layerscope.names import Analysis, Component, Metric, Scope
 
 router = APIRouter(include_in_schema=False)
@@ -59,84 +59,57 @@ class TextQuery(BaseModel):
 def list_texts(
     job_id: str, listed: Annotated[ListQuery, Query()], principal: VisitorDep, service: ServiceDep
 ) -> Response:
-    if principal is None:
-        return sign_in_page(refused=False)
+    def found(session: Session, job: Job, state: JobOut) -> dict[str, Any]:
+        return {"page": read_text_page(session, job.id, listed.filter), "problem": None}
+
+    def too_slow(session: Session, job: Job, state: JobOut) -> dict[str, Any]:
+        return {"page": None, "problem": TOO_SLOW}
+
+    page = partial(page_of_job, "texts.html", job_id, principal, service, listed=listed, kinds=list(Only))
     try:
-        with service.session_of(principal) as session:
-            job = store.get(session, UUID(job_id))
-            state = service.present(session, job)
-            found = read_text_page(session, job.id, listed.filter)
-    except (JobNotFound, ValueError):
-        return render("no_job.html", status_code=404, principal=principal)
+        return page(read=found)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", "") != QUERY_CANCELED:
             raise
-        return _too_slow(job_id, listed, principal, service)
-    return render(
-        "texts.html",
-        principal=principal,
-        job=state,
-        page=found,
-        listed=listed,
-        kinds=list(Only),
-        problem=None,
-    )
-
-
-def _too_slow(job_id: str, listed: ListQuery, principal: Principal, service: Service) -> Response:
-    state = service.read(UUID(job_id), principal)
-    return render(
-        "texts.html",
-        status_code=503,
-        principal=principal,
-        job=state,
-        page=None,
-        listed=listed,
-        kinds=list(Only),
-        problem=TOO_SLOW,
-    )
+        return page(read=too_slow, status_code=503)
 
 
 @router.get("/jobs/{job_id}/texts/{ordinal}")
 def read_text_of_job(
-    job_id: str, ordinal: str, read: Annotated[TextQuery, Query()], principal: VisitorDep, service: ServiceDep
+    job_id: str,
+    ordinal: str,
+    query: Annotated[TextQuery, Query()],
+    principal: VisitorDep,
+    service: ServiceDep,
 ) -> Response:
-    if principal is None:
-        return sign_in_page(refused=False)
-    try:
-        contents = _contents(service, principal, UUID(job_id), int(ordinal), read)
-    except (JobNotFound, FileNotFound, ValueError):
-        return render("no_job.html", status_code=404, principal=principal)
-    return render("text.html", principal=principal, read=read, shades=SHADES, **contents)
+    read = partial(_contents, ordinal=ordinal, query=query)
+    return page_of_job("text.html", job_id, principal, service, read, query=query)
 
 
-def _contents(
-    service: Service, principal: Principal, job_id: UUID, ordinal: int, read: TextQuery
-) -> dict[str, Any]:
-    if not 0 <= ordinal <= INTEGER_LIMIT:
-        raise ValueError(ordinal)
-    with service.session_of(principal) as session:
-        job = store.get(session, job_id)
-        state = service.present(session, job)
-        selection = Selection(read.metric, read.scope, read.component).within(job, state)
-        text = read_text(session, job.id, ordinal)
-        tokens = None
-        if Analysis.TOKENS in job.analyses:
-            tokens = shaded_tokens(session, job, ordinal, read.shade, selection.component, read.layer)
-        return {
-            "job": state,
-            "text": text,
-            "chart": chart_of_text(job, text, selection),
-            "tokens": tokens,
-            "selection": selection,
-            "choices": {
-                "metric": list(Metric),
-                "scope": job.scopes,
-                "component": state.options.components,
-                "shade": [
-                    metric
-                    for metric in TokenMetric
-                    if metric != TokenMetric.SETTLES or Analysis.LOGIT_LENS in job.analyses
-                ],
-            },
-        }
+def _contents(session: Session, job: Job, state: JobOut, *, ordinal: str, query: TextQuery) -> dict[str, Any]:
+    selection = Selection(query.metric, query.scope, query.component).within(job, state)
+    text = read_text(session, job.id, _number(ordinal))
+    shades = [
+        metric
+        for metric in TokenMetric
+        if metric != TokenMetric.SETTLES or Analysis.LOGIT_LENS in job.analyses
+    ]
+    return {
+        "text": text,
+        "chart": chart_of_text(job, text, selection),
+        "tokens": shaded_tokens(session, job, text, query.shade, selection.component, query.layer),
+        "selection": selection,
+        "choices": {
+            "metric": list(Metric),
+            "scope": job.scopes,
+            "component": state.options.components,
+            "shade": shades,
+        },
+    }
+
+
+def _number(ordinal: str) -> int:
+    """Raises: FileNotFound."""
+    if re.fullmatch(r"\d{1,10}", ordinal, re.ASCII) is None or int(ordinal) > INTEGER_LIMIT:
+        raise FileNotFound(f"The job has no text {ordinal}.")
+    return int(ordinal)
