@@ -7,7 +7,7 @@ from typing import IO
 
 from fastapi import Request
 
-from app.api.limits.received_body import pieces, received_bytes, spooled
+from app.api.limits.received_body import pieces, received_bytes, spooled, uploads_folder
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
@@ -60,8 +60,8 @@ class FormBody:
 
     def open(self, service: Service) -> FormData:
         """Takes time, and therefore a thread. Raises: InvalidRequest."""
-        folder = service.settings.home / "uploads"
-        return self.resources.enter_context(form_data(self.body, self.content_type, folder))
+        form = form_data(self.body, self.content_type, uploads_folder(service.settings))
+        return self.resources.enter_context(form)
 
 
 async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator[Body]:
@@ -69,7 +69,7 @@ async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator
 
     Raises: InvalidRequest, UnsupportedMediaType, LimitExceeded, BodyTimeout, TooBusy, DiskFull.
     """
-    media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    media_type = media_type_of(request)
     encoding = request.headers.get("content-encoding", "").strip().lower()
     if media_type in STREAMS:
         _check_encoding_of_stream(encoding)
@@ -84,6 +84,11 @@ async def submitted_body(request: Request, service: ServiceDep) -> AsyncIterator
     with service.uploads.take():
         async with arriving as body:
             yield body
+
+
+def media_type_of(request: Request) -> str:
+    """Without its parameters; empty if the request states none."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def _check_encoding_of_stream(encoding: str) -> None:

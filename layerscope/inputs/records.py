@@ -53,5 +53,9 @@ class UnusableRow:
     place: str
     reason: str
 
+    @property
+    def where(self) -> str:
+        return ", ".join(filter(None, (self.file, self.place)))
+
     def __str__(self) -> str:
-        return f"{', '.join(filter(None, (self.file, self.place)))}: {self.reason}"
+        return f"{self.where}: {self.reason}"

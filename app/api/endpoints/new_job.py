@@ -11,13 +11,11 @@ from app.access.principal import Principal
 from app.api.access import PrincipalDep
 from app.api.endpoints.jobs import create_job
 from app.api.html import render
-from app.api.request_body import Body, FormBody, arriving_form, submitted_body
+from app.api.request_body import FORM, Body, FormBody, arriving_form, media_type_of, submitted_body
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs import counts
 from app.submission.uploads.preview import preview_of
-
-FORM_ONLY = "The preview needs a form with files: multipart/form-data."
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,8 +23,8 @@ router = APIRouter(include_in_schema=False)
 @router.post("/jobs/preview")
 async def preview(principal: PrincipalDep, service: ServiceDep, request: Request) -> Response:
     """Nothing is stored. Raises: the errors of a submission."""
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise UnsupportedMediaType(FORM_ONLY)
+    if media_type_of(request) != FORM:
+        raise UnsupportedMediaType(f"The preview needs a form with files: {FORM}.")
     with service.uploads.take():
         async with arriving_form(request, service) as form:
             make_page = partial(_preview_page, service, principal, form)

@@ -5,6 +5,7 @@ import errno
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import IO
 
 from anyio import CapacityLimiter, to_thread
@@ -69,7 +70,7 @@ async def spooled(
 
     Raises: the errors of `receive`; DiskFull.
     """
-    folder = settings.home / "uploads"
+    folder = uploads_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     pending = bytearray()
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(folder)) as file:
@@ -91,6 +92,11 @@ async def spooled(
         await flush()
         file.seek(0)
         yield file
+
+
+def uploads_folder(settings: Settings) -> Path:
+    """Where bodies and their files are, while their requests are served."""
+    return settings.home / "uploads"
 
 
 def storage_error(error: OSError) -> Exception:

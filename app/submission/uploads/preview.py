@@ -1,73 +1,52 @@
 """What would be measured of the files in a form: nothing is stored."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from app.settings import Settings
 from app.submission.uploads.form_data import FormData
 from app.submission.uploads.uploaded_files import file_options, reader_of, unreadable
-from layerscope.inputs import InputReport, TextRecord, UnreadableInputError, UnusableRow
+from layerscope.inputs import InputReport, UnreadableInputError
 
 EXAMPLES = 3
 EXAMPLE_CHARACTERS = 200
 MOST_UNUSABLE = 10_000  # a preview of more is not useful
 
 
-@dataclass
-class DomainPreview:
-    """`characters`: of the texts that are strings."""
-
-    texts: int = 0
-    characters: int = 0
-    examples: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True)
 class FilesPreview:
-    """`readings`: how the files are read, in words. `unusable`: the first of `unusable_count` rows."""
+    """`examples`: the first texts of each domain. `readings`: how the files are read, in words."""
 
-    domains: dict[str, DomainPreview]
+    report: InputReport
+    examples: Mapping[str, Sequence[str]]
     readings: Sequence[str]
-    renamed: dict[str, str]
-    unusable: Sequence[UnusableRow]
-    unusable_count: int
-
-    @property
-    def texts(self) -> int:
-        return sum(domain.texts for domain in self.domains.values())
 
     @property
     def characters(self) -> int:
-        return sum(domain.characters for domain in self.domains.values())
+        """Of the texts that are strings."""
+        return sum(domain.characters for domain in self.report.domains.values())
 
 
 def preview_of(form: FormData, settings: Settings) -> FilesPreview:
     """Raises: InvalidRequest if a file cannot be read."""
-    files = reader_of(form, file_options(form), settings, most_unusable=MOST_UNUSABLE)
-    domains: dict[str, DomainPreview] = {}
+    files = reader_of(form, file_options(form), settings, MOST_UNUSABLE)
+    examples: dict[str, list[str]] = {}
     try:
         for record in files:
-            _add(domains.setdefault(record.domain, DomainPreview()), record)
+            of_domain = examples.setdefault(record.domain, [])
+            if len(of_domain) < EXAMPLES:
+                of_domain.append(_beginning(str(record.value)))
     except UnreadableInputError as error:
         raise unreadable(error) from error
-    report = files.report
-    return FilesPreview(
-        domains, list(_readings(report)), dict(report.renamed), report.unusable, report.unusable_count
-    )
+    return FilesPreview(files.report, examples, list(_readings(files.report)))
 
 
-def _add(domain: DomainPreview, record: TextRecord) -> None:
-    domain.texts += 1
-    text = record.value if isinstance(record.value, str) else str(record.value)
-    if isinstance(record.value, str):
-        domain.characters += len(text)
-    if len(domain.examples) < EXAMPLES:
-        cut = text[:EXAMPLE_CHARACTERS]
-        domain.examples.append(cut + ("…" if len(text) > len(cut) else ""))
+def _beginning(text: str) -> str:
+    cut = text[:EXAMPLE_CHARACTERS]
+    return cut + ("…" if len(text) > len(cut) else "")
 
 
-def _readings(report: InputReport) -> list[str]:
-    sentences = []
+def _readings(report: InputReport) -> Iterator[str]:
     for kind, tally in report.files.items():
         names = tally.name if tally.files == 1 else f"{tally.name} and {tally.files - 1} more"
         how = f"{kind.format}{f' in {kind.encoding}' if kind.encoding else ''}"
@@ -77,5 +56,4 @@ def _readings(report: InputReport) -> list[str]:
             for what, name in (("text", fields.text), ("domain", fields.domain), ("pair", fields.pair))
             if name
         ]
-        sentences.append(f"{names}: {', '.join([how, *found])}.")
-    return sentences
+        yield f"{names}: {', '.join([how, *found])}."

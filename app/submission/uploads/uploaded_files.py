@@ -49,12 +49,11 @@ def read_files(form: FormData, key: str | None, models: KnownModels, settings: S
     """Raises: InvalidRequest."""
     options, others = _options(form)
     stream = read_parameters(others, key, models)
-    return FilesRequest(stream, reader_of(form, options, settings), options.skips)
+    most_unusable = settings.texts_per_job_limit if options.skips else REPORTED_ERRORS
+    return FilesRequest(stream, reader_of(form, options, settings, most_unusable), options.skips)
 
 
-def reader_of(
-    form: FormData, options: FileOptions, settings: Settings, most_unusable: int | None = None
-) -> InputReader:
+def reader_of(form: FormData, options: FileOptions, settings: Settings, most_unusable: int) -> InputReader:
     """Raises: InvalidRequest."""
     # A field without a chosen file has no name.
     files = [(name, decompressed(name, file, settings)) for name, file in form.files if name]
@@ -68,8 +67,7 @@ def reader_of(
         found = uploaded(files, lines=options.lines)
     except UnreadableInputError as error:
         raise unreadable(error) from error
-    most = settings.texts_per_job_limit if options.skips else REPORTED_ERRORS
-    return InputReader(found, options.fields, lines=options.lines, most_unusable=most_unusable or most)
+    return InputReader(found, options.fields, lines=options.lines, most_unusable=most_unusable)
 
 
 def file_options(form: FormData) -> FileOptions:
@@ -98,7 +96,7 @@ def check_unusable(files: InputReader) -> None:
     """Raises: InvalidRequest if a row cannot be used."""
     errors = InputErrors()
     for row in files.report.unusable:
-        errors.add_at(", ".join(filter(None, (row.file, row.place))), row.reason)
+        errors.add_at(row.where, row.reason)
     errors.check()
 
 
