@@ -210,6 +210,7 @@ def test_without_javascript_the_form_leads_to_the_page_of_the_job(api: httpx.Cli
         (gzip.compress(gzip.compress(b"text\na\n")), 422, "a.csv is compressed twice"),
         (gzip.compress(CSV.encode())[:-9], 422, "incomplete"),
     ],
+    ids=["expands too much", "compressed twice", "incomplete"],
 )
 def test_a_compressed_file_has_limits(api: httpx.Client, content: bytes, status: int, detail: str) -> None:
     answer = post(api, files(a__csv=content))
