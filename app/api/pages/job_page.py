@@ -14,9 +14,9 @@ from app.access.principal import Principal
 from app.api.access import VisitorDep
 from app.api.endpoints import files
 from app.api.endpoints.models import workers_alive
-from app.api.endpoints.page_session import sign_in_page
 from app.api.endpoints.plots import measured
 from app.api.html import render
+from app.api.pages.page_session import sign_in_page
 from app.api.service import Service, ServiceDep
 from app.charts import Selection, charts_of
 from app.errors import FileNotFound, JobNotFound

@@ -4,8 +4,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.api.access import VisitorDep
 from app.api.endpoints.models import list_models
-from app.api.endpoints.page_session import sign_in_page
 from app.api.html import render
+from app.api.pages.page_session import sign_in_page
 from app.api.service import ServiceDep
 from app.jobs import store
 from app.jobs.view import present

@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from app.api.access import VisitorDep
-from app.api.endpoints.job_page import page_of_job
+from app.api.pages.job_page import page_of_job
 from app.api.service import ServiceDep
 from app.charts import Selection
 from app.errors import FileNotFound
