@@ -8,13 +8,13 @@ from fastapi import Depends, FastAPI
 from prometheus_client import CollectorRegistry
 
 from app.api.access import principal_of
-from app.api.endpoints import files, health, jobs, models, plots, system
+from app.api.endpoints import archive, files, health, jobs, models, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job, no_parameters
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
-from app.api.pages import home, job_page, new_job, page_session, text_pages
+from app.api.pages import home, job_page, jobs_page, new_job, page_session, text_pages
 from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
@@ -74,15 +74,15 @@ def _include_routers(app: FastAPI, protect_system: bool) -> None:
     no_query = Depends(no_parameters)
     refusals = problems(401, 403, 429)
     app.include_router(jobs.router, dependencies=[key], responses=refusals)
-    for module in (files, plots, models):
+    for module in (files, archive, plots, models):
         app.include_router(module.router, dependencies=[key, no_query], responses=refusals)
     if protect_system:
         app.include_router(system.router, dependencies=[key, no_query], responses=refusals)
     else:
         app.include_router(system.router, dependencies=[no_query])
-    for module in (job_page, text_pages):  # their query parameters are those of their models
+    for module in (home, job_page, jobs_page, text_pages):  # their query parameters are those of their models
         app.include_router(module.router)
-    for module in (home, page_session, new_job, health):
+    for module in (page_session, new_job, health):
         app.include_router(module.router, dependencies=[no_query])
 
 

@@ -8,6 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from app.api.pages.options_in_words import options_in_words
+
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -30,6 +32,7 @@ templates = Environment(
     lstrip_blocks=True,
 )
 templates.filters["utc"] = _utc
+templates.filters["options"] = options_in_words
 
 
 def render(template: str, *, status_code: int = 200, **context: Any) -> HTMLResponse:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
@@ -113,20 +114,31 @@ async def send_file(
     Raises: JobNotFound, JobNotFinished, RangeNotSatisfiable, TooBusy, DiskFull, and the errors of the file's
         pieces.
     """
-    job = await run_in_threadpool(_finished, service, job_id, principal)
+    job = await run_in_threadpool(finished_job, service, job_id, principal)
     file.require(job)
     headers = stable_headers(job, file.name)
     if _is_known(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    path = await stored_file(file, job_id, service, request, turns)
+    try:
+        return StableFile(path, headers=headers, media_type=file.media_type, stat_result=path.stat())
+    except FileNotFoundError as error:
+        raise _vanished() from error
+
+
+async def stored_file(
+    file: JobFile, job_id: UUID, service: Service, request: Request, turns: CapacityLimiter
+) -> Path:
+    """The file in the cache, which is written if it is not there.
+
+    Raises: JobNotFound, TooBusy, DiskFull, and the errors of the file's pieces.
+    """
     path = cache.path_of(service.settings.home, job_id, file.name)
     async with service.file_locks.setdefault(str(path), asyncio.Lock()):
         if not path.exists():
             await _write(file, job_id, service, request, turns)
     cache.used(path)
-    try:
-        return StableFile(path, headers=headers, media_type=file.media_type, stat_result=path.stat())
-    except FileNotFoundError as error:
-        raise _vanished() from error
+    return path
 
 
 async def _write(
@@ -140,7 +152,8 @@ async def _write(
             await run_in_threadpool(write_file, file, service, job_id)
 
 
-def _finished(service: Service, job_id: UUID, principal: Principal) -> Job:
+def finished_job(service: Service, job_id: UUID, principal: Principal) -> Job:
+    """Raises: JobNotFound, JobNotFinished."""
     with service.session_of(principal) as session:
         return store.get_finished(session, job_id)
 
@@ -172,8 +185,13 @@ def stable_headers(job: Job, name: str) -> dict[str, str]:
         "ETag": f'"{job.id}-{name}-{cache.FORMAT}"',
         "Last-Modified": format_datetime(job.finished_at, usegmt=True),
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": content_disposition(f"{(job.name or '').strip(' .-') or job.id}-{name}"),
+        "Content-Disposition": attachment_of(job, name),
     }
+
+
+def attachment_of(job: Job, name: str) -> str:
+    """The header that names a downloaded file after its job."""
+    return content_disposition(f"{(job.name or '').strip(' .-') or job.id}-{name}")
 
 
 def content_disposition(filename: str) -> str:

@@ -7,6 +7,7 @@ from typing import IO
 
 from fastapi import Request
 
+from app.access.principal import Principal
 from app.api.limits.received_body import pieces, received_bytes, spooled, uploads_folder
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
@@ -18,6 +19,7 @@ from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModels, over_limit
 from app.submission.stream_parameters import read_parameters
 from app.submission.uploads.form_data import FormData, form_data
+from app.submission.uploads.repeated_texts import read_again, repeats_texts
 from app.submission.uploads.uploaded_files import read_files, texts_of
 
 JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "multipart/form-data"
@@ -35,7 +37,7 @@ class Body:
     form: "FormBody | None" = None
 
     def read(
-        self, key: str | None, models: KnownModels, service: Service
+        self, key: str | None, models: KnownModels, service: Service, principal: Principal
     ) -> tuple[Draft, Iterable[StoredText]]:
         """The draft and its texts. The texts of a stream are checked while they are read.
 
@@ -44,7 +46,11 @@ class Body:
         if self.document is not None:
             return read_submission(self.document, key, models, service.settings)
         if self.form is not None:
-            files = read_files(self.form.open(service), key, models, service.settings)
+            form = self.form.open(service)
+            if repeats_texts(form):
+                session = self.form.resources.enter_context(service.session_of(principal))
+                return read_again(form, key, models, service.settings, session)
+            files = read_files(form, key, models, service.settings)
             return files.stream.draft, texts_of(files, service.settings)
         request = read_parameters(self.query, key, models)
         return request.draft, read_texts(self.stream, service.settings, request)

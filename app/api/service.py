@@ -1,7 +1,7 @@
 """What the endpoints work with. It is created when the service starts."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -120,6 +120,9 @@ class Service:
 
     def present(self, session: Session, job: Job) -> JobOut:
         return present_one(session, job, self.models)
+
+    def present_all(self, session: Session, jobs: Sequence[Job]) -> list[JobOut]:
+        return present(session, jobs, self.models)
 
     def session_of(self, principal: Principal) -> AbstractContextManager[Session]:
         """A transaction in which only the jobs exist that the principal may see."""

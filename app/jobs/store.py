@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, String, and_, cast, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -179,9 +179,18 @@ def get_finished(session: Session, job_id: UUID) -> Job:
 
 
 def page(
-    session: Session, *, status: str | None, model: str | None, limit: int, before: UUID | None
+    session: Session,
+    *,
+    status: str | None,
+    model: str | None,
+    limit: int,
+    before: UUID | None,
+    search: str = "",
 ) -> Sequence[Job]:
-    """The newest `limit` jobs that are older than `before`. Ids are UUIDv7, so they sort by age."""
+    """The newest `limit` jobs that are older than `before`. Ids are UUIDv7, so they sort by age.
+
+    `search`: a part of the name, or the beginning of the id.
+    """
     statement = select(Job).where(VISIBLE).order_by(Job.id.desc()).limit(limit)
     if status is not None:
         statement = statement.where(has_status(status))
@@ -189,6 +198,9 @@ def page(
         statement = statement.where(Job.model == model)
     if before is not None:
         statement = statement.where(Job.id < before)
+    if search:
+        has_id = cast(Job.id, String).istartswith(search, autoescape=True)
+        statement = statement.where(or_(Job.name.icontains(search, autoescape=True), has_id))
     return session.scalars(statement).all()
 
 

@@ -93,7 +93,7 @@ def _store(service: Service, principal: Principal, body: Body, key: str | None) 
     models = {
         name: KnownModel(facts.get("max_tokens"), facts.get("chat_template")) for name, facts in known.items()
     }
-    draft, texts = body.read(key, models, service)
+    draft, texts = body.read(key, models, service, principal)
     draft = replace(draft, owner=principal.owner, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     quotas = None if principal.key_id is None else service.quotas

@@ -58,12 +58,23 @@ def _endpoint(file_format: Format) -> Callable[..., Any]:
     async def read_plot(
         job_id: UUID, name: PlotName, principal: PrincipalDep, service: ServiceDep, request: Request
     ) -> Response:
-        plots.find(name)
-        pieces = partial(_draw, name, file_format)
-        file = JobFile(f"{name}.{file_format}", MEDIA_TYPES[file_format], pieces)
-        return await send_file(file, job_id, principal, service, request, service.drawing)
+        return await send_file(
+            plot_file(name, file_format), job_id, principal, service, request, service.drawing
+        )
 
     return read_plot
+
+
+def plot_file(name: str, file_format: Format) -> JobFile:
+    """Raises: FileNotFound."""
+    plots.find(name)
+    return JobFile(f"{name}.{file_format}", MEDIA_TYPES[file_format], partial(_draw, name, file_format))
+
+
+def plots_of(state: JobOut) -> dict[str, Plot]:
+    """The plots that a finished job has, by name."""
+    contents = measured(state)
+    return {name: plot for name, plot in plots.PLOTS.items() if plot.unavailable_reason(contents) is None}
 
 
 def _draw(name: str, file_format: Format, service: Service, job_id: UUID) -> Generator[bytes, None, None]:

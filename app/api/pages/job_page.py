@@ -9,12 +9,11 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
-from app import plots
 from app.access.principal import Principal
 from app.api.access import VisitorDep
 from app.api.endpoints import files
 from app.api.endpoints.models import workers_alive
-from app.api.endpoints.plots import measured
+from app.api.endpoints.plots import plots_of
 from app.api.html import render
 from app.api.pages.page_session import sign_in_page
 from app.api.service import Service, ServiceDep
@@ -105,11 +104,7 @@ def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> d
     selection = wanted.within(job, state)
     return {
         "files": [file.name for file in files.FILES if file.exists_for(job)],
-        "plots": {
-            name: plot
-            for name, plot in plots.PLOTS.items()
-            if plot.unavailable_reason(measured(state)) is None
-        },
+        "plots": plots_of(state),
         "charts": charts_of(session, job, selection),
         "conclusions": _conclusions(session, job),
         "selection": selection,

@@ -47,6 +47,8 @@ async function trying(alert, work, describe = (error) => error.message) {
 async function refresh(part) {
   const page = new DOMParser().parseFromString(await (await call(location.href)).text(), "text/html");
   const fresh = page.getElementById(part.id);
+  for (const box of part.querySelectorAll("[name=job]:checked"))
+    fresh.querySelector(`[name=job][value="${CSS.escape(box.value)}"]`)?.setAttribute("checked", "");
   part.replaceWith(fresh);
   return fresh;
 }
@@ -56,6 +58,7 @@ async function follow(part) {
     try {
       if (part.dataset.job) await call(`${part.dataset.job}?wait=${POLL_SECONDS}`);
       else await pause(POLL_SECONDS);
+      if (!part.dataset.job && part.contains(document.activeElement)) continue; // a replaced list loses the focus
       part = await refresh(part);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -47,8 +47,8 @@ class FileOptions:
 
 def read_files(form: FormData, key: str | None, models: KnownModels, settings: Settings) -> FilesRequest:
     """Raises: InvalidRequest."""
-    options, others = _options(form)
-    stream = read_parameters(others, key, models)
+    options = file_options(form)
+    stream = read_parameters(other_fields(form), key, models)
     most_unusable = settings.texts_per_job_limit if options.skips else REPORTED_ERRORS
     return FilesRequest(stream, reader_of(form, options, settings, most_unusable), options.skips)
 
@@ -68,10 +68,6 @@ def reader_of(form: FormData, options: FileOptions, settings: Settings, most_unu
     except UnreadableInputError as error:
         raise unreadable(error) from error
     return InputReader(found, options.fields, lines=options.lines, most_unusable=most_unusable)
-
-
-def file_options(form: FormData) -> FileOptions:
-    return _options(form)[0]
 
 
 def texts_of(request: FilesRequest, settings: Settings) -> Iterator[StoredText]:
@@ -106,15 +102,19 @@ def unreadable(error: UnreadableInputError) -> InvalidRequest:
     return InvalidRequest(f"{error}{remedy}")
 
 
-def _options(form: FormData) -> tuple[FileOptions, list[tuple[str, str]]]:
-    """How the files are read, and the other fields: those of a stream. An empty field is a missing one."""
-    given = [(name, value) for name, value in form.fields if value]
-    own = dict(given)
-    others = [pair for pair in given if pair[0] not in (PASTED, PASTED_DOMAIN, LINES, UNUSABLE, *FIELD_NAMES)]
+def file_options(form: FormData) -> FileOptions:
+    """How the files are read. Raises: InvalidRequest."""
+    own = {name: value for name, value in form.fields if value}
     lines, unusable = own.get(LINES, "false"), own.get(UNUSABLE, REFUSE)
     if lines not in ("true", "false", "on"):
         raise InvalidRequest(f"The field {LINES} must be true or false, not {lines!r}.")
     if unusable not in (REFUSE, SKIP):
         raise InvalidRequest(f"The field {UNUSABLE} must be {REFUSE} or {SKIP}, not {unusable!r}.")
     fields = FieldNames(**{name: own.get(name) for name in FIELD_NAMES})
-    return FileOptions(fields, lines != "false", unusable == SKIP), others
+    return FileOptions(fields, lines != "false", unusable == SKIP)
+
+
+def other_fields(form: FormData) -> list[tuple[str, str]]:
+    """The fields that a stream has too, as parameters. An empty field is a missing one."""
+    own = (PASTED, PASTED_DOMAIN, LINES, UNUSABLE, *FIELD_NAMES)
+    return [(name, value) for name, value in form.fields if value and name not in own]
