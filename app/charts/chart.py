@@ -25,7 +25,8 @@ class ChartSeries:
     """The values of one domain, pair of domains or component, in the order of the layers of the chart.
 
     `low` and `high` are the ends of the 95 % intervals, or empty. `texts` is the number of texts behind the
-    values, or a sentence such as "50 and 51".
+    values, or a sentence such as "50 and 51". `at`: the places of the values on the axis; empty if they are
+    those of the layers of the chart.
     """
 
     name: str
@@ -34,6 +35,7 @@ class ChartSeries:
     low: tuple[float | None, ...] = ()
     high: tuple[float | None, ...] = ()
     muted: tuple[bool, ...] = ()  # which values are not significant; or empty
+    at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,17 +77,35 @@ class Chart:
                     "low": _rounded(series.low),
                     "high": _rounded(series.high),
                     "muted": series.muted,
+                    **({"at": _rounded(series.at)} if series.at else {}),
                 }
                 for series in self.series
             ],
         }
 
     @property
-    def cells(self) -> list[tuple[int, list[str]]]:
-        """The table: a row for each layer, with a cell for each series."""
+    def by_depth(self) -> bool:
+        """Whether the values are at relative depths instead of layers."""
+        return any(series.at for series in self.series)
+
+    @property
+    def cells(self) -> list[tuple[str, list[str]]]:
+        """The table: a row for each layer or relative depth, with a cell for each series."""
+        if not self.by_depth:
+            return [
+                (str(layer), [_cell(series, place) for series in self.series])
+                for place, layer in enumerate(self.layers)
+            ]
+        places = [{depth: place for place, depth in enumerate(series.at)} for series in self.series]
         return [
-            (layer, [_cell(series, place) for series in self.series])
-            for place, layer in enumerate(self.layers)
+            (
+                shown(depth),
+                [
+                    _cell(series, at[depth]) if depth in at else ""
+                    for series, at in zip(self.series, places, strict=True)
+                ],
+            )
+            for depth in sorted(set().union(*places))
         ]
 
 
@@ -110,10 +130,13 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{DIGITS_SHOWN}g}"
 
 
-def series_of(name: str, rows: Sequence[Mapping[str, Any]], column: str, texts: str) -> ChartSeries:
+def series_of(
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    column: str,
+    texts: str,
+    at: tuple[float, ...] = (),
+) -> ChartSeries:
     """A column of rows, one for each layer in order, with its interval."""
-    return ChartSeries(
-        name,
-        texts,
-        *(tuple(row[column + suffix] for row in rows) for suffix in MEAN_AND_INTERVAL),
-    )
+    values, low, high = (tuple(row[column + suffix] for row in rows) for suffix in MEAN_AND_INTERVAL)
+    return ChartSeries(name, texts, values, low, high, at=at)

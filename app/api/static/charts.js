@@ -17,7 +17,7 @@ function roundedUp(value) {
   return Number((Math.ceil((1.02 * value) / step) * step).toPrecision(2));
 }
 
-const known = (values) => values.filter((value) => value !== null);
+const known = (values) => values.filter((value) => value != null); // also missing where a series is shorter
 const shown = (value) => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3)));
 
 function reading(chart, series, place) {
@@ -28,7 +28,9 @@ function reading(chart, series, place) {
   const number = value === null ? "no value" : `${shown(value)}${interval}${unit}`;
   const muted = chart.series[series].muted[place] ? ", not significant" : "";
   if (chart.tokens.length) return `Token ${place}, ${chart.tokens[place]}, ${name}: ${number}`;
-  return `Layer ${chart.layers[place]}, ${name}: ${number}, n = ${texts}${muted}`;
+  const { at } = chart.series[series];
+  const depth = at ? ` (relative depth ${shown(at[place])})` : "";
+  return `Layer ${chart.layers[place]}${depth}, ${name}: ${number}, n = ${texts}${muted}`;
 }
 
 // Lines
@@ -43,11 +45,14 @@ function limits(chart) {
   return { place: sizes.indexOf(first), reach: 1.15 * second };
 }
 
+// A value at its place on the axis: that of its layer, or its relative depth.
+const placed = ({ at }, place, value) => (at ? [at[place], value] : value);
+
 function lineSeries(chart, cut) {
-  return chart.series.map(({ name, values, muted }, index) => ({
-    name,
+  return chart.series.map((series, index) => ({
+    name: series.name,
     type: "line",
-    data: values.map((value, place) => point(chart, index, value, place, cut, muted[place])),
+    data: series.values.map((value, place) => point(chart, index, value, place, cut, series.muted[place])),
     symbol: SYMBOLS[index % SYMBOLS.length],
     symbolSize: chart.layers.length > 40 ? 3 : 6,
     color: COLOURS[index % COLOURS.length],
@@ -57,17 +62,19 @@ function lineSeries(chart, cut) {
 }
 
 function point(chart, index, value, place, cut, muted) {
+  const series = chart.series[index];
   if (value !== null && cut && place === cut.place) {
     const edge = Math.sign(value) * cut.reach;
     return {
-      value: edge,
+      value: placed(series, place, edge),
       symbol: "triangle",
       symbolRotate: value < 0 ? 180 : 0,
       symbolSize: 9,
       label: { show: index === 0, position: place < chart.layers.length / 2 ? "right" : "left", formatter: rangeAt(chart, place), color: style("--ink") },
     };
   }
-  return muted ? { value, itemStyle: { color: style("--card"), borderColor: style("--quiet"), borderWidth: 1 } } : value;
+  const data = placed(series, place, value);
+  return muted ? { value: data, itemStyle: { color: style("--card"), borderColor: style("--quiet"), borderWidth: 1 } } : data;
 }
 
 // The values of all series in a layer: "17.2", or "16.6 to 17.4".
@@ -90,8 +97,9 @@ function bands(chart, cut) {
       tooltip: { show: false },
       data: [0],
       renderItem: (_, api) => {
-        const places = chart.layers.map((_, place) => place).filter((place) => series.low[place] !== null);
-        const edge = (ends) => places.map((place) => api.coord([place, within(ends[place])]));
+        const places = series.low.map((_, place) => place).filter((place) => series.low[place] !== null);
+        const across = (place) => (series.at ? series.at[place] : place);
+        const edge = (ends) => places.map((place) => api.coord([across(place), within(ends[place])]));
         return {
           type: "polygon",
           shape: { points: [...edge(series.high), ...edge(series.low).reverse()] },
@@ -113,7 +121,7 @@ function lines(chart) {
       right: 24,
       textStyle: { color: style("--ink") },
     },
-    xAxis: layerAxis(chart),
+    xAxis: chart.series.some(({ at }) => at) ? depthAxis() : layerAxis(chart),
     yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach) } : {}),
     series: [...bands(chart, cut), ...lineSeries(chart, cut)],
   };
@@ -145,6 +153,8 @@ const layerAxis = (chart) => ({
   nameGap: 28,
   nameTextStyle: { color: style("--quiet") },
 });
+
+const depthAxis = () => ({ ...layerAxis({ tokens: [], layers: [] }), type: "value", min: 0, max: 1, name: "relative depth" });
 
 const valueAxis = (name, more) => ({ ...axisStyle(), type: "value", name, scale: true, ...more });
 
@@ -257,11 +267,12 @@ function readByKeyboard(section, drawing, chart, instance) {
   drawing.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
     if (event.key === "Home") place = 0;
-    else if (event.key === "End") place = chart.layers.length - 1;
+    else if (event.key === "End") place = Infinity;
     else if (step) [series, place] = [series + step[0], place + step[1]];
     else return;
     event.preventDefault();
-    [series, place] = [inside(series, chart.series.length), inside(place, chart.layers.length)];
+    series = inside(series, chart.series.length);
+    place = inside(place, chart.series[series].values.length);
     output.textContent = chart.kind === "points" ? bothReadings(chart, place) : reading(chart, series, place);
     highlight(chart, instance, series, place);
   });
@@ -311,7 +322,8 @@ const form = document.getElementById("selection");
 async function show() {
   const query = new URLSearchParams(new FormData(form));
   const boxes = form.querySelectorAll("[name=domain]");
-  if ([...boxes].every((box) => box.checked)) query.delete("domain");
+  const allBoxes = [...boxes].every((box) => box.checked);
+  if (allBoxes && form.dataset.keepDomains === undefined) query.delete("domain");
   const address = `${form.getAttribute("action")}?${query}`;
   const answer = await fetch(address);
   const alert = document.querySelector("#charts").previousElementSibling;
@@ -332,6 +344,16 @@ form.addEventListener("submit", (event) => {
   show();
 });
 form.querySelector("button").hidden = true;
+
+// The chart as it is shown
+
+document.addEventListener("click", (event) => {
+  const section = event.target.closest("[data-svg]")?.closest(".chart");
+  if (!section) return;
+  const instance = echarts.getInstanceByDom(section.querySelector(".drawing"));
+  const href = instance.getDataURL({ type: "svg", backgroundColor: style("--card") });
+  Object.assign(document.createElement("a"), { href, download: `${section.id}.svg` }).click();
+});
 
 // Sortable tables: a click on a heading sorts by the first number of each cell.
 

@@ -17,7 +17,10 @@ from tests.support.over_http import BODY, submit
 from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
-PAGES = [("GET", path) for path in ("/", "/jobs/{job_id}", "/jobs/{job_id}/texts", "/jobs/{job_id}/texts/0")]
+PAGES = [
+    ("GET", path)
+    for path in ("/", "/?like={job_id}", "/jobs/{job_id}", "/jobs/{job_id}/texts", "/jobs/{job_id}/texts/0")
+]
 
 
 @pytest.fixture
@@ -111,8 +114,9 @@ def test_lists_and_counts_have_own_jobs_only(
 
     assert (listed(alice), listed(bob), listed(admin)) == ([mine], [other], [other, mine])
     assert (queued(alice), queued(bob), queued(admin)) == (1, 1, 2)
-    assert "secret name" not in bob.get("/").text
-    assert "secret name" in alice.get("/").text
+    for path in ("/", "/jobs", "/jobs?search=secret", f"/compare?job={mine}"):
+        assert "secret name" not in bob.get(path).text
+        assert "secret name" in alice.get(path).text
     assert [job["id"] for job in bob.get(f"/v1/jobs?cursor={uuid4()}").json()["data"]] in ([other], [])
 
 

@@ -33,6 +33,7 @@ def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> list[str]:
     finished = finished_job(sessions, [("cpp", CANARY), ("python", "b")], name=HOSTILE, failing=[0])
     queued = submit(sessions, [("cpp", CANARY)])
     named = ["/", "/jobs", f"/?like={finished.id}", f"/jobs/{finished.id}"]
+    named.append(f"/compare?job={finished.id}&job={queued}")
     return [*named, f"/jobs/{queued}", f"/jobs/{ABSENT}", f"/?like={ABSENT}", "/docs"]
 
 
@@ -53,7 +54,7 @@ def test_nothing_is_inline_and_nothing_comes_from_other_sites(
 
 
 def test_a_name_is_shown_as_text(api: httpx.Client, every_page: list[str]) -> None:
-    for path in every_page[:4]:
+    for path in every_page[:5]:
         assert HOSTILE in read(api, path).text
 
 
@@ -68,7 +69,7 @@ def test_pages_are_accessible(api: httpx.Client, every_page: list[str]) -> None:
         ids = Counter(a["id"] for _, a, _ in page.elements if "id" in a)
         assert set(ids.values()) == {1}
         for tag, attributes, around in page.elements:
-            assert tag not in FIELDS or "label" in around
+            assert tag not in FIELDS or "label" in around or attributes.get("type") == "hidden"
             assert tag != "img" or attributes["alt"] is not None
             assert tag != "progress" or attributes["aria-label"]
             assert attributes.get("aria-labelledby", next(iter(ids))) in ids
