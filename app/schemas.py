@@ -9,82 +9,20 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Strict, WithJsonSchema
 
 from app.errors import Problem
+from app.text_schemas import TEXTS_SCHEMA
 from layerscope.names import (
-    DEFAULT_DOMAIN,
-    NAME_PATTERN,
     Analysis,
     Component,
     Overflow,
+    Phase,
     SpecialTokens,
     Status,
 )
-from layerscope.text_forms import LARGEST_ID, LONGEST_PAIR
 
 INTEGER_LIMIT = 2**31 - 1  # the largest value of an integer column
 
-NOT_NUL = r"[^\x00]*"
-BLANK = r"\s\x1c-\x1f\x85"  # the white space of Python, which has more than that of other languages
-TEXT_PATTERN = rf"^{NOT_NUL}[^\x00{BLANK}]{NOT_NUL}$"  # not blank, without NUL characters
 NOT_CONTROL = r"[^\x00-\x1f\x7f-\x9f]*"
 PRINTABLE_PATTERN = rf"^{NOT_CONTROL}[^\s\x00-\x1f\x7f-\x9f]{NOT_CONTROL}$"
-STRING_SCHEMA = {"type": "string", "pattern": TEXT_PATTERN}
-MESSAGE_SCHEMA = {
-    "type": "object",
-    "properties": {"role": STRING_SCHEMA, "content": {"type": "string", "pattern": f"^{NOT_NUL}$"}},
-    "required": ["role", "content"],
-    "additionalProperties": False,
-}
-FORM_SCHEMAS = {
-    "text": STRING_SCHEMA,
-    "token_ids": {
-        "type": "array",
-        "minItems": 1,
-        "items": {"type": "integer", "minimum": 0, "maximum": LARGEST_ID},
-        "description": "measured as they are given: no token is added",
-    },
-    "messages": {
-        "type": "array",
-        "minItems": 1,
-        "items": MESSAGE_SCHEMA,
-        "contains": {"properties": {"content": {"pattern": TEXT_PATTERN}}},
-        "description": "encoded by the chat template of the model",
-    },
-}
-PAIR_SCHEMA = {"type": "string", "pattern": TEXT_PATTERN, "maxLength": LONGEST_PAIR}
-DOMAIN_SCHEMA = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
-
-
-def _object_with(form: str, **others: Any) -> dict[str, Any]:
-    """A text that is an object, or a line of a stream."""
-    return {
-        "type": "object",
-        "properties": {form: FORM_SCHEMAS[form], "pair": PAIR_SCHEMA, **others},
-        "required": [form],
-        "additionalProperties": False,
-    }
-
-
-TEXT_SCHEMA = {"anyOf": [STRING_SCHEMA, *map(_object_with, FORM_SCHEMAS)]}
-LINES_SCHEMA = {
-    "type": "array",
-    "minItems": 1,
-    "items": {"anyOf": [_object_with(form, domain=DOMAIN_SCHEMA) for form in FORM_SCHEMAS]},
-    "description": "one JSON object in each line",
-}
-LIST_SCHEMA = {"type": "array", "minItems": 1, "items": TEXT_SCHEMA}
-TEXTS_SCHEMA = {
-    "anyOf": [
-        {
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": DOMAIN_SCHEMA,
-            "additionalProperties": LIST_SCHEMA,
-        },
-        LIST_SCHEMA,
-    ],
-    "description": f"The texts of each domain. A list without domains is the domain `{DEFAULT_DOMAIN}`.",
-    "examples": [{"cpp": ["int main() {}"], "python": ["print(1)"]}],
-}
 
 
 def _printable(name: str) -> str:
@@ -198,32 +136,63 @@ class ModelOut(BaseModel):
 
 
 class Progress(BaseModel):
-    """`done` texts were measured, `failed` texts could not be. After success, their sum is `texts`."""
+    """`done` texts were measured, `failed` texts could not be. After success, their sum is `texts`.
+
+    Both are committed: they never decrease. `measured` and `share` include what workers report about the
+    rest, which is lost if a worker dies.
+    """
 
     texts: int
     done: int
     failed: int
+    measured: int = Field(description="further texts that were measured, but are not committed yet")
     tokens: int = Field(description="tokens of the texts that are done")
+    phase: Phase | None = Field(description="null for a finished job, or if Redis is unavailable")
+    share: float = Field(description="of the work that is done, analyses included, from 0 to 1")
     texts_per_second: float | None = Field(description="null before the first text")
-    eta_seconds: float | None = Field(description="null unless the job is running and a text is done")
+    tokens_per_second: float | None = Field(description="null before the first text")
+    eta_seconds: float | None = Field(description="null unless the job is running and work is done")
 
 
 class DomainOut(BaseModel):
     texts: int
     done: int
     failed: int
+    measured: int | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="further texts that were measured, but are not committed yet; missing in finished jobs",
+    )
+
+
+OptionalLink = Annotated[str | None, Field(exclude_if=lambda address: address is None)]
 
 
 class Links(BaseModel):
-    """References relative to the root of the service."""
+    """References relative to the root of the service. A file that the job does not have is missing."""
 
     self: str
     events: str
     results_csv: str
     results_json: str
     texts_csv: str
-    transitions_csv: str
+    transitions_csv: OptionalLink = None
     page: str
+    cancel: OptionalLink = None
+    plots: OptionalLink = None
+    texts_page: OptionalLink = None
+    comparison_csv: OptionalLink = None
+    tokens_csv: OptionalLink = None
+    first_token_csv: OptionalLink = None
+    massive_tokens_csv: OptionalLink = None
+    results_parquet: OptionalLink = None
+    texts_parquet: OptionalLink = None
+    comparison_json: OptionalLink = None
+    first_token_json: OptionalLink = None
+    massive_tokens_json: OptionalLink = None
+    comparison_parquet: OptionalLink = None
+    tokens_parquet: OptionalLink = None
+    texts_ndjson: OptionalLink = None
 
 
 class JobOut(BaseModel):

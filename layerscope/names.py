@@ -74,6 +74,18 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Phase(StrEnum):
+    """What happens to an unfinished job at the moment, in the order of its life."""
+
+    WAITING = "waiting"  # for a worker
+    LOADING = "loading"  # its model, or the language model head
+    TOKENIZING = "tokenizing"
+    MEASURING = "measuring"
+    ANALYSING = "analysing"
+    COMMITTING = "committing"
+    FINALIZING = "finalizing"
+
+
 class TextOutcome(StrEnum):
     """The state of a text in its job."""
 

@@ -17,6 +17,7 @@ from layerscope.errors import ModelError
 from worker.load_failure import wait_or_fail
 from worker.runtime.context import WorkerContext
 from worker.runtime.model_loading import load
+from worker.runtime.reporting import loading
 from worker.runtime.rq_worker import run_worker
 from worker.runtime.shutdown import ShutdownDeadline
 from worker.tasks import set_context
@@ -48,7 +49,8 @@ def run(name: str, settings: Settings) -> int:
     )
     redis = notifications.connect(settings.redis_url)
     try:
-        model, facts = load(name, models[name], sessions)
+        with loading(redis, name):
+            model, facts = load(name, models[name], sessions)
     except ModelError as error:
         log.error("%s", error)
         may_pass = wait_or_fail(sessions, redis, name, models[name], error, settings.model_wait_seconds)

@@ -18,10 +18,12 @@ from app.jobs import completion, notifications, shards
 from app.jobs.shards import Claim, Fenced, TextResult
 from app.logs import about
 from app.tables import Job
+from layerscope.names import Phase
 from worker.finalization.finalize import finalize_jobs
-from worker.measurement.shard import DEVICE_LOST, ONE_BY_ONE_FROM_ATTEMPT, measure
+from worker.measurement.shard import DEVICE_LOST, ONE_BY_ONE_FROM_ATTEMPT, measure, new_work
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
+from worker.runtime.reporting import reporting
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
 LAST_ATTEMPT = ONE_BY_ONE_FROM_ATTEMPT  # an error that still occurs then is not caused by one of the texts
@@ -93,10 +95,13 @@ def _work(context: WorkerContext, claim: Claim) -> None:
     try:
         with context.sessions.begin() as session:
             texts = shards.texts(session, claim)
-        with Lease(context, claim) as lease:
-            notifications.notify(context.redis, context.name)  # another worker may be free
-            measured = measure(context, claim, texts, lease)
-        _commit(context, claim, measured)
+        work = new_work(context, claim, texts)
+        with reporting(context.redis, claim, work.report):
+            with Lease(context, claim) as lease:
+                notifications.notify(context.redis, context.name)  # another worker may be free
+                measured = measure(context, claim, texts, lease, work)
+            work.phase = Phase.COMMITTING
+            _commit(context, claim, measured)
     except Stopped:
         with context.sessions.begin() as session:
             shards.release(session, claim)

@@ -10,8 +10,9 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.request_body import JSON, STREAMS
 from app.errors import Problem
-from app.schemas import LINES_SCHEMA, JobOut, JobPage, JobRequest, Options
+from app.schemas import JobOut, JobPage, JobRequest, Options
 from app.submission.stream_parameters import LISTS, LineParameters
+from app.text_schemas import LINES_SCHEMA
 
 REFERENCE = "#/components/schemas/{model}"
 

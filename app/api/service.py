@@ -24,6 +24,7 @@ from app.api.following import Follower
 from app.api.limits.slots import Slots
 from app.jobs import store
 from app.jobs.quotas import Quotas
+from app.jobs.reports import Reports
 from app.jobs.view import present, present_one
 from app.models import ModelConfig
 from app.plots.drawing_process import DrawingProcess
@@ -118,11 +119,15 @@ class Service:
     def follower(self) -> Follower:
         return Follower(self.read_all)
 
-    def present(self, session: Session, job: Job) -> JobOut:
-        return present_one(session, job, self.models)
+    @cached_property
+    def reports(self) -> Reports:
+        return Reports(self.redis)
+
+    def present(self, session: Session, job: Job, notes: Sequence[str] = ()) -> JobOut:
+        return present_one(session, job, self.models, self.reports, notes)
 
     def present_all(self, session: Session, jobs: Sequence[Job]) -> list[JobOut]:
-        return present(session, jobs, self.models)
+        return present(session, jobs, self.models, self.reports)
 
     def session_of(self, principal: Principal) -> AbstractContextManager[Session]:
         """A transaction in which only the jobs exist that the principal may see."""
@@ -136,9 +141,8 @@ class Service:
     def read_all(self, job_ids: Collection[UUID]) -> dict[UUID, JobOut]:
         """The states of those of the jobs that exist."""
         with self.sessions.begin() as session:
-            return {
-                state.id: state for state in present(session, store.visible(session, job_ids), self.models)
-            }
+            states = self.present_all(session, store.visible(session, job_ids))
+        return {state.id: state for state in states}
 
 
 def _service_of(request: Request) -> Service:

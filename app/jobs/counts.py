@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
+from app.coordination import CLOCK
+from app.jobs.reports import LeaseId
 from app.jobs.store import VISIBLE, has_status
-from app.tables import Job, ShardDomain
+from app.tables import Job, Shard, ShardDomain
 from layerscope.names import STATUSES, TEXT_OUTCOMES, Status
 
 JOBS_FOR_PACE = 20
@@ -16,27 +18,40 @@ JOBS_FOR_PACE = 20
 
 @dataclass(frozen=True)
 class DomainProgress:
-    """Texts of a domain: `done` were measured, `failed` could not be measured, the others wait."""
+    """Texts of a domain: `done` were measured, `failed` could not be measured, the others wait.
+
+    `leases`: those of its shards that workers hold.
+    """
 
     domain: str
     texts: int
     done: int
     failed: int
     tokens: int
+    leases: tuple[LeaseId, ...] = ()
 
 
 def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[DomainProgress]]:
-    """The progress of each job by domain. Domains are in the order of their first text."""
+    """The progress of each job by domain. Domains are in the order of their first text.
+
+    One statement reads counts and leases, so that a shard that is committed meanwhile is not counted twice.
+    """
     sums = (func.sum(getattr(ShardDomain, name)) for name in ("texts", "done", "failed", "tokens"))
+    is_leased = and_(Shard.done_at.is_(None), Shard.lease_until >= CLOCK)
+    leases = func.array_agg(func.jsonb_build_array(Shard.number, Shard.epoch)).filter(is_leased)
     statement = (
-        select(ShardDomain.job_id, ShardDomain.domain, *sums)
+        select(ShardDomain.job_id, ShardDomain.domain, leases, *sums)
+        .join(Shard, and_(Shard.job_id == ShardDomain.job_id, Shard.number == ShardDomain.number))
         .where(ShardDomain.job_id.in_(list(job_ids)))
         .group_by(ShardDomain.job_id, ShardDomain.domain)
         .order_by(ShardDomain.job_id, func.min(ShardDomain.first_ordinal))
     )
     domains: dict[UUID, list[DomainProgress]] = {}
-    for job_id, domain, *counts in session.execute(statement):
-        domains.setdefault(job_id, []).append(DomainProgress(domain, *map(int, counts)))
+    for job_id, domain, leased, *counts in session.execute(statement):
+        texts, done, failed, tokens = map(int, counts)
+        leases_held = tuple(LeaseId(job_id, *lease) for lease in leased or ())
+        found = DomainProgress(domain, texts, done, failed, tokens, leases_held)
+        domains.setdefault(job_id, []).append(found)
     return domains
 
 

@@ -1,10 +1,9 @@
 """The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,34 +13,60 @@ from app.errors import Problem
 from app.jobs import counts
 from app.jobs.completion import differences
 from app.jobs.counts import DomainProgress
-from app.jobs.warnings import warnings_about
+from app.jobs.reports import UNKNOWN, Live, Reports
+from app.jobs.state.links import links, more_links
+from app.jobs.state.progress import JobProgress
+from app.jobs.state.size import LONGEST_ERROR, LONGEST_REVISION, LONGEST_SOURCE, cut, with_optional_parts
+from app.jobs.state.warnings import warnings_about
 from app.models import ModelConfig
-from app.schemas import DomainOut, JobOptions, JobOut, Links, ModelOut, Progress
+from app.schemas import JobOptions, JobOut, ModelOut
 from app.tables import Job, LoadedModel, ModelFailure
-
-# In bytes of JSON. They keep the state of a job below 4 KiB, however long its source or its error is.
-LONGEST_SOURCE = 160
-LONGEST_REVISION = 48
-LONGEST_ERROR = 288  # an unfinished job has no error, but it may have a warning
-LONGEST_WARNING = 288
+from layerscope.names import Phase
 
 Known = Mapping[str, dict[str, Any]]
 
 
-def present(session: Session, found: Sequence[Job], models: Mapping[str, ModelConfig]) -> list[JobOut]:
-    """The states of the jobs, in their order. The number of statements does not depend on their number."""
+def present(
+    session: Session,
+    found: Sequence[Job],
+    models: Mapping[str, ModelConfig],
+    reports: Reports | None = None,
+    notes: Sequence[str] = (),
+) -> list[JobOut]:
+    """The states of the jobs, in their order. The number of statements does not depend on their number.
+
+    Without `reports`, only committed progress is known. `notes` are further warnings.
+    """
     progress = counts.progress(session, [job.id for job in found])
     known, at = known_models(session, models), now(session)
     failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
-    waits = [_waits_for(job, known, failures.get(job.model)) for job in found]
-    return [
-        _present(job, progress.get(job.id, []), known, wait, at)
-        for job, wait in zip(found, waits, strict=True)
-    ]
+    live = UNKNOWN if reports is None else _read(reports, found, progress)
+    states = []
+    for job in found:
+        domains = progress.get(job.id, [])
+        state = _present(job, domains, known, live, at)
+        waits_for = _waits_for(job, known, failures.get(job.model)) or _missing_worker(state, live)
+        warnings = [*filter(None, [waits_for]), *notes, *warnings_about(domains)]
+        states.append(with_optional_parts(state, warnings, more_links(job)))
+    return states
 
 
-def present_one(session: Session, job: Job, models: Mapping[str, ModelConfig]) -> JobOut:
-    return present(session, [job], models)[0]
+def present_one(
+    session: Session,
+    job: Job,
+    models: Mapping[str, ModelConfig],
+    reports: Reports | None = None,
+    notes: Sequence[str] = (),
+) -> JobOut:
+    return present(session, [job], models, reports, notes)[0]
+
+
+def _read(reports: Reports, found: Sequence[Job], progress: Mapping[UUID, Sequence[DomainProgress]]) -> Live:
+    """What Redis says about the unfinished jobs."""
+    unfinished = [job for job in found if job.outcome is None]
+    leases = {job.id: {lease for of in progress.get(job.id, ()) for lease in of.leases} for job in unfinished}
+    waiting = [job.model for job in unfinished if not leases[job.id]]
+    return reports.read((lease for of_job in leases.values() for lease in of_job), waiting)
 
 
 def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
@@ -63,29 +88,18 @@ def configured(config: ModelConfig) -> dict[str, Any]:
 def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
     return ModelOut(
         name=name,
-        source=_cut(facts.get("source"), LONGEST_SOURCE),
-        revision=_cut(facts.get("revision"), LONGEST_REVISION),
+        source=cut(facts.get("source"), LONGEST_SOURCE),
+        revision=cut(facts.get("revision"), LONGEST_REVISION),
         layers=facts.get("layers"),
         hidden_size=facts.get("hidden_size"),
         dtype=facts.get("dtype"),
     )
 
 
-def _cut(text: str | None, longest: int) -> str | None:
-    """The text, shortened to at most `longest` bytes of JSON."""
-    used = 0
-    for index, character in enumerate(text or ""):
-        used += len(json.dumps(character, ensure_ascii=False).encode()) - len('""')
-        if used > longest:
-            return f"{(text or '')[:index]}…"
-    return text
-
-
-def _present(
-    job: Job, domains: Sequence[DomainProgress], known: Known, waits_for: str | None, now: datetime
-) -> JobOut:
+def _present(job: Job, domains: Sequence[DomainProgress], known: Known, live: Live, now: datetime) -> JobOut:
     # The state of a finished job must not change any more, since its files contain it.
     facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
+    progress = JobProgress(job, domains, live)
     return JobOut(
         id=job.id,
         name=job.name,
@@ -95,40 +109,11 @@ def _present(
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        progress=_progress(job, domains, now),
-        domains={d.domain: DomainOut(texts=d.texts, done=d.done, failed=d.failed) for d in domains},
-        warnings=[*filter(None, [waits_for]), *warnings_about(d.domain for d in domains)],
+        progress=progress.of_job(now),
+        domains=progress.of_domains(),
+        warnings=[],
         error=_error(job.error) if job.outcome else None,
-        links=_links(job),
-    )
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Texts per second since the start of a job, and the seconds for the remaining texts at this rate."""
-
-    texts_per_second: float | None
-    eta_seconds: float | None
-
-
-def _pace(job: Job, settled: int, now: datetime) -> Pace:
-    if job.started_at is None or settled == 0:
-        return Pace(None, None)
-    seconds = max(((job.finished_at or now) - job.started_at).total_seconds(), 1e-3)
-    eta = None if job.finished_at else round((job.texts - settled) * seconds / settled, 1)
-    return Pace(round(settled / seconds, 3), eta)
-
-
-def _progress(job: Job, domains: Iterable[DomainProgress], now: datetime) -> Progress:
-    done, failed = sum(d.done for d in domains), sum(d.failed for d in domains)
-    pace = _pace(job, done + failed, now)
-    return Progress(
-        texts=job.texts,
-        done=done,
-        failed=failed,
-        tokens=sum(d.tokens for d in domains),
-        texts_per_second=pace.texts_per_second,
-        eta_seconds=pace.eta_seconds,
+        links=links(job),
     )
 
 
@@ -146,28 +131,18 @@ def _waits_for(job: Job, known: Known, failure: ModelFailure | None) -> str | No
     elif job.measured_with is not None and "versions" in offered:
         different = differences(job.measured_with, offered)
         sentence = f"The job waits for a worker with {different}." if different else None
-    return _cut(sentence, LONGEST_WARNING)
+    return sentence
+
+
+def _missing_worker(state: JobOut, live: Live) -> str | None:
+    name = state.model.name
+    if state.progress.phase != Phase.WAITING or not live.is_without_worker(name):
+        return None
+    return f"No worker serves the model {name}. The job waits until one is started."
 
 
 def _error(stored: Mapping[str, Any] | None) -> Problem | None:
     if stored is None:
         return None
-    detail = _cut(stored["detail"], LONGEST_ERROR) or ""
+    detail = cut(stored["detail"], LONGEST_ERROR) or ""
     return Problem(stored["type"], stored["title"], stored.get("status", 500), detail)
-
-
-def path_of(job: Job) -> str:
-    return f"/v1/jobs/{job.id}"
-
-
-def _links(job: Job) -> Links:
-    path = path_of(job)
-    return Links(
-        self=path,
-        events=f"{path}/events",
-        results_csv=f"{path}/results.csv",
-        results_json=f"{path}/results.json",
-        texts_csv=f"{path}/texts.csv",
-        transitions_csv=f"{path}/transitions.csv",
-        page=f"/jobs/{job.id}",
-    )

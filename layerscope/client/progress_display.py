@@ -5,6 +5,7 @@ import sys
 from typing import Any, Protocol
 
 from layerscope.client.states import JobState
+from layerscope.names import Phase
 
 BAR_CHARACTERS = 24
 
@@ -25,8 +26,7 @@ class TerminalLine:
     """One line on stderr, which each call replaces."""
 
     def show(self, state: JobState) -> None:
-        done = state.progress.settled / max(state.progress.texts, 1)
-        filled = int(BAR_CHARACTERS * done)
+        filled = int(BAR_CHARACTERS * state.progress.share)
         bar = "━" * filled + " " * (BAR_CHARACTERS - filled)
         try:
             bar.encode(sys.stderr.encoding or "ascii")
@@ -48,8 +48,7 @@ class NotebookBar:
 
     def show(self, state: JobState) -> None:
         ipython: Any = importlib.import_module("IPython.display")  # a notebook has it
-        progress = state.progress
-        bar = f'<progress max="{max(progress.texts, 1)}" value="{progress.settled}"></progress>'
+        bar = f'<progress max="1" value="{state.progress.share}"></progress>'
         shown = ipython.HTML(f"{bar} {in_words(state)}")
         if self._handle is None:
             self._handle = ipython.display(shown, display_id=True)
@@ -73,9 +72,10 @@ def _is_notebook() -> bool:
 
 
 def in_words(state: JobState) -> str:
-    """For example "running: 120 of 400 texts, 2 failed, 12.3 texts/s, 2,460 tokens/s, 0:23 left"."""
+    """As "running (measuring): 120 of 400 texts, 2 failed, 12.3 texts/s, 2,460 tokens/s, 0:23 left"."""
     progress = state.progress
-    parts = [f"{state.status}: {progress.settled:,} of {progress.texts:,} texts"]
+    phase = f" ({progress.phase})" if progress.phase not in (None, Phase.WAITING) else ""
+    parts = [f"{state.status}{phase}: {progress.processed:,} of {progress.texts:,} texts"]
     if progress.failed:
         parts.append(f"{progress.failed:,} failed")
     if progress.texts_per_second:

@@ -46,31 +46,34 @@ class ServedModel(ModelState):
 
 
 class ProgressState(Received):
-    """`done` texts were measured, `failed` texts could not be. `tokens` counts those of the done texts."""
+    """`done` texts were measured, `failed` texts could not be. `tokens` counts those of the done texts.
+
+    `measured` texts are not committed yet; `share` is the part of the work that is done, from 0 to 1.
+    """
 
     texts: int
     done: int
     failed: int
+    measured: int = 0
     tokens: int
+    phase: str | None = None
+    share: float = 0.0
     texts_per_second: float | None = None
+    tokens_per_second: float | None = None
     eta_seconds: float | None = None
 
     @property
-    def settled(self) -> int:
-        return self.done + self.failed
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """None before the first text is done."""
-        if not self.texts_per_second or not self.settled:
-            return None
-        return self.tokens * self.texts_per_second / self.settled
+    def processed(self) -> int:
+        return self.done + self.failed + self.measured
 
 
 class DomainState(Received):
+    """As in `ProgressState`."""
+
     texts: int
     done: int
     failed: int
+    measured: int = 0
 
 
 class JobState(Received):

@@ -36,6 +36,7 @@ LAYERS = {
         ("charts",),
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
+        ("text_schemas",),
         ("coordination", "errors", "logs", "resources", "settings"),
     ),
     "app.commands": (

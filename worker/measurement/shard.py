@@ -8,7 +8,7 @@ alone differs in its last bits from the same text in a batch, and results must n
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from layerscope import values as codec
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.errors import ModelError
-from layerscope.names import PREDICTION_ANALYSES, Scope, SpecialTokens
+from layerscope.names import PREDICTION_ANALYSES, Phase, Scope, SpecialTokens
 from worker.measurement.analysis_sample import sampled_indices, stored, stored_tokens
+from worker.measurement.work import Work
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
@@ -34,14 +35,15 @@ log = logging.getLogger(__name__)
 
 
 def measure(
-    context: WorkerContext, claim: Claim, texts: Sequence[ShardText], lease: Lease
+    context: WorkerContext, claim: Claim, texts: Sequence[ShardText], lease: Lease, work: Work
 ) -> list[TextResult]:
-    """The rows of a shard's texts, in ordinal order.
+    """The rows of a shard's texts, in ordinal order. `work` is kept up to date.
 
     Raises: Fenced, Stopped.
     """
     try:
-        _ = context.head if _needs_head(claim) else None
+        work.phase = Phase.LOADING
+        head = context.head if _needs_head(claim) else None
     except ModelError as error:  # the job cannot be done: each of its texts fails with this reason
         return [_failed(claim, i, text.domain, str(error)) for i, text in enumerate(texts)]
     with context.sessions.begin() as session:
@@ -51,22 +53,36 @@ def measure(
         errors |= _try_each(context, claim, texts, sampled, lease)
     healthy = [i for i in range(len(texts)) if i not in errors]
     measured = {i: _failed(claim, i, texts[i].domain, error) for i, error in errors.items()}
-    for profile in _profiles(context, claim, [texts[i].text for i in healthy]):
-        lease.check()
-        index = healthy[profile.ordinal]
-        measured[index] = _row(claim, index, texts[index].domain, profile)
-    analysed = [i for i in sorted(sampled) if measured[i].error is None]
-    for analysis in _analyses(context, claim, [texts[i].text for i in analysed], lease):
-        index = analysed[analysis.ordinal]
-        if analysis.error is not None:
-            log.warning("text %d: %s", measured[index].ordinal, analysis.error)
-        measured[index] = replace(
-            measured[index], analysis=stored(analysis), token_result=stored_tokens(context.model, analysis)
-        )
+    for i in errors:
+        work.measured(i, tokens=0)
+    work.plan_analyses(sampled - set(errors))
+    with work.observed(head):
+        for profile in _profiles(context, claim, work.tokenized(texts[i].text for i in healthy)):
+            lease.check()
+            index = healthy[profile.ordinal]
+            measured[index] = _row(claim, index, texts[index].domain, profile)
+            work.measured(index, tokens=profile.tokens if profile.error is None else 0)
+        analysed = [i for i in sorted(sampled) if measured[i].error is None]
+        for analysis in _analyses(context, claim, [texts[i].text for i in analysed], lease):
+            index = analysed[analysis.ordinal]
+            measured[index] = _with_analysis(context, measured[index], analysis)
     return [measured[i] for i in range(len(texts))]
 
 
-def _profiles(context: WorkerContext, claim: Claim, texts: Sequence[TextInput]) -> Iterator[TextProfile]:
+def _with_analysis(context: WorkerContext, measured: TextResult, analysis: TextAnalysis) -> TextResult:
+    if analysis.error is not None:
+        log.warning("text %d: %s", measured.ordinal, analysis.error)
+    tokens = stored_tokens(context.model, analysis)
+    return replace(measured, analysis=stored(analysis), token_result=tokens)
+
+
+def new_work(context: WorkerContext, claim: Claim, texts: Sequence[ShardText]) -> Work:
+    """The work of a shard before any of it is done."""
+    limit = _options(context, claim)["max_tokens"]
+    return Work(context.model, texts, claim.options.get("analyses", ()), limit)
+
+
+def _profiles(context: WorkerContext, claim: Claim, texts: Iterable[TextInput]) -> Iterator[TextProfile]:
     options = _options(context, claim)
     return profile_texts(context.model, texts, components=claim.options["components"], **options)
 

@@ -25,8 +25,9 @@ from app.errors import JobNotFound
 from app.files import cache
 from app.jobs import deletion, notifications, store
 from app.jobs.shard_plan import ShardSize
-from app.jobs.view import configured, known_models, present
+from app.jobs.view import configured, known_models
 from app.schemas import JobOut, JobPage
+from app.submission.address_notes import AddressNotes
 from app.submission.rules import KnownModel
 from layerscope.names import NAME_PATTERN, Status
 
@@ -97,9 +98,10 @@ def _store(service: Service, principal: Principal, body: Body, key: str | None) 
     draft = replace(draft, owner=principal.owner, configured=configured(service.models[draft.model]))
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     quotas = None if principal.key_id is None else service.quotas
+    addresses = AddressNotes()
     with service.session_of(principal) as session:
-        job, is_new = store.submit(session, draft, texts, size, quotas)
-        return service.present(session, job), is_new
+        job, is_new = store.submit(session, draft, addresses.noting(texts), size, quotas)
+        return service.present(session, job, addresses.sentences()), is_new
 
 
 def _set_retry_after(state: JobOut, response: Response) -> None:
@@ -132,7 +134,7 @@ def list_jobs(
             limit=listing.limit + 1,
             before=listing.cursor,
         )
-        data = present(session, found[: listing.limit], service.models)
+        data = service.present_all(session, found[: listing.limit])
     if len(found) == len(data):
         return JobPage(data=data, next=None)
     following = listing.model_copy(update={"cursor": data[-1].id})

@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from app.access.principal import Principal
 from app.api.access import VisitorDep
 from app.api.endpoints import files
-from app.api.endpoints.models import workers_alive
 from app.api.endpoints.plots import plots_of
 from app.api.html import render
 from app.api.pages.page_session import sign_in_page
@@ -27,7 +26,7 @@ from app.jobs import store
 from app.schemas import JobOut
 from app.tables import Job
 from layerscope.conclusions import COST, METRIC, Conclusion, conclusions
-from layerscope.names import MEAN_AND_INTERVAL, Analysis, Component, Metric, Scope, Status
+from layerscope.names import MEAN_AND_INTERVAL, Analysis, Component, Metric, Scope
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,8 +53,7 @@ def read_job_page(
     job_id: str, shown: Annotated[Shown, Query()], principal: VisitorDep, service: ServiceDep
 ) -> Response:
     read = partial(_contents, wanted=shown.selection)
-    is_unattended = partial(_is_unattended, service)
-    return page_of_job("job.html", job_id, principal, service, read, is_unattended=is_unattended)
+    return page_of_job("job.html", job_id, principal, service, read)
 
 
 def page_of_job(
@@ -90,11 +88,6 @@ def _id_of(job_id: str) -> UUID:
         return UUID(job_id)
     except ValueError as error:
         raise JobNotFound(f"There is no job {job_id}.") from error
-
-
-def _is_unattended(service: Service, job: JobOut) -> bool:
-    """Whether a job waits for a worker, and none is running."""
-    return job.status == Status.QUEUED and workers_alive(service).get(job.model.name) == 0
 
 
 def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> dict[str, Any]:

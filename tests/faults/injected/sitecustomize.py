@@ -98,8 +98,8 @@ def wrap_tasks(tasks: ModuleType) -> None:
             reach("claimed")
         return claimed
 
-    def measured(context: Any, claim: Any, texts: Any, lease: Any) -> Any:
-        rows = measure(context, claim, texts, lease)
+    def measured(context: Any, claim: Any, texts: Any, lease: Any, work: Any) -> Any:
+        rows = measure(context, claim, texts, lease, work)
         note_claim("measuring", claim)
         time.sleep(float((FOLDER / "slow").read_text()))
         note_claim("measured", claim)

@@ -23,6 +23,7 @@ from worker.runtime.model_loading import record
 Sessions = sessionmaker[Session]
 CONFIG = ModelConfig(source=str(MEASURED_WITH["source"]))
 WAIT_SECONDS = 600.0
+TEXTS = [("cpp", "a")] * 8
 MISSING = ModelNotFound("The folder is missing.")
 
 
@@ -53,7 +54,7 @@ def move_back(sessions: Sessions, seconds: float) -> None:
 
 def test_jobs_wait_for_a_model_that_was_there_before(sessions: Sessions, redis: Redis) -> None:
     loaded_before(sessions)
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, MISSING)
     waiting = job(sessions, job_id)
     assert (waiting.status, waiting.error) == ("queued", None)
@@ -63,7 +64,7 @@ def test_jobs_wait_for_a_model_that_was_there_before(sessions: Sessions, redis: 
 
 
 def test_jobs_wait_for_a_hub_that_does_not_answer(sessions: Sessions, redis: Redis) -> None:
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, HubUnavailable("The hub does not answer."))
     assert job(sessions, job_id).status == "queued"
 
@@ -72,7 +73,7 @@ def test_jobs_wait_for_a_hub_that_does_not_answer(sessions: Sessions, redis: Red
 def test_jobs_of_a_model_that_was_never_loaded_fail_at_once(
     sessions: Sessions, redis: Redis, error: ModelError
 ) -> None:
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, error)
     failed = job(sessions, job_id)
     assert failed.status == "failed"
@@ -83,26 +84,26 @@ def test_jobs_of_a_model_that_was_never_loaded_fail_at_once(
 
 def test_a_permanent_cause_fails_the_jobs_of_a_known_model_at_once(sessions: Sessions, redis: Redis) -> None:
     loaded_before(sessions)
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, ModelError("The architecture is not supported."))
     assert job(sessions, job_id).status == "failed"
 
 
 def test_a_missing_folder_of_another_source_is_a_permanent_cause(sessions: Sessions, redis: Redis) -> None:
     record(sessions, MODEL, MEASURED_WITH | {"source": "another/folder"})
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, MISSING)
     assert job(sessions, job_id).status == "failed"
 
 
 def test_waiting_jobs_fail_in_the_end_and_keep_what_is_committed(sessions: Sessions, redis: Redis) -> None:
     loaded_before(sessions)
-    job_id = submit(sessions, [("cpp", "a")] * 4)
+    job_id = submit(sessions, TEXTS * 4)
     commit(sessions, must_claim(sessions))
     fail_to_load(sessions, redis, MISSING)
     move_back(sessions, WAIT_SECONDS / 2)
     fail_to_load(sessions, redis, MISSING)
-    younger = submit(sessions, [("cpp", "a")])
+    younger = submit(sessions, TEXTS)
     move_back(sessions, WAIT_SECONDS / 2 + 1)
     with sessions.begin() as session:  # as if it had just been submitted
         session.execute(update(Job).where(Job.id == younger).values(created_at=CLOCK))
@@ -119,7 +120,7 @@ def test_waiting_jobs_fail_in_the_end_and_keep_what_is_committed(sessions: Sessi
 def test_an_old_failure_does_not_shorten_the_wait(sessions: Sessions, redis: Redis) -> None:
     """Nobody tried to load the model meanwhile: the workers were not running."""
     loaded_before(sessions)
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, MISSING)
     move_back(sessions, 2 * WAIT_SECONDS)
     fail_to_load(sessions, redis, MISSING)
@@ -128,7 +129,7 @@ def test_an_old_failure_does_not_shorten_the_wait(sessions: Sessions, redis: Red
 
 def test_a_loaded_model_ends_the_wait(sessions: Sessions, redis: Redis) -> None:
     loaded_before(sessions)
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     fail_to_load(sessions, redis, MISSING)
     record(sessions, MODEL, MEASURED_WITH)
     assert job(sessions, job_id).warnings == []
@@ -138,7 +139,7 @@ def test_a_loaded_model_ends_the_wait(sessions: Sessions, redis: Redis) -> None:
 
 
 def test_without_redis_the_jobs_are_left_alone(sessions: Sessions) -> None:
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     with Redis(port=1) as unavailable:
         fail_to_load(sessions, unavailable, MISSING)
     waiting = job(sessions, job_id)
@@ -146,7 +147,7 @@ def test_without_redis_the_jobs_are_left_alone(sessions: Sessions) -> None:
 
 
 def test_a_job_whose_model_is_no_longer_configured_says_so_until_it_is_cancelled(sessions: Sessions) -> None:
-    job_id = submit(sessions, [("cpp", "a")])
+    job_id = submit(sessions, TEXTS)
     assert job(sessions, job_id, configured=False).warnings == [
         "The job waits, but its model is no longer in the model list: add it, or cancel the job."
     ]

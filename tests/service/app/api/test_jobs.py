@@ -1,15 +1,19 @@
 """A job over HTTP: its state, cancelling, deleting."""
 
+from collections.abc import Sequence
 from uuid import uuid4
 
 import httpx
+import pytest
 from redis import Redis
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.api.endpoints.files import FILES
 from app.jobs.notifications import queue_of
 from app.settings import Settings
 from app.tables import Job, LoadedModel, ShardDomain, Text
+from layerscope.names import COMPONENTS
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import MEASURED_WITH, commit, must_claim
 from tests.support.over_http import submit
@@ -36,9 +40,38 @@ def test_progress_adds_up_while_a_job_runs(api: httpx.Client, sessions: sessionm
     assert progress["texts_per_second"] > 0
     assert progress["eta_seconds"] == 0
     assert state["domains"] == {
-        "cpp": {"texts": 1, "done": 1, "failed": 0},
-        "python": {"texts": 2, "done": 1, "failed": 1},
+        "cpp": {"texts": 1, "done": 1, "failed": 0, "measured": 0},
+        "python": {"texts": 2, "done": 1, "failed": 1, "measured": 0},
     }
+
+
+@pytest.mark.parametrize("components", [COMPONENTS, ["mlp"]])
+@pytest.mark.parametrize("analyses", [[], ["tokens"]])
+def test_every_file_that_a_job_has_is_among_its_links(
+    api: httpx.Client, sessions: sessionmaker[Session], components: Sequence[str], analyses: list[str]
+) -> None:
+    job_id = finished_job(sessions, components=components).id
+    with sessions.begin() as session:
+        job = session.get_one(Job, job_id)
+        job.options = job.options | {"analyses": analyses}
+        files = {file.name for file in FILES if file.exists_for(job)}
+    path = f"/v1/jobs/{job_id}"
+    links = api.get(path).json()["links"]
+    assert {link for link in links.values() if link.startswith(path)} == {
+        *(path, f"{path}/events", f"{path}/plots"),
+        *(f"{path}/{name}" for name in files),
+    }
+    for address in links.values():
+        if not address.endswith("/events"):
+            assert api.get(address).status_code == 200, address
+
+
+def test_only_an_unfinished_job_can_be_cancelled(api: httpx.Client) -> None:
+    job = submit(api)
+    path = f"/v1/jobs/{job['id']}"
+    links = api.get(path).json()["links"]
+    assert api.post(links["cancel"]).status_code == 202
+    assert "cancel" not in api.get(path).json()["links"]
 
 
 def test_a_job_that_does_not_exist_is_a_404(api: httpx.Client) -> None:
@@ -96,11 +129,12 @@ def test_the_state_of_the_longest_job_is_at_most_4_kib(
             "detail": longest,
         }
         job.outcome, job.started_at, job.finished_at = "failed", job.created_at, job.created_at
-        job.texts = 1_000_000
+        job.texts, job.model = 1_000_000, "m" * 64
         session.execute(update(ShardDomain).values(texts=62_500, done=31_250, failed=31_250, tokens=10**12))
     answer = api.get(f"/v1/jobs/{state['id']}")
     assert answer.json()["progress"]["done"] == 500_000
-    assert len(answer.content) + len("m" * 64) - len("demo") <= 4096
+    assert len(answer.content) <= 4096
+    assert answer.json()["error"]["detail"].endswith("…")
 
 
 def test_a_job_that_never_started_names_the_source_of_its_model(api: httpx.Client) -> None:

@@ -105,7 +105,7 @@ def test_an_unfinished_job_offers_no_files_and_is_refreshed_without_scripts(
     assert "0 of 2 texts measured" in page.text
     headings = ("Domain", "Texts", "Measured", "Failed")
     assert all(heading in page.text for heading in headings)
-    assert "No worker for this model is running" in page.text
+    assert "No worker serves the model demo" in page.text
     assert [a.get("data-do") for a in page.all("button")] == ["cancel", "delete"]
 
 

@@ -24,8 +24,14 @@ def queued_state(job_id: str) -> dict[str, Any]:
     """The state of the job of BODY before any worker has loaded its model, without `created_at`."""
     path = f"/v1/jobs/{job_id}"
     unknown = {"revision": None, "layers": None, "hidden_size": None, "dtype": None}
-    counts = {"texts": 3, "done": 0, "failed": 0, "tokens": 0}
-    files = ("results.csv", "results.json", "texts.csv", "transitions.csv")
+    counts = {"texts": 3, "done": 0, "failed": 0, "measured": 0, "tokens": 0}
+    rates = dict.fromkeys(("texts_per_second", "tokens_per_second", "eta_seconds"))
+    tables = ("results", "texts", "comparison")
+    files = (
+        *("transitions.csv", "first_token.csv", "first_token.json", "massive_tokens.csv"),
+        *("massive_tokens.json", "results.json", "comparison.json", "texts.ndjson"),
+        *(f"{table}.{suffix}" for table in tables for suffix in ("csv", "parquet")),
+    )
     return {
         "id": job_id,
         "name": "first",
@@ -38,15 +44,19 @@ def queued_state(job_id: str) -> dict[str, Any]:
         },
         "started_at": None,
         "finished_at": None,
-        "progress": {**counts, "texts_per_second": None, "eta_seconds": None},
+        "progress": {**counts, **rates, "phase": "waiting", "share": 0},
         "domains": {
-            "python": {"texts": 2, "done": 0, "failed": 0},
-            "cpp": {"texts": 1, "done": 0, "failed": 0},
+            "python": {"texts": 2, "done": 0, "failed": 0, "measured": 0},
+            "cpp": {"texts": 1, "done": 0, "failed": 0, "measured": 0},
         },
         "error": None,
-        "warnings": [],
+        "warnings": [
+            "No worker serves the model demo. The job waits until one is started.",
+            "Fewer than 8 texts: python has 2, cpp has 1. Their intervals assume normal values.",
+        ],
         "links": {
-            **{"self": path, "events": f"{path}/events", "page": f"/jobs/{job_id}"},
+            **{"self": path, "page": f"/jobs/{job_id}", "texts_page": f"/jobs/{job_id}/texts"},
+            **{name: f"{path}/{name}" for name in ("events", "cancel", "plots")},
             **{name.replace(".", "_"): f"{path}/{name}" for name in files},
         },
     }
@@ -73,7 +83,9 @@ def test_a_submitted_job_is_stored_announced_and_described(
 
 
 def test_a_bare_list_is_the_default_domain(api: httpx.Client) -> None:
-    assert submit(api, texts=["a", "b"])["domains"] == {"default": {"texts": 2, "done": 0, "failed": 0}}
+    assert submit(api, texts=["a", "b"])["domains"] == {
+        "default": {"texts": 2, "done": 0, "failed": 0, "measured": 0}
+    }
 
 
 def test_options_are_stored_whole_and_in_canonical_order(api: httpx.Client) -> None:

@@ -1,0 +1,54 @@
+"""Warnings about a job: what a user should know before reading its files."""
+
+import re
+from collections.abc import Sequence
+
+from app.jobs.counts import DomainProgress
+from layerscope.conclusions import FEW_TEXTS
+
+NAMES_SHOWN, LONGEST_SHOWN = 2, 12  # so that the state of a job stays small
+
+# Domain names that pandas, polars, DuckDB or R read from a CSV file as something other than a string, also if
+# the cell is quoted: missing values, truth values, numbers, dates.
+_DAY, _MONTH = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])"
+_CHANGED_BY_READERS = re.compile(
+    r"NA|null|NULL|None|(?i:nan|true|false|t|f|yes|no|inf|infinity)"
+    r"|(?i:(\d+\.?\d*|\.\d+)(e-?\d+)?|0x[0-9a-f]+|0b[01]+|\d+i)"
+    rf"|\d{{4}}[-.]{_MONTH}[-.]{_DAY}|({_DAY}[-.]{_MONTH}|{_MONTH}[-.]{_DAY})[-.]\d{{4}}"
+)
+
+
+def warnings_about(domains: Sequence[DomainProgress]) -> list[str]:
+    """Sentences about domains with few texts, and about names that CSV files or their readers change."""
+    return [*_about_sizes(domains), *about_names([of.domain for of in domains])]
+
+
+def _about_sizes(domains: Sequence[DomainProgress]) -> list[str]:
+    small = [of for of in domains if of.texts - of.failed < FEW_TEXTS]
+    if not small:
+        return []
+    shown = ", ".join(f"{_short(of.domain)} has {of.texts - of.failed}" for of in small[:NAMES_SHOWN])
+    return [f"Fewer than {FEW_TEXTS} texts: {shown}{_more(small)}. Their intervals assume normal values."]
+
+
+def about_names(names: Sequence[str]) -> list[str]:
+    """Sentences about domain names that CSV files, or their readers, change; none about other names."""
+    found = []
+    if changed := [name for name in names if _CHANGED_BY_READERS.fullmatch(name)]:
+        found.append(f"Readers of CSV files may change {_domains(changed)}: see docs/http.md.")
+    if marked := [name for name in names if name.startswith("-")]:
+        found.append(f"In the CSV files an apostrophe precedes {_domains(marked)}.")
+    return found
+
+
+def _domains(names: Sequence[str]) -> str:
+    shown = ", ".join(map(_short, names[:NAMES_SHOWN]))
+    return f"the domain {'names' if len(names) > 1 else 'name'} {shown}{_more(names)}"
+
+
+def _more(items: Sequence[object]) -> str:
+    return f" and {len(items) - NAMES_SHOWN} more" if len(items) > NAMES_SHOWN else ""
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_SHOWN else f"{name[: LONGEST_SHOWN - 1]}…"
