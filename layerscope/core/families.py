@@ -31,6 +31,11 @@ class Family:
     rope_per_layer_type: bool = False  # rotary positions depend on the type of the layer
     settings: frozenset[str] = frozenset()
 
+    @property
+    def adds_directly(self) -> bool:
+        """Whether the layers add what attention and MLP return: no norm or factor stands in between."""
+        return self.attention == "self_attn" and self.factor is None
+
 
 _WINDOWS = {"sliding_window", "layer_types"}  # a window in some of the layers
 _GRANITE = {"embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"}

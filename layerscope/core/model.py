@@ -33,9 +33,11 @@ class Model:
     tokenizer: Any
     # How this machine computes. These change the speed, and the numbers only by rounding.
     matmul: str = "default"  # matrix products on a CPU: "default" (PyTorch's own) or "onednn"
-    reduction: str = "eager"  # the seven sums: "eager", "compiled" or "triton"
+    # The seven sums: "eager", "compiled", "triton", or "fused" with the rest of the layer in Triton kernels.
+    reduction: str = "eager"
     modules: str = "eager"  # the norms and MLPs of the layers: "eager" or "compiled"
     attention: str = "loop"  # the name of a kernel in attention/kernels.py
+    rotary: str = "eager"  # the rotary embedding: "eager" or "triton"
 
 
 def blocks(module: Any) -> list[Block]:

@@ -16,6 +16,7 @@ from torch import Tensor
 from layerscope.arrays import Array
 from layerscope.core.attention.kernels import KERNELS
 from layerscope.core.attention.packed import run_packed
+from layerscope.core.attention.rotary import rotary_embedding
 from layerscope.core.batching import Encoded, buffers, encode, pack
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model, blocks
@@ -211,7 +212,8 @@ def forward(model: Model, batch: Sequence[Encoded]) -> None:
     """One forward pass over a packed batch, in inference mode; hooks on the model observe it."""
     ids, positions = batch_inputs(model, batch)
     lengths = tuple(text.tokens for text in batch)
-    run_packed(model.module, ids, positions, lengths, KERNELS[model.attention])
+    with rotary_embedding(model.module, model.rotary):
+        run_packed(model.module, ids, positions, lengths, KERNELS[model.attention])
 
 
 def non_finite(model: Model, what: str) -> str:

@@ -34,7 +34,7 @@ TOLERANCE = {"float32": FLOAT32, "bfloat16": BFLOAT16}
 def test_every_value(tmp_path: Path, dtype: str, components: tuple[str, ...]) -> None:
     causal = causal_model(dtype=getattr(torch, dtype), initializer_range=0.1, **HEADS)
     model = load_model(save(causal, tmp_path), dtype=dtype, device="cuda:0")
-    assert (model.reduction, model.modules) == ("triton", "compiled")
+    assert (model.reduction, model.modules, model.rotary) == ("fused", "compiled", "triton")
     chosen = [COMPONENTS.index(name) for name in components]
     for text in profile_texts(model, TEXTS, components=components):
         ids = byte_tokenizer()(TEXTS[text.ordinal])["input_ids"][: text.tokens]

@@ -19,7 +19,11 @@ STATS = sorted((ROOT / "layerscope" / "stats").rglob("*.py"))
 APP = sorted((ROOT / "app").rglob("*.py"))
 WORKER = sorted((ROOT / "worker").rglob("*.py"))
 SERVICE = ("app", "pydantic", "sqlalchemy", "rq", "redis", "fastapi", "starlette", "psycopg")
-NEEDS_TRITON = "layerscope.core.sums.triton_kernel"  # Triton comes with the PyTorch for GPUs only
+NEEDS_TRITON = {  # Triton comes with the PyTorch for GPUs only
+    "layerscope.core.attention.rotary_kernel",
+    "layerscope.core.sums.fused_kernels",
+    "layerscope.core.sums.triton_kernel",
+}
 Loaded = dict[str, set[str]]  # stage → the packages loaded after it
 ENTRY_POINTS = {"app/cli.py", "worker/process.py"}
 
@@ -53,7 +57,7 @@ def loaded_by(stages: dict[str, list[str]]) -> Loaded:
     after the other, except those that this machine lacks."""
     code = "import sys"
     for modules in stages.values():
-        names = [module for module in modules if module != NEEDS_TRITON or find_spec("triton")]
+        names = [module for module in modules if module not in NEEDS_TRITON or find_spec("triton")]
         code += f"\nimport {', '.join(names)}\nprint(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     lines = zip(stages, run.stdout.splitlines(), strict=True)

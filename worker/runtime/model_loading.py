@@ -53,6 +53,7 @@ def describe(model: Model, config: ModelConfig) -> Facts:
         "matmul": model.matmul,
         "reduction": model.reduction,
         "modules": model.modules,
+        "rotary": model.rotary,
         "massive_factor": MASSIVE_FACTOR,
         "machine": machine(),
         "versions": {package: importlib.metadata.version(package) for package in PACKAGES},

@@ -20,6 +20,7 @@ from layerscope.core.analysis.largest_activations import largest
 from layerscope.core.analysis.logit_lens import token_predictions, token_readings
 from layerscope.core.analysis.token_metrics import token_metrics
 from layerscope.core.attention.packed import packed
+from layerscope.core.attention.rotary import rotary_embedding
 from layerscope.core.batching import Encoded
 from layerscope.core.loading.process_setup import HEAP_BLOCK
 from layerscope.core.model import Model
@@ -61,7 +62,7 @@ def batch_numbers(model: Model, request: Request, batch: Sequence[Encoded]) -> B
     the L · 2 of `token_predictions` if the logit lens was requested too (ids up to 2²⁴ are exact).
     """
     lengths = [text.tokens for text in batch]
-    with packed(model.module):
+    with packed(model.module), rotary_embedding(model.module, model.rotary):
         with _sums(model, request, sum(lengths)) as sums:
             states, run = _residuals(model, batch, request.check)
         top = [

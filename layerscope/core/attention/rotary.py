@@ -1,11 +1,14 @@
-"""Rotary positions whose frequencies depend on the length of the text (longrope, dynamic NTK).
+"""The rotary embedding: positions per text, and the faster kernel.
 
-transformers chooses these frequencies from the largest position of a whole batch, and dynamic NTK also keeps
-those of the longest text so far. Here every text has the frequencies that it has alone.
+The frequencies of some embeddings depend on the length of the text (longrope, dynamic NTK). transformers
+chooses them from the largest position of a whole batch, and dynamic NTK also keeps those of the longest text
+so far. Here every text has the frequencies that it has alone.
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -20,6 +23,16 @@ def depends_on_length(rotary: Any) -> bool:
         rotary.rope_type.values() if isinstance(rotary.rope_type, dict) else [rotary.rope_type]
     )
     return any(name in kind for kind in kinds for name in _LENGTH_DEPENDENT)
+
+
+def rotary_embedding(module: Any, choice: str) -> AbstractContextManager[None]:
+    """Within it the model rotates queries and keys with `choice`: "eager", or "triton" on a GPU."""
+    if choice == "eager":
+        return nullcontext()
+    # Imported only where it is used: Triton exists only with the PyTorch for GPUs.
+    kernel: Any = import_module("layerscope.core.attention.rotary_kernel")
+    fast: AbstractContextManager[None] = kernel.fast_rotary(module.layers[0].self_attn)
+    return fast
 
 
 class RotaryPerText(nn.Module):

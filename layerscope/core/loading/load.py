@@ -5,8 +5,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from layerscope.core.attention.kernels import choose_kernel
 from layerscope.core.loading.checkpoint import read_model
 from layerscope.core.loading.compiled_modules import compile_modules
@@ -15,6 +13,7 @@ from layerscope.core.loading.process_setup import keep_caches_small, keep_heap
 from layerscope.core.loading.self_check import self_check
 from layerscope.core.model import DTYPES, Model, blocks
 from layerscope.core.sums.compiled import compile_sums
+from layerscope.core.sums.fused_layers import can_be_fused
 from layerscope.names import MATRIX_PRODUCTS
 
 # Compiling the reduction takes seconds and saves a twentieth of the measuring time on a CPU.
@@ -50,7 +49,12 @@ def load_model(
     model = read_model(source, revision, dtype, device)
     if model.device == "cpu":
         keep_heap()
-    model = replace(model, matmul=choose_product(model.module, matmul), attention=_attention(model))
+    model = replace(
+        model,
+        matmul=choose_product(model.module, matmul),
+        attention=_attention(model),
+        rotary=_rotary(model),
+    )
     self_check(model)
     return replace(model, reduction=_reduction(model, reduction), modules=_modules(model))
 
@@ -63,11 +67,23 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 def _attention(model: Model) -> str:
     if model.device == "cpu":
         return "loop"
+    windowed = getattr(model.module.config, "sliding_window", None) is not None
+    return choose_kernel(model.device, DTYPES[model.dtype], _heads(model), windowed)
+
+
+def _rotary(model: Model) -> str:
+    if model.device == "cpu" or (kernel := _triton("layerscope.core.attention.rotary_kernel")) is None:
+        return "eager"
+    first: Any = model.module.layers[0]
+    works = kernel.works(first.self_attn, _heads(model), next(first.parameters()))
+    return "triton" if works else "eager"
+
+
+def _heads(model: Model) -> tuple[int, int, int]:
+    """Query heads, key heads, units per head."""
     config: Any = model.module.config
     first: Any = blocks(model.module)[0].layer
-    heads = config.num_attention_heads, config.num_key_value_heads, first.self_attn.head_dim
-    windowed = getattr(config, "sliding_window", None) is not None
-    return choose_kernel(model.device, DTYPES[model.dtype], heads, windowed)
+    return config.num_attention_heads, config.num_key_value_heads, first.self_attn.head_dim
 
 
 def _reduction(model: Model, wanted: str) -> str:
@@ -76,18 +92,19 @@ def _reduction(model: Model, wanted: str) -> str:
     if wanted == "eager" or (wanted == "auto" and not worth):
         return "eager"
     size, dtype = model.hidden_size, DTYPES[model.dtype]
-    if model.device != "cpu" and wanted != "compiled" and _triton_works(size, dtype, model.device):
-        return "triton"
+    if model.device != "cpu" and wanted != "compiled":
+        kernel = _triton("layerscope.core.sums.triton_kernel")
+        if kernel is not None and kernel.works(size, dtype, model.device):
+            return "fused" if can_be_fused(model.module) else "triton"
     return "compiled" if compile_sums(size, dtype, model.device) else "eager"
 
 
-def _triton_works(units: int, dtype: torch.dtype, device: str) -> bool:
-    """Imports Triton only for a GPU: it exists only with the PyTorch for GPUs."""
+def _triton(module: str) -> Any:
+    """A module with kernels, or None without Triton, which exists only with the PyTorch for GPUs."""
     try:
-        triton_sums: Any = import_module("layerscope.core.sums.triton_kernel")
+        return import_module(module)
     except ImportError:
-        return False
-    return bool(triton_sums.works(units, dtype, device))
+        return None
 
 
 def _modules(model: Model) -> str:

@@ -12,6 +12,7 @@ from layerscope.core.contribution import SUMS, Sums, token_sums
 from layerscope.core.hooks import contributions
 from layerscope.core.model import Model, blocks
 from layerscope.core.sums.compiled import compiled_sums
+from layerscope.core.sums.fused_layers import fused_layers
 
 
 @contextmanager
@@ -22,14 +23,22 @@ def batch_sums(model: Model, components: Sequence[str], tokens: int) -> Iterator
         initialised before the forward pass.
     """
     sums = torch.empty(len(components), model.layers, SUMS, tokens, device=model.device)
+    with _no_compilation(model), _filling(model, components, sums):
+        yield sums
+
+
+def _filling(model: Model, components: Sequence[str], sums: Tensor) -> AbstractContextManager[None]:
+    """Within it, a forward pass fills `sums`, of the shape in `batch_sums`."""
+    if model.reduction == "fused":
+        of_layers = [dict(zip(components, of_layer, strict=True)) for of_layer in sums.transpose(0, 1)]
+        return fused_layers(model.module, of_layers)
     reduce = _sums(model.reduction)
 
     def record(layer: int, component: str, residual: Tensor, *parts: Tensor, after: bool = False) -> None:
         found = reduce(residual, *parts, after=after)  # (7, N)
         sums[components.index(component), layer].copy_(found, non_blocking=True)
 
-    with _no_compilation(model), contributions(blocks(model.module), components, record):
-        yield sums
+    return contributions(blocks(model.module), components, record)
 
 
 def _sums(reduction: str) -> Sums:

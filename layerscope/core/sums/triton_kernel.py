@@ -26,9 +26,14 @@ def triton_sums(residual: Tensor, *parts: Tensor, after: bool = False) -> Tensor
             *(residual.contiguous(), first, second, out, tokens, units),
             AFTER=after,
             WIDTH=width,
-            num_warps=min(max(width // _UNITS_PER_WARP, 1), 16),
+            num_warps=warps(width),
         )
     return out
+
+
+def warps(width: int) -> int:
+    """The warps of a program that holds `width` units of one token."""
+    return min(max(width // _UNITS_PER_WARP, 1), 16)
 
 
 # Triton's compiler refuses annotations other than its own.
@@ -58,6 +63,15 @@ def _kernel(  # type: ignore[no-untyped-def]
         d = d - h
     if second is not None:
         d = d + tl.load(second + place, mask=real, other=0.0).to(tl.float32)
+    store_sums(out, token, tokens, h, d)
+
+
+@triton.jit
+def store_sums(out, token, tokens, h, d):  # type: ignore[no-untyped-def]
+    """Writes the seven sums of a token to column `token` of `out`, a pointer to (7, tokens) float32.
+
+    h and d: (WIDTH,) float32, the residual and δ of the token, 0 beyond its units.
+    """
     after = h + d
     # One reduction of six values synchronises the threads once, not six times.
     d_sum, d_abs, d_square, h_square, h_dot_d, after_square = tl.reduce(
