@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
 from layerscope.names import TEXT_FORMS, TextForm
+from layerscope.unknown_names import unknown
 
 LARGEST_ID = 2**31 - 1  # no vocabulary is larger
 LONGEST_PAIR = 64  # characters
@@ -104,7 +105,7 @@ def _mistake_in_message(message: object, rule: StringRule) -> Mistake | None:
             return Mistake(f"has no {name}")
     for name in message:
         if name not in MESSAGE_FIELDS:
-            return Mistake("is not a known field; the fields are role, content", (name,))
+            return Mistake(unknown("field", str(name), MESSAGE_FIELDS), (name,))
     if wrong := rule(message["role"]):
         return Mistake(wrong, ("role",))
     content = message["content"]

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import psycopg
 from fastapi import FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DBAPIError, ProgrammingError
@@ -27,6 +28,7 @@ from app.errors import (
 )
 from app.submission.input_errors import InputErrors, shortened
 from app.submission.rules import message
+from layerscope.unknown_names import unknown
 
 MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -108,8 +110,22 @@ def _on_invalid_parameters(request: Request, error: Exception) -> Response:
         if kind == "path":
             return problem_response(JobNotFound(f"{shortened(found['input'])!r} is not a valid job id."))
         name = ".".join(map(str, path))
-        errors.add_at(f"?{name}" if kind == "query" else name, message(found))
+        if kind == "query" and found["type"] == "extra_forbidden":
+            known = _query_parameters(request.scope["route"].dependant)
+            errors.add_at(f"?{name}", unknown("parameter", name, known))
+        else:
+            errors.add_at(f"?{name}" if kind == "query" else name, message(found))
     return problem_response(errors.to_exception())
+
+
+def _query_parameters(dependant: Dependant) -> list[str]:
+    """The names that a call accepts, those of its dependencies included. A model stands for its members."""
+    names: list[str] = []
+    for parameter in dependant.query_params:
+        names += getattr(parameter.field_info.annotation, "model_fields", [parameter.alias])
+    for dependency in dependant.dependencies:
+        names += _query_parameters(dependency)
+    return names
 
 
 def _on_database_error(request: Request, error: Exception) -> Response:

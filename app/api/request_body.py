@@ -24,6 +24,15 @@ from app.submission.uploads.uploaded_files import read_files, texts_of
 
 JSON, NDJSON, FORM = "application/json", "application/x-ndjson", "multipart/form-data"
 STREAMS = (NDJSON, "application/jsonl", "application/jsonlines")  # names of the same format
+CURL_DEFAULT = "application/x-www-form-urlencoded"  # what curl --data sends
+_AS_FILE = "Send {} as a file in a form: curl -F file=@{}."
+REMEDIES = {
+    CURL_DEFAULT: f"For JSON, send the header 'Content-Type: {JSON}': curl -H 'Content-Type: {JSON}'.",
+    "text/csv": _AS_FILE.format("CSV", "texts.csv"),
+    "text/plain": _AS_FILE.format("a text file", "texts.txt"),
+    "application/vnd.apache.parquet": _AS_FILE.format("Parquet", "texts.parquet"),
+    "application/gzip": _AS_FILE.format("a compressed file", "texts.csv.gz"),
+}
 UNCOMPRESSED, GZIP = ("", "identity"), ("gzip", "x-gzip")
 
 
@@ -104,9 +113,9 @@ def _check_encoding_of_stream(encoding: str) -> None:
 
 def _check_document(request: Request, media_type: str) -> None:
     if media_type != JSON:
+        remedy = REMEDIES.get(media_type, f"{REMEDIES[CURL_DEFAULT]} {REMEDIES['text/csv']}")
         raise UnsupportedMediaType(
-            f"The body must be JSON, NDJSON or a form with files, but {_given(media_type)}. Send the header "
-            f"'Content-Type: {JSON}' (curl: -H 'Content-Type: {JSON}'), or files (curl: -F file=@texts.csv).",
+            f"The body must be JSON, NDJSON or a form with files, but {_given(media_type)}. {remedy}",
             headers={"Accept-Post": ", ".join((JSON, *STREAMS, FORM))},
         )
 

@@ -1,6 +1,9 @@
 """Collects the errors of an input, each with its place."""
 
+from collections.abc import Iterable
+
 from app.errors import InputError, InvalidRequest
+from layerscope.unknown_names import unknown
 
 REPORTED_ERRORS = 20
 LONGEST_MEMBER = 80  # characters of a name in a pointer
@@ -22,6 +25,10 @@ class InputErrors:
             pointer = f"{self._root}{_parameter(*path)}" if self._root else pointer_to(*path)
             self._first.append(InputError(pointer, detail))
         self.count += 1
+
+    def add_unknown(self, kind: str, known: Iterable[str], *path: str | int) -> None:
+        """A name that is not known. A body can contain a million of them: most are only counted."""
+        self.add(unknown(kind, str(path[-1]), known) if self.count < REPORTED_ERRORS else "", *path)
 
     def add_at(self, pointer: str, detail: str) -> None:
         if self.count < REPORTED_ERRORS:

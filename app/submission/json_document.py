@@ -15,6 +15,7 @@ from app.submission.text_values import read_item
 from layerscope.names import DEFAULT_DOMAIN, TextForm
 from layerscope.text_forms import Mistake
 
+SEND_LINES = "For one JSON object in each line, send the header 'Content-Type: application/x-ndjson'"
 CONTAINER_VALUES = 8  # an array or object needs as much memory and time as so many strings
 
 
@@ -63,11 +64,12 @@ def _read_object(body: bytes, settings: Settings) -> dict[str, Any]:
     try:
         value = parse(body, settings.json_depth_limit)
     except InvalidJson as error:
-        errors.add(error.detail, *error.path)
+        lines = f". {SEND_LINES}" if "Extra data" in error.detail else ""
+        errors.add(f"{error.detail}{lines}", *error.path)
     else:
         if isinstance(value, dict):
             return value
-        errors.add("must be a JSON object")
+        errors.add('must be a JSON object with the texts, such as {"texts": {"cpp": ["int i;"]}}')
     raise errors.to_exception()
 
 

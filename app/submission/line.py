@@ -12,8 +12,11 @@ from app.submission.strict_json import InvalidJson, parse
 from app.submission.text_values import FIELDS_OF_TEXT, FORMS, TextValue, read_value, wrong_forms
 from layerscope.names import DEFAULT_DOMAIN, TEXT_FORMS, OnInvalid, TextForm
 from layerscope.text_forms import Mistake, pair_mistake, text_mistake
+from layerscope.unknown_names import unknown
 
 FIELDS = ("domain", *FIELDS_OF_TEXT)
+OTHER_FIELDS = "For lines with other fields, name those to use: ?text=FIELD&domain=FIELD"
+WHOLE_DOCUMENT = "is a member of a JSON document: send that with the header 'Content-Type: application/json'"
 KNOWN, PLAIN = frozenset(FIELDS), frozenset(("domain", "text"))
 
 
@@ -66,8 +69,10 @@ def _read_object(
         return None
     if not value.keys() <= KNOWN and not lines.names_fields:
         for name in value:
-            if name not in KNOWN:
-                errors.add(f"is not a known field; the fields are {', '.join(FIELDS)}", name)
+            if name == "texts":
+                errors.add(WHOLE_DOCUMENT, name)
+            elif name not in KNOWN:
+                errors.add(f"{unknown('field', name, FIELDS)}. {OTHER_FIELDS}", name)
     return value
 
 
@@ -121,7 +126,8 @@ def _text(
     else:
         return found, None
     if request.lines.on_invalid == OnInvalid.REFUSE:
-        errors.add(wrong, *path)
+        is_missing = place not in value and not request.lines.text
+        errors.add(f"{wrong}. {OTHER_FIELDS}" if is_missing else wrong, *path)
     return TextValue("", None), reason
 
 

@@ -96,8 +96,10 @@ def _known_fields(
 ) -> dict[str, Any]:
     """Reports unknown fields. Pydantic would build a long message for each of a million."""
     for name in members:
-        if name not in model.model_fields:
-            errors.add(f"is not a known field; the fields are {', '.join(model.model_fields)}", *path, name)
+        if name in Options.model_fields and model is JobRequest:
+            errors.add(f'belongs in the member options: {{"options": {{"{name}": …}}}}', *path, name)
+        elif name not in model.model_fields:
+            errors.add_unknown("field", model.model_fields, *path, name)
     return {name: member for name, member in members.items() if name in model.model_fields}
 
 
@@ -105,6 +107,8 @@ def message(error: ErrorDetails) -> str:
     """Pydantic's message in the terms of JSON."""
     if error["type"] == "model_type":
         return "must be an object"
+    if error["type"] == "missing":
+        return "is required"
     if error["type"] == "extra_forbidden":
         return "is not a known parameter"
     return error["msg"].removeprefix("Value error, ")

@@ -79,7 +79,7 @@ def _values(query: Sequence[tuple[str, str]], errors: InputErrors) -> dict[str, 
     values: dict[str, str] = {}
     for name, value in query:
         if name not in PARAMETERS:
-            errors.add(f"is not a known parameter; the parameters are {', '.join(PARAMETERS)}", name)
+            errors.add_unknown("parameter", PARAMETERS, name)
         elif name not in values:
             values[name] = value
         elif name in LISTS:

@@ -1,10 +1,13 @@
 """Reads JSON strictly: UTF-8 only, no repeated names, no NaN, limited nesting and limited numbers."""
 
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from typing import Any
 
 LONGEST_NUMBER = 80  # digits of an integer
+FIRST_BYTES = 100
+_UTF_16 = "is encoded in UTF-16. Convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE"
 
 Path = tuple[str | int, ...]
 
@@ -34,7 +37,11 @@ def parse(body: bytes, depth_limit: int) -> Any:
         )
     except RecursionError as error:
         raise _too_deep((), depth_limit) from error
+    except UnicodeDecodeError as error:
+        raise InvalidJson(_wrong_encoding(body, error)) from error
     except ValueError as error:
+        if b"\0" in body[:FIRST_BYTES]:
+            raise InvalidJson(_UTF_16) from error
         raise InvalidJson(f"is not JSON in UTF-8: {error}") from error
     for path, container in _containers(value):
         if len(path) >= depth_limit:
@@ -60,6 +67,13 @@ def _first_repeated(names: list[str]) -> str:
             break
         seen.add(name)
     return name
+
+
+def _wrong_encoding(body: bytes, error: UnicodeDecodeError) -> str:
+    if body.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in body[:FIRST_BYTES]:
+        return _UTF_16
+    byte = f"the byte 0x{body[error.start]:02x} at position {error.start}"
+    return f"is not JSON in UTF-8: {byte} belongs to another encoding. Save it as UTF-8"
 
 
 def _refuse(constant: str) -> None:

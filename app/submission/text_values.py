@@ -9,9 +9,14 @@ from app.settings import Settings
 from app.submission import rules
 from layerscope.names import TEXT_FORMS, TextForm
 from layerscope.text_forms import MESSAGE_FIELDS, Mistake, form_of, mistake_in, pair_mistake, text_mistake
+from layerscope.unknown_names import unknown
 
 FORMS = ", ".join(TEXT_FORMS)
 FIELDS_OF_TEXT = (*TEXT_FORMS, "pair")
+RECORDS = (
+    "Records with other fields are accepted as a file (curl -F file=@texts.json), and as lines of a stream "
+    "with ?text=FIELD&domain=FIELD"
+)
 
 
 class TextValue(NamedTuple):
@@ -45,7 +50,7 @@ def read_item(item: Any, domain: str, settings: Settings, *path: str | int) -> S
         return Mistake(f"must be a string, or an object with one of {FORMS}")
     for name in item:
         if name not in FIELDS_OF_TEXT:
-            return Mistake(f"is not a known field; the fields are {', '.join(FIELDS_OF_TEXT)}", (name,))
+            return Mistake(f"{unknown('field', name, FIELDS_OF_TEXT)}. {RECORDS}", (name,))
     form = form_of(item)
     if form is None:
         return Mistake(wrong_forms(item))

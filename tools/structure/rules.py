@@ -13,6 +13,7 @@ LAYERS = {
         ("cli",),
         ("client", "conclusions", "core", "inputs", "stats"),
         ("text_forms", "values"),
+        ("unknown_names",),
         ("addresses", "arrays", "errors", "names"),
     ),
     "layerscope.core": (

@@ -185,7 +185,7 @@ def test_very_many_unknown_names_are_refused_quickly_with_a_short_answer(api: ht
     [
         {},
         {"Content-Type": "application/x-www-form-urlencoded"},
-        {"Content-Type": "text/csv"},
+        {"Content-Type": "application/xml"},
         {"Content-Type": "application/json", "Content-Encoding": "gzip"},
     ],
 )

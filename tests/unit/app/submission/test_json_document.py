@@ -14,6 +14,7 @@ from app.schemas import Options
 from app.settings import Settings
 from app.submission.json_document import read_submission
 from app.submission.rules import KnownModel, KnownModels
+from app.submission.text_values import RECORDS
 from tests.support.submissions import JSON, NAMES, TEXTS
 
 SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50, domains_per_job_limit=16)
@@ -93,7 +94,7 @@ def test_errors_of_fields_texts_model_and_options_are_reported_together_in_this_
 
 @pytest.mark.parametrize("body", [b"[]", b'"texts"', b"null"])
 def test_other_json_than_an_object_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"^The body must be a JSON object\.$"):
+    with pytest.raises(InvalidRequest, match=r"^The body must be a JSON object with the texts, such as "):
         read_submission(body, None, {"demo": KnownModel()}, SETTINGS)
 
 
@@ -153,7 +154,7 @@ def test_texts_have_three_forms_and_perhaps_a_pair() -> None:
         (
             {"text": "a", "id": 1},
             "/id",
-            "is not a known field; the fields are text, token_ids, messages, pair",
+            f"is not a known field; the fields are text, token_ids, messages, pair. {RECORDS}",
         ),
         ({"text": "a", "pair": 1}, "/pair", "must be a string"),
         ({"text": " "}, "/text", BLANK),

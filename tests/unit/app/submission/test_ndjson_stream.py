@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from app.errors import InvalidRequest, LimitExceeded
 from app.jobs.store import Draft, StoredText
 from app.settings import Settings
+from app.submission.line import OTHER_FIELDS
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModel
 from app.submission.stream_parameters import LineParameters, StreamRequest
@@ -84,8 +85,8 @@ def test_a_text_is_yielded_before_the_next_chunk_is_requested() -> None:
     ("line", "errors"),
     [
         (b"[]", [("/2", "line 2: must be an object")]),
-        (b'{"a": 1, "text": "b"}', [("/2/a", f"line 2: is not a known field; {FIELDS}")]),
-        (b"{}", [("/2/text", "line 2: is missing: use one of text, token_ids, messages")]),
+        (b'{"a": 1, "text": "b"}', [("/2/a", f"line 2: is not a known field; {FIELDS}. {OTHER_FIELDS}")]),
+        (b"{}", [("/2/text", f"line 2: is missing: use one of text, token_ids, messages. {OTHER_FIELDS}")]),
         (
             b'{"token_ids": [1], "messages": []}',
             [("/2/token_ids", "line 2: must have only one of token_ids, messages")],

@@ -121,10 +121,10 @@ def test_unknown_fields_are_named_with_the_known_ones() -> None:
     errors = InputErrors()
     request = request_of(errors, texto=1, options={"maxtokens": 5})
     assert request == JobRequest(texts=[])
-    fields = "model, name, texts, options"
+    of_job, of_options = "model, name, texts, options", ", ".join(Options.model_fields)
     assert found(errors) == [
-        ("/texto", f"is not a known field; the fields are {fields}"),
-        ("/options/maxtokens", f"is not a known field; the fields are {', '.join(Options.model_fields)}"),
+        ("/texto", f"is not a known field; did you mean texts? The fields are {of_job}"),
+        ("/options/maxtokens", f"is not a known field; did you mean max_tokens? The fields are {of_options}"),
     ]
 
 

@@ -53,7 +53,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
     assert parse(b'\xef\xbb\xbf{"a": 1}', DEPTH_LIMIT) == {"a": 1}
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1,}', b'"\xff"', '"a"'.encode("utf-16"), b'"a\nb"'])
+@pytest.mark.parametrize("body", [b"", b"{", b'{"a": 1,}', b'"\xff"', b'"a\nb"'])
 def test_other_bytes_are_not_json_in_utf_8(body: bytes) -> None:
     error = refused(body)
     assert error.detail.startswith("is not JSON in UTF-8: ")
