@@ -14,7 +14,16 @@ from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, log_about_job, no_parameters
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
-from app.api.pages import compare_page, home, job_page, jobs_page, new_job, page_session, text_pages
+from app.api.pages import (
+    compare_page,
+    home,
+    job_page,
+    jobs_page,
+    models_page,
+    new_job,
+    page_session,
+    text_pages,
+)
 from app.api.problems import answer_with_problems
 from app.api.service import Service
 from app.db import make_engine, make_sessions
@@ -88,7 +97,7 @@ def _include_routers(app: FastAPI, protect_system: bool) -> None:
         text_pages,
     ):  # their query parameters are those of their models
         app.include_router(module.router)
-    for module in (page_session, new_job, health):
+    for module in (models_page, page_session, new_job, health):
         app.include_router(module.router, dependencies=[no_query])
 
 

@@ -57,10 +57,15 @@ def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[Domai
 
 @dataclass(frozen=True)
 class ModelPace:
-    """What the latest finished jobs of a model say: tokens of a byte of text, and tokens of a second."""
+    """What the latest finished jobs of a model say: tokens of a byte of text, and what a second measures.
+
+    `jobs`: how many these are.
+    """
 
     tokens_per_byte: float
     tokens_per_second: float
+    texts_per_second: float
+    jobs: int
 
 
 def pace_of_model(session: Session, model: str) -> ModelPace | None:
@@ -77,8 +82,40 @@ def pace_of_model(session: Session, model: str) -> ModelPace | None:
         ids.append(job.id)
         size += job.text_bytes
         seconds += (job.finished_at - job.started_at).total_seconds()
-    tokens = sum(domain.tokens for domains in progress(session, ids).values() for domain in domains)
-    return ModelPace(tokens / size, tokens / seconds) if tokens and seconds else None
+    domains = [domain for of_job in progress(session, ids).values() for domain in of_job]
+    tokens, texts = sum(domain.tokens for domain in domains), sum(domain.done for domain in domains)
+    if not tokens or not seconds:
+        return None
+    return ModelPace(tokens / size, tokens / seconds, texts / seconds, len(ids))
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """Unfinished jobs, their shards that are not measured yet, and the texts of these shards."""
+
+    jobs: int = 0
+    shards: int = 0
+    texts: int = 0
+
+
+def backlog_by_model(session: Session) -> dict[str, Backlog]:
+    """Of the jobs that the session may see. Models without unfinished jobs are missing."""
+    is_open = and_(Shard.job_id == Job.id, Shard.done_at.is_(None))
+    is_of_shard = and_(ShardDomain.job_id == Shard.job_id, ShardDomain.number == Shard.number)
+    by_job = (
+        select(
+            Job.model,
+            func.count(Shard.number.distinct()).label("shards"),
+            func.coalesce(func.sum(ShardDomain.texts), 0).label("texts"),
+        )
+        .outerjoin(Shard, is_open)
+        .outerjoin(ShardDomain, is_of_shard)
+        .where(Job.outcome.is_(None), VISIBLE)
+        .group_by(Job.model, Job.id)
+    ).subquery()
+    sums = func.count(), func.sum(by_job.c.shards), func.sum(by_job.c.texts)
+    rows = session.execute(select(by_job.c.model, *sums).group_by(by_job.c.model))
+    return {model: Backlog(*map(int, numbers)) for model, *numbers in rows}
 
 
 def queued_jobs_by_model(session: Session) -> dict[str, int]:

@@ -34,7 +34,7 @@ def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> list[str]:
     queued = submit(sessions, [("cpp", CANARY)])
     named = ["/", "/jobs", f"/?like={finished.id}", f"/jobs/{finished.id}"]
     named.append(f"/compare?job={finished.id}&job={queued}")
-    return [*named, f"/jobs/{queued}", f"/jobs/{ABSENT}", f"/?like={ABSENT}", "/docs"]
+    return [*named, "/models", f"/jobs/{queued}", f"/jobs/{ABSENT}", f"/?like={ABSENT}", "/docs"]
 
 
 def pages(api: httpx.Client, paths: list[str]) -> list[Page]:
