@@ -8,6 +8,7 @@ test empty tables and an empty Redis; `empty_database_url` gives it a database o
 
 import gc
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,11 @@ for profile, examples in (("few examples", 25), ("many examples", 100)):
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )
 hypothesis.settings.load_profile("few examples")
+
+
+def pytest_configure() -> None:
+    """A shell starts background jobs with SIGINT ignored, and the processes that tests start inherit this."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -78,7 +78,7 @@ def test_a_csv_file_becomes_tables_plots_and_sentences(stack: RunningStack, fold
         top = max(of_domain, key=lambda row: float(row["relative_norm"]))
         mean, low, high = (float(top[f"relative_norm{end}"]) for end in ("", "_ci_low", "_ci_high"))
         sentence = (
-            f"In {domain}, layer {top['layer']} writes {mean:.2g} [{low:.2g}, {high:.2g}] times the norm"
+            f"In {domain}, layer {top['layer']} writes {mean:.3g} [{low:.3g}, {high:.3g}] times the norm"
         )
         assert sentence in done.stdout
     assert "Cpp and python differ at " in done.stdout
