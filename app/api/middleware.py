@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from app.api.pages.error_page import for_reader
 from app.api.problems import internal_error
 from app.submission.input_errors import InputErrors
 
@@ -107,7 +108,8 @@ class RequestMiddleware:
             log.exception("the request failed")
             if answer.status is not None:
                 raise
-            await internal_error()(scope, receive, answer.send)
+            page_or_problem = for_reader(Request(scope), internal_error())
+            await page_or_problem(scope, receive, answer.send)
 
 
 class Answer:

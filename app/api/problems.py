@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 
 import psycopg
@@ -14,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.api.pages.error_page import for_reader
 from app.api.service import RETRY_AFTER_SECONDS
 from app.db import NOT_MIGRATED, UNAVAILABLE
 from app.errors import (
@@ -34,16 +36,25 @@ MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 RETRIED = (DatabaseUnavailable, JobNotFinished, NotMigrated, TooBusy)
 
+Handler = Callable[[Request, Exception], Response]
+
 log = logging.getLogger(__name__)
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    app.add_exception_handler(ProblemError, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_parameters)
-    app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    for error in (*UNAVAILABLE, psycopg.OperationalError, ProgrammingError):
-        app.add_exception_handler(error, _on_database_error)
+    handlers: dict[type[Exception], Handler] = {
+        ProblemError: _on_problem,
+        HTTPException: _on_http_error,
+        RequestValidationError: _on_invalid_parameters,
+        ClientDisconnect: _on_disconnect,
+        **dict.fromkeys((*UNAVAILABLE, psycopg.OperationalError, ProgrammingError), _on_database_error),
+    }
+    for error, handler in handlers.items():
+        app.add_exception_handler(error, partial(_answer, handler))
+
+
+def _answer(handler: Handler, request: Request, error: Exception) -> Response:
+    return for_reader(request, handler(request, error))
 
 
 def problem_response(error: ProblemError) -> Response:

@@ -25,6 +25,7 @@ class Availability(StrEnum):
     """Whether jobs of a model are measured at the moment."""
 
     READY = "ready"
+    LOADING = "loading"
     UNLOADABLE = "cannot be loaded"
     WITHOUT_WORKER = "no worker"
     UNKNOWN = "unknown"  # while Redis is unavailable
@@ -36,11 +37,14 @@ class ShownModel:
     failure: ModelFailure | None
     backlog: Backlog
     pace: ModelPace | None
+    is_loading: bool
 
     @property
     def state(self) -> Availability:
         if self.model.workers_alive:
             return Availability.READY
+        if self.is_loading:
+            return Availability.LOADING
         if self.failure is not None:
             return Availability.UNLOADABLE
         return Availability.UNKNOWN if self.model.workers_alive is None else Availability.WITHOUT_WORKER
@@ -58,12 +62,14 @@ def read_models_page(principal: VisitorDep, service: ServiceDep) -> Response:
 def _shown(principal: Principal, service: Service, session: Session) -> list[ShownModel]:
     failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
     backlog = counts.backlog_by_model(session)
+    loading = service.reports.read((), service.models).loading
     return [
         ShownModel(
             model,
             failures.get(model.name),
             backlog.get(model.name, Backlog()),
             counts.pace_of_model(session, model.name),
+            model.name in loading,
         )
         for model in list_models(principal, service).data
     ]

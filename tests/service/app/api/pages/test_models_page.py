@@ -10,7 +10,7 @@ from rq import Worker
 from sqlalchemy import insert, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import notifications
+from app.jobs import notifications, reports
 from app.jobs.counts import Backlog, backlog_by_model
 from app.settings import Settings
 from app.tables import Job, ModelFailure
@@ -62,6 +62,14 @@ def test_a_model_with_a_worker_is_ready(api: httpx.Client, sessions: Sessions, r
     assert REASON not in text
     assert "3 of 8 units, float32" in text
     assert "2,048 of a text" in text
+
+
+def test_a_model_that_a_worker_loads_is_loading(api: httpx.Client, sessions: Sessions, redis: Redis) -> None:
+    failed_to_load(sessions)
+    reports.write_loading(redis, MODEL)
+    text = text_of(api)
+    assert f"{MODEL} loading A worker is loading the model." in text
+    assert REASON not in text
 
 
 def test_without_redis_the_workers_are_unknown(settings: Settings, database_url: str) -> None:
