@@ -143,6 +143,11 @@ def api(
         serve(complete, listener)
 
 
+# While a thread reads a large body, every other request waits many times for the interpreter. With the usual
+# interval of 5 ms, a list of jobs took 0.7 s instead of 0.15 s.
+SWITCH_SECONDS = 0.0001
+
+
 def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
@@ -152,6 +157,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     from app.main import create_app
 
     logs.configure()
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         create_app(settings),
         http=limited_protocol(settings),

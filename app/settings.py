@@ -65,4 +65,4 @@ class Settings(BaseSettings):
     domains_per_job_limit: int = Field(16, gt=0)
     retention_days: float | None = Field(None, gt=0)
     json_depth_limit: int = Field(16, gt=0)
-    json_values_limit: int = Field(3_000_000, gt=0)
+    json_values_limit: int = Field(1_000_000, gt=0)
