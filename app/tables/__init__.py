@@ -18,6 +18,7 @@ from app.tables.statistics_tables import (
     layer_profile,
     massive_string,
     massive_tokens,
+    text_lengths,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "layer_profile",
     "massive_string",
     "massive_tokens",
+    "text_lengths",
 ]

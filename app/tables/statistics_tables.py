@@ -70,6 +70,17 @@ massive_string = Table(
     Column("texts", Integer, nullable=False),
 )
 
+# The lengths of the measured texts in tokens. `low` and `high`: the 10th and the 90th percentile.
+text_lengths = Table(
+    "text_lengths",
+    Base.metadata,
+    *_key("domain"),
+    Column("texts", Integer, nullable=False),
+    Column("truncated", Integer, nullable=False),
+    Column("low", Integer, nullable=False),
+    Column("high", Integer, nullable=False),
+)
+
 # The share of the first token in `delta_abs_mean`, scope `all`. If texts were analysed, the rows of component
 # `block` also contain the largest activations.
 first_token = Table(

@@ -14,13 +14,23 @@ from app.db import UNAVAILABLE
 from app.errors import NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
-from app.tables import Job, StoredProfile, Text, first_token, layer_profile, massive_string, massive_tokens
+from app.tables import (
+    Job,
+    StoredProfile,
+    Text,
+    first_token,
+    layer_profile,
+    massive_string,
+    massive_tokens,
+    text_lengths,
+)
 from layerscope import values as codec
 from layerscope.arrays import Array
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
 from worker.finalization.accumulator import Accumulator, StatisticsRow
 from worker.finalization.compare_domains import Analysed, compare_domains, write_comparisons
+from worker.finalization.lengths import length_rows
 from worker.measurement.analysis_sample import SAMPLING
 from worker.runtime.shutdown import ShutdownDeadline
 
@@ -98,13 +108,14 @@ def finalize(session: Session, job: Job) -> None:
     layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
     firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
     massive, strings = _massive_rows(job, domains)
+    lengths = length_rows(session, job)
     comparisons = list(compare_domains(session, job, summaries, analysed))
     if not completion.lock(session, job):
         return
     if domains:
         session.execute(insert(layer_profile), layers)
         session.execute(insert(first_token), firsts)
-        for table, rows in ((massive_tokens, massive), (massive_string, strings)):
+        for table, rows in ((massive_tokens, massive), (massive_string, strings), (text_lengths, lengths)):
             if rows:
                 session.execute(insert(table), rows)
     elif job.cancel_requested_at is None:

@@ -25,6 +25,7 @@ from app.files.results import layer_rows
 from app.jobs import store
 from app.schemas import JobOut
 from app.tables import Job
+from app.text_views.cautions import cautions
 from layerscope.conclusions import COST, METRIC, Conclusion, conclusions
 from layerscope.names import MEAN_AND_INTERVAL, Analysis, Component, Metric, Scope
 
@@ -93,13 +94,14 @@ def _id_of(job_id: str) -> UUID:
 def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> dict[str, Any]:
     """What the page shows of a finished job; nothing before it is finished."""
     if state.finished_at is None:
-        return {"files": [], "plots": {}, "charts": [], "conclusions": []}
+        return {"files": [], "plots": {}, "charts": [], "conclusions": [], "cautions": []}
     selection = wanted.within(job, state)
     return {
         "files": [file.name for file in files.FILES if file.exists_for(job)],
         "plots": plots_of(state),
         "charts": charts_of(session, job, selection),
         "conclusions": _conclusions(session, job),
+        "cautions": cautions(session, job, list(state.domains)),
         "selection": selection,
         "choices": {"metric": list(Metric), "scope": job.scopes, "component": state.options.components},
     }
