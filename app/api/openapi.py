@@ -8,11 +8,18 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.api.reference.code_samples import add_code_samples
 from app.api.request_body import JSON, STREAMS
 from app.errors import Problem
 from app.schemas import JobOut, JobPage, JobRequest, Options
 from app.submission.stream_parameters import LISTS, LineParameters
 from app.text_schemas import LINES_SCHEMA
+
+INTRODUCTION = """Submit texts, wait for the job, and download its files.
+
+In the examples, `JOB_ID` is the id of a job: the member `id` of the response to a submission. If the service
+requires keys, add `-H "Authorization: Bearer $LAYERSCOPE_API_KEY"` to curl; the Python client reads this
+variable itself. Every error is a problem object (RFC 9457) that names the invalid place and the remedy."""
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -62,7 +69,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         spec["components"]["schemas"] |= schemas
         parameters = _parameters_of_stream(request, lines)
         spec["paths"][STREAM] = {"post": _stream(spec["paths"][JOBS]["post"], parameters)}
+        spec["info"]["description"] = INTRODUCTION
         _add_links(spec)
+        add_code_samples(spec["paths"])
         app.openapi_schema = spec
     return app.openapi_schema
 

@@ -16,6 +16,7 @@ SHARED_BY = {
     ),
     "stack": (
         "tests/browser/test_pages_in_browser.py",
+        "tests/service/app/api/test_code_samples.py",
         "tests/service/app/commands/test_profile_command.py",
         "tests/service/app/local/test_stack.py",
         "tests/service/layerscope/client/test_documents.py",

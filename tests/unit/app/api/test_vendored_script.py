@@ -1,18 +1,28 @@
-"""The vendored script is the published one."""
+"""The vendored scripts are the published ones."""
 
 import hashlib
 import re
 
+import pytest
+
 from app.resources import ROOT
 
-FOLDER = ROOT / "app" / "api" / "static" / "echarts"
+STATIC = ROOT / "app" / "api" / "static"
+SCRIPTS = {
+    "echarts": ("echarts.min.js", "ECharts", 'version="{}"', "Apache License"),
+    "redoc": ("redoc.standalone.js", "Redoc", '"{}"', "The MIT License (MIT)"),
+}
 
 
-def test_its_sha256_and_version_are_those_of_its_source() -> None:
-    source = (FOLDER / "SOURCE.txt").read_text()
-    script = (FOLDER / "echarts.min.js").read_bytes()
+@pytest.mark.parametrize(("folder", "script"), SCRIPTS.items(), ids=SCRIPTS)
+def test_its_sha256_and_version_are_those_of_its_source(
+    folder: str, script: tuple[str, str, str, str]
+) -> None:
+    name, product, mark, licence = script
+    source = (STATIC / folder / "SOURCE.txt").read_text()
+    content = (STATIC / folder / name).read_bytes()
     (digest,) = re.findall(r"sha256 (\w{64})", source)
-    (version,) = re.findall(r"ECharts ([\d.]+),", source)
-    assert hashlib.sha256(script).hexdigest() == digest
-    assert f'version="{version}"'.encode() in script
-    assert (FOLDER / "LICENSE").read_text().lstrip().startswith("Apache License")
+    (version,) = re.findall(rf"{product} ([\d.]+),", source)
+    assert hashlib.sha256(content).hexdigest() == digest
+    assert mark.format(version).encode() in content
+    assert (STATIC / folder / "LICENSE").read_text().lstrip().startswith(licence)
