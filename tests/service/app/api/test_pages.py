@@ -23,7 +23,10 @@ from tests.support.lognormal_job import lognormal_job
 
 HOSTILE = "</script><svg onload=alert(1)>\"'&"
 CANARY = "canary-3f1c"
-SCRIPTS = ("/static/page.js", "/static/charts.js", "/static/echarts/echarts.min.js")
+SCRIPTS = (
+    *("/static/page.js", "/static/charts.js", "/static/echarts/echarts.min.js"),
+    *("/static/docs.js", "/static/redoc/redoc.standalone.js"),
+)
 ABSENT = UUID(int=0)
 FIELDS = ("input", "select", "textarea")
 
