@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job
-from tests.support.chromium import Browser, find_chromium, running_chromium
+from tests.support.chromium import Browser
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 from tests.support.keys import new_key
@@ -21,26 +20,8 @@ from tests.support.lognormal_job import lognormal_job
 from tests.support.processes import RunningStack, wait_for
 from tests.support.serving import serving
 
-CHROMIUM = find_chromium()
 HOSTILE = "</script><svg onload=document.documentElement.dataset.owned=1>"
 ALERT = "#submit [role=alert]"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    assert CHROMIUM is not None
-    with running_chromium(CHROMIUM, tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    chromium.errors.clear()
-    yield chromium
-    chromium.load_images()  # otherwise plots are still drawn when the next test empties the tables
-    chromium.open("about:blank")
 
 
 def address(api: httpx.Client, path: str) -> str:

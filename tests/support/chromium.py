@@ -32,6 +32,8 @@ for descriptor, number in zip(ours, (3, 4)):
 os.execv(sys.argv[3], sys.argv[3:])
 """
 SECONDS = 30.0
+KEY_CODES = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40}
+INSTALL = "no Chromium on this machine: apt-get install chromium"
 
 
 def find_chromium() -> str | None:
@@ -75,6 +77,37 @@ class Browser:
         root = self._call("DOM.getDocument")["root"]["nodeId"]
         node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def drop_files(self, selector: str, *files: Path) -> None:
+        """Drops files of this machine, as a person does with the mouse."""
+        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+        self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView()")
+        x, y = (float(self.evaluate(f"({box}).{side}")) + 5 for side in ("x", "y"))
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self._call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def press(self, *keys: str) -> None:
+        """Presses keys of the keyboard; they arrive where the focus is."""
+        for key in keys:
+            for kind in ("rawKeyDown", "keyUp"):
+                code = KEY_CODES[key]
+                self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    def allow_downloads(self, folder: Path) -> None:
+        self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def show_at(self, width: int, scheme: str) -> None:
+        """The width of the window, and the colour scheme: light or dark."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self._call("Emulation.setEmulatedMedia", features=[feature])
+
+    def run_scripts(self, allowed: bool) -> None:
+        """Whether pages run their scripts. `evaluate` works without them, too."""
+        self._call("Emulation.setScriptExecutionDisabled", value=not allowed)
 
     def load_images(self) -> None:
         """Load also the images that are not visible yet."""

@@ -15,6 +15,7 @@ SHARED_BY = {
         f"tests/faults/test_{name}.py" for name in ("api", "checks", "servers", "texts", "workers")
     ),
     "stack": (
+        "tests/browser/test_journeys.py",
         "tests/browser/test_pages_in_browser.py",
         "tests/service/app/api/test_code_samples.py",
         "tests/service/app/commands/test_profile_command.py",

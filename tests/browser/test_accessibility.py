@@ -1,0 +1,65 @@
+"""axe-core finds nothing serious on any page, in a narrow and a wide window, light and dark."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import axe_core_python
+import httpx
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from tests.browser.test_pages_in_browser import HOSTILE
+from tests.support.chromium import Browser
+from tests.support.finished_job import finished_job
+from tests.support.jobs_by_hand import submit
+from tests.support.lognormal_job import lognormal_job
+
+AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture
+def every_page(api: httpx.Client, sessions: sessionmaker[Session]) -> list[str]:
+    job, _ = lognormal_job(sessions, {"a": 9, "b": 8, "c": 3}, failing=(2,))
+    other, _ = lognormal_job(sessions, {"a": 9, "b": 8})
+    failed = finished_job(sessions, name=HOSTILE, outcome="failed").id
+    waiting = submit(sessions, [("cpp", "a")])
+    of_jobs = [
+        f"/jobs/{job}",
+        f"/jobs/{failed}",
+        f"/jobs/{waiting}",
+        f"/jobs/{job}/texts",
+        f"/jobs/{job}/texts/0",
+    ]
+    compared = [f"/compare?job={job}&job={other}", f"/compare?job={job}&job={waiting}"]
+    return ["/", f"/?like={job}", "/jobs", "/models", *of_jobs, *compared, f"/jobs/{uuid4()}"]
+
+
+def findings(browser: Browser) -> list[str]:
+    browser.evaluate(AXE.read_text() + "; true")
+    found = json.loads(str(browser.evaluate("axe.run().then((found) => JSON.stringify(found.violations))")))
+    return [
+        f"{rule['id']}: {node['html'][:200]}"
+        for rule in found
+        if rule["impact"] in SERIOUS
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
+def test_no_page_has_serious_findings(
+    browser: Browser, api: httpx.Client, every_page: list[str], width: int, scheme: str
+) -> None:
+    browser.show_at(width, scheme)
+    found = {}
+    for path in every_page:
+        browser.open(str(api.base_url).rstrip("/") + path)
+        browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+        browser.wait_for(
+            "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
+        )
+        found[path] = findings(browser)
+        too_wide = browser.evaluate("document.documentElement.scrollWidth > innerWidth")
+        found[path] += ["the page is wider than the window"] if too_wide else []
+    assert {path: found[path] for path in found if found[path]} == {}
