@@ -59,7 +59,7 @@ class Live:
     loading: Collection[str] = ()
 
     def is_without_worker(self, model: str) -> bool:
-        return self.served is not None and model not in self.served and model not in self.loading
+        return self.served is not None and model not in self.served
 
 
 UNKNOWN = Live()

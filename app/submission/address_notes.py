@@ -40,5 +40,5 @@ def _sentence(ordinal: int, text: StoredText) -> str:
 
 
 def _is_address(text: StoredText) -> bool:
-    is_string = text.form is None and len(text.text) <= LONGEST_ADDRESS
-    return is_string and _ADDRESS.fullmatch(text.text) is not None
+    """Token ids and messages are stored as JSON, which is none."""
+    return len(text.text) <= LONGEST_ADDRESS and _ADDRESS.fullmatch(text.text) is not None
