@@ -5,7 +5,7 @@ JOBS ?= 2 # processes that run tests in parallel; each has its own PostgreSQL an
 BIN := .venv/bin
 SUPPLY := var/supply
 
-.PHONY: profile real up test slow faults fuzz audit sbom lint structure bench demo-model install
+.PHONY: profile real up test slow faults fuzz audit sbom lint structure bench demo-model install programs
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -52,6 +52,10 @@ demo-model: .venv/installed
 	exec $(BIN)/python -m demo
 
 install: .venv/installed
+
+programs: # a browser and a shell for some tests; on Debian or Ubuntu, as root
+	apt-get update --quiet=2
+	apt-get install --yes --quiet=2 --no-install-recommends chromium zsh
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import axe_core_python
@@ -49,7 +50,7 @@ def findings(browser: Browser) -> list[str]:
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
 def test_no_page_has_serious_findings(
-    browser: Browser, api: httpx.Client, every_page: list[str], width: int, scheme: str
+    browser: Browser, api: httpx.Client, every_page: list[str], width: int, scheme: Literal["light", "dark"]
 ) -> None:
     browser.show_at(width, scheme)
     found = {}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.chromium import Browser
-from tests.support.processes import RunningStack, wait_for
+from tests.support.processes import RunningStack
 
 CPP = ["int main() {}", "return 0;", "for (;;) {}", "std::cout << 1;"]
 PYTHON = ["print(1)", "x = [1, 2]", "def f(): pass", "import os"]
@@ -24,11 +24,6 @@ def texts(tmp_path: Path) -> Path:
     return file
 
 
-def downloaded(folder: Path, name: str) -> str:
-    wait_for(lambda: (folder / name).exists())
-    return (folder / name).read_text()
-
-
 def value_of(rows: str, layer: str, domain: str) -> float:
     (row,) = [
         row
@@ -39,9 +34,8 @@ def value_of(rows: str, layer: str, domain: str) -> float:
 
 
 def test_from_dropped_files_to_a_number_and_its_file(
-    browser: Browser, stack: RunningStack, texts: Path, tmp_path: Path
+    browser: Browser, stack: RunningStack, texts: Path
 ) -> None:
-    browser.allow_downloads(tmp_path)
     browser.open(f"{stack.base_url}/")
     browser.fill("[name=name]", "dropped")
     browser.drop_files(".drop", texts)
@@ -62,16 +56,16 @@ def test_from_dropped_files_to_a_number_and_its_file(
     browser.evaluate("document.querySelector('#chart-profile .drawing').focus()")
     browser.press("Home", "ArrowRight", "ArrowDown")
     reading = browser.evaluate("document.querySelector('#chart-profile .reading').textContent")
-    browser.click("#chart-profile .downloads a")
-    value = value_of(downloaded(tmp_path, "dropped-results.csv"), "1", "python")
+    name, rows = browser.download("#chart-profile .downloads a")
+    assert name == "dropped-results.csv"
+    value = value_of(rows, "1", "python")
     assert str(reading).startswith(f"Layer 1, python: {float(f'{value:.3g}'):g} [")
-    browser.click("#chart-profile [data-svg]")
-    assert downloaded(tmp_path, "chart-profile.svg").startswith("<svg")
+    name, drawing = browser.download("#chart-profile [data-svg]")
+    assert (name, drawing[:4]) == ("chart-profile.svg", "<svg")
     assert browser.errors == []
 
 
-def test_the_same_without_scripts(browser: Browser, stack: RunningStack, texts: Path, tmp_path: Path) -> None:
-    browser.allow_downloads(tmp_path)
+def test_the_same_without_scripts(browser: Browser, stack: RunningStack, texts: Path) -> None:
     browser.run_scripts(False)
     try:
         browser.open(f"{stack.base_url}/")
@@ -92,8 +86,8 @@ def test_the_same_without_scripts(browser: Browser, stack: RunningStack, texts: 
         browser.wait_for(f"document.querySelector({json.dumps(cell)}) !== null")
         browser.evaluate("document.querySelector('#chart-profile details').open = true")
         shown = str(browser.evaluate(f"document.querySelector({json.dumps(cell)}).innerText"))
-        browser.click("#chart-profile .downloads a")
-        value = value_of(downloaded(tmp_path, "plain-results.csv"), "1", "python")
+        _, rows = browser.download("#chart-profile .downloads a")
+        value = value_of(rows, "1", "python")
         assert shown.startswith(f"{value:.3g} [")
         assert not browser.evaluate("document.querySelector('#chart-profile .drawing').offsetHeight")
     finally:

@@ -97,7 +97,10 @@ def test_the_error_of_an_option_is_next_to_its_field(browser: Browser, api: http
     browser.open(address(api, "/"))
     browser.fill("[name=pasted]", "a text")
     browser.evaluate("document.querySelector('[name=analysis_texts]').removeAttribute('max')")
+    browser.click("#submit summary")
     browser.fill("[name=analysis_texts]", "5000")
+    browser.click("#submit summary")
+    assert not browser.evaluate("document.querySelector('#submit details').open")
     browser.click("#submit .primary")
     browser.wait_for("document.querySelector('.field-error') !== null")
     assert (

@@ -1,38 +1,16 @@
-"""A real Chromium, controlled by its DevTools protocol through a pipe, without any package."""
+"""A real Chromium, driven by Playwright."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, Literal
+
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--remote-debugging-pipe",
-)
-# Chromium reads from descriptor 3 and writes to descriptor 4; the pipes have other numbers here.
-LAUNCHER = """
-import fcntl, os, sys
-ours = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
-for descriptor, number in zip(ours, (3, 4)):
-    os.dup2(descriptor, number)
-os.execv(sys.argv[3], sys.argv[3:])
-"""
-SECONDS = 30.0
-KEY_CODES = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40}
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]  # the tests may run as root in a container
+POLLS, POLL_MILLISECONDS = 600, 50
 INSTALL = "no Chromium on this machine: apt-get install chromium"
 
 
@@ -41,73 +19,76 @@ def find_chromium() -> str | None:
 
 
 class Browser:
-    """One tab. Dialogs are accepted. `errors` contains the errors and log entries of the page."""
+    """One tab. Dialogs are accepted. `errors` contains the errors of the page and of its console."""
 
-    def __init__(self, write: IO[bytes], read: IO[bytes]) -> None:
+    def __init__(self, page: Page) -> None:
         self.errors: list[str] = []
-        self._write, self._read, self._last_id = write, read, 0
-        self._session: str | None = None
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "DOM"):
-            self._call(f"{domain}.enable")
+        self._page = page
+        self._devtools = page.context.new_cdp_session(page)
+        page.on("dialog", Dialog.accept)
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def open(self, url: str) -> None:
-        self._call("Page.navigate", url=url)
-        self.wait_for(f"document.readyState === 'complete' && location.href === {json.dumps(url)}")
+        self._page.goto(url)
 
     def evaluate(self, expression: str) -> Any:
-        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+        return self._page.evaluate(expression)
 
     def wait_for(self, condition: str) -> None:
-        give_up = time.monotonic() + SECONDS
-        while not self.evaluate(condition):
-            assert time.monotonic() < give_up, f"{condition}: {self.evaluate('document.body.innerText')}"
-            time.sleep(0.05)
+        """Waits until an expression is true. Playwright's own wait needs `eval`, which our pages forbid."""
+        for _ in range(POLLS):
+            if self._is_true(condition):
+                return
+            self._page.wait_for_timeout(POLL_MILLISECONDS)
+        raise AssertionError(f"{condition}: {self.text()}")
+
+    def _is_true(self, condition: str) -> bool:
+        try:
+            return bool(self.evaluate(condition))
+        except Error as error:
+            if "navigation" not in error.message:
+                raise
+            return False  # the next page is being loaded
 
     def click(self, selector: str) -> None:
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        self._page.click(selector)
 
     def fill(self, selector: str, value: str) -> None:
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).value = {json.dumps(value)}")
+        self._page.fill(selector, value)
 
     def choose_files(self, selector: str, *files: Path) -> None:
-        root = self._call("DOM.getDocument")["root"]["nodeId"]
-        node = self._call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
-        self._call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+        self._page.set_input_files(selector, files)
 
     def drop_files(self, selector: str, *files: Path) -> None:
-        """Drops files of this machine, as a person does with the mouse."""
-        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).scrollIntoView()")
-        x, y = (float(self.evaluate(f"({box}).{side}")) + 5 for side in ("x", "y"))
+        """Drops files of this machine, as a person does with the mouse. Playwright has no such function."""
+        self._page.locator(selector).scroll_into_view_if_needed()
+        box = self._page.locator(selector).bounding_box()
+        assert box is not None
         data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
         for kind in ("dragEnter", "dragOver", "drop"):
-            self._call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+            place = {"x": box["x"] + 5, "y": box["y"] + 5}
+            self._devtools.send("Input.dispatchDragEvent", {"type": kind, "data": data, **place})
 
     def press(self, *keys: str) -> None:
         """Presses keys of the keyboard; they arrive where the focus is."""
         for key in keys:
-            for kind in ("rawKeyDown", "keyUp"):
-                code = KEY_CODES[key]
-                self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+            self._page.keyboard.press(key)
 
-    def allow_downloads(self, folder: Path) -> None:
-        self._call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    def download(self, selector: str) -> tuple[str, str]:
+        """Clicks, and returns the name and the text of the file that is downloaded."""
+        with self._page.expect_download() as download:
+            self._page.click(selector)
+        return download.value.suggested_filename, download.value.path().read_text()
 
-    def show_at(self, width: int, scheme: str) -> None:
-        """The width of the window, and the colour scheme: light or dark."""
-        self._call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
-        )
-        feature = {"name": "prefers-color-scheme", "value": scheme}
-        self._call("Emulation.setEmulatedMedia", features=[feature])
+    def show_at(self, width: int, scheme: Literal["light", "dark"]) -> None:
+        """The width of the window, and the colour scheme."""
+        self._page.set_viewport_size({"width": width, "height": 800})
+        self._page.emulate_media(color_scheme=scheme)
 
     def run_scripts(self, allowed: bool) -> None:
         """Whether pages run their scripts. `evaluate` works without them, too."""
-        self._call("Emulation.setScriptExecutionDisabled", value=not allowed)
+        self._devtools.send("Emulation.setScriptExecutionDisabled", {"value": not allowed})
 
     def load_images(self) -> None:
         """Load also the images that are not visible yet."""
@@ -115,56 +96,20 @@ class Browser:
         self.wait_for("[...document.images].every((image) => image.complete)")
 
     def text(self) -> str:
-        return str(self.evaluate("document.body.innerText"))
+        return self._page.inner_text("body")
 
-    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        call_id = self._send(method, parameters)
-        while True:
-            message = self._receive()
-            if message.get("id") == call_id:
-                assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
-            self._note(message)
-
-    def _send(self, method: str, parameters: dict[str, Any]) -> int:
-        self._last_id += 1
-        message = {"id": self._last_id, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        self._write.write(json.dumps(message).encode() + b"\0")
-        self._write.flush()
-        return self._last_id
-
-    def _receive(self) -> dict[str, Any]:
-        received = bytearray()
-        while (byte := self._read.read(1)) != b"\0":
-            assert byte, "Chromium has ended"
-            received += byte
-        message: dict[str, Any] = json.loads(received)
-        return message
-
-    def _note(self, message: dict[str, Any]) -> None:
-        match message.get("method"):
-            case "Page.javascriptDialogOpening":
-                self._send("Page.handleJavaScriptDialog", {"accept": True})
-            case "Log.entryAdded":
-                self.errors.append(message["params"]["entry"]["text"])
-            case "Runtime.exceptionThrown":
-                self.errors.append(json.dumps(message["params"]["exceptionDetails"]))
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
 
 @contextmanager
 def running_chromium(program: str, profile: Path) -> Iterator[Browser]:
-    (its_input, our_output), (our_input, its_output) = os.pipe(), os.pipe()
-    launch = (sys.executable, "-c", LAUNCHER, str(its_input), str(its_output))
-    command = (*launch, program, *ARGUMENTS, f"--user-data-dir={profile}")
-    process = subprocess.Popen(command, pass_fds=(its_input, its_output), stderr=subprocess.DEVNULL)
-    os.close(its_input)
-    os.close(its_output)
-    try:
-        with open(our_output, "wb") as write, open(our_input, "rb") as read:
-            yield Browser(write, read)
-    finally:
-        process.terminate()
-        process.wait(SECONDS)
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=program, args=ARGUMENTS
+        )
+        try:
+            yield Browser(context.pages[0])
+        finally:
+            context.close()

@@ -1,7 +1,6 @@
 """Errors are pages for browsers, and problem objects for programs."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -17,6 +16,9 @@ Sessions = sessionmaker[Session]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 HOSTILE = "/%3Cscript%3Ealert(1)%3C/script%3E"
 PROBLEM = "application/problem+json"
+
+
+NO_JOB = "01a21874-1023-78fa-9d97-3c1a27667768"
 
 
 def page_of(answer: httpx.Response, status_code: int) -> Page:
@@ -38,7 +40,7 @@ def test_an_unknown_address_is_a_page_with_links(api: httpx.Client, database_url
     assert not page.all("script")
 
 
-@pytest.mark.parametrize("path", ["/v1/nothing", f"/v1/jobs/{uuid4()}", "/static/x", "/compare.csv?x=1"])
+@pytest.mark.parametrize("path", ["/v1/nothing", f"/v1/jobs/{NO_JOB}", "/static/x", "/compare.csv?x=1"])
 def test_calls_of_programs_get_problem_objects(api: httpx.Client, database_url: str, path: str) -> None:
     assert is_problem(api.get(path, headers=BROWSER))
 
@@ -78,7 +80,7 @@ def with_keys(settings: Settings, sessions: Sessions) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/jobs", "/models", "/compare", f"/jobs/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/", "/jobs", "/models", "/compare", f"/jobs/{NO_JOB}"])
 def test_without_a_key_every_page_is_the_one_for_signing_in(with_keys: httpx.Client, path: str) -> None:
     assert "Sign in" in page_of(with_keys.get(path, headers=BROWSER), 401).text
 
