@@ -37,12 +37,20 @@ def progress(session: Session, job_ids: Iterable[UUID]) -> dict[UUID, list[Domai
     One statement reads counts and leases, so that a shard that is committed meanwhile is not counted twice.
     """
     sums = (func.sum(getattr(ShardDomain, name)) for name in ("texts", "done", "failed", "tokens"))
-    is_leased = and_(Shard.done_at.is_(None), Shard.lease_until >= CLOCK)
-    leases = func.array_agg(func.jsonb_build_array(Shard.number, Shard.epoch)).filter(is_leased)
+    ids = list(job_ids)
+    is_leased = and_(
+        Shard.job_id == ShardDomain.job_id,
+        Shard.number == ShardDomain.number,
+        Shard.job_id.in_(ids),  # follows from the others, but the planner does not see it
+        Shard.done_at.is_(None),
+        Shard.lease_until >= CLOCK,
+    )
+    lease = func.jsonb_build_array(Shard.number, Shard.epoch)
+    leases = func.array_agg(lease).filter(Shard.number.is_not(None))
     statement = (
         select(ShardDomain.job_id, ShardDomain.domain, leases, *sums)
-        .join(Shard, and_(Shard.job_id == ShardDomain.job_id, Shard.number == ShardDomain.number))
-        .where(ShardDomain.job_id.in_(list(job_ids)))
+        .outerjoin(Shard, is_leased)
+        .where(ShardDomain.job_id.in_(ids))
         .group_by(ShardDomain.job_id, ShardDomain.domain)
         .order_by(ShardDomain.job_id, func.min(ShardDomain.first_ordinal))
     )
