@@ -56,6 +56,11 @@ def conclusions(
     return [Conclusion(text, chart) for chart, sentences in found.items() for text in sentences]
 
 
+def more(count: int, what: str) -> str:
+    """ "1 more pair", "2 more pairs"."""
+    return f"{count} more {what}{'s' if count > 1 else ''}"
+
+
 def _by_domain(rows: Iterable[NumberRow]) -> dict[str, list[NumberRow]]:
     found: dict[str, list[NumberRow]] = {}
     for row in rows:
@@ -88,7 +93,7 @@ def _largest(domains: Mapping[str, Sequence[NumberRow]]) -> Iterator[str]:
             f"that enters it (n = {row['texts']}){other}."
         )
     if len(tops) > SHOWN_DOMAINS:
-        yield f"results.csv has the same numbers of {len(tops) - SHOWN_DOMAINS} more domains."
+        yield f"results.csv has the same numbers of {more(len(tops) - SHOWN_DOMAINS, 'domain')}."
 
 
 def _top(rows: Sequence[NumberRow]) -> list[NumberRow]:
@@ -116,7 +121,7 @@ def _differences(rows: Sequence[NumberRow]) -> Iterator[str]:
     for pair in shown:
         yield _difference(pair, different[pair], len(pairs[pair]))
     if len(pairs) > len(shown):
-        yield f"comparison.csv has {len(pairs) - len(shown)} more pairs of domains."
+        yield f"comparison.csv has {more(len(pairs) - len(shown), 'pair')} of domains."
 
 
 def _difference(pair: tuple[str, str], different: Sequence[NumberRow], layers: int) -> str:

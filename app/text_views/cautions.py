@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.tables import Job, massive_tokens, text_lengths
+from layerscope.conclusions import more
 from layerscope.names import POOLED_DOMAIN
 
 LEAST_OVERLAP = 0.25
@@ -60,7 +61,7 @@ def _of_lengths(rows: Sequence[DomainLengths]) -> Iterator[Caution]:
     shown = "; ".join(f"{_range(a)} and {_range(b)}" for a, b in apart[:SHOWN])
     yield Caution(
         f"The lengths of the texts hardly overlap, so that domain and length cannot be told apart: {shown} "
-        f"({MIDDLE}){_more(apart, 'pairs')}. The option window gives all texts the same length."
+        f"({MIDDLE}){_more(apart, 'pair')}. The option window gives all texts the same length."
     )
 
 
@@ -72,7 +73,7 @@ def _of_truncation(rows: Sequence[DomainLengths]) -> Iterator[Caution]:
     cut = [row for row in rows if row.truncated]
     if cut:
         shown = ", ".join(f"{row.truncated:,} of {row.texts:,} in {row.domain}" for row in cut[:SHOWN])
-        yield Caution(f"Texts were truncated: {shown}{_more(cut, 'domains')}.", "truncated")
+        yield Caution(f"Texts were truncated: {shown}{_more(cut, 'domain')}.", "truncated")
 
 
 def _of_massive_tokens(session: Session, job: Job, domains: Sequence[str]) -> Iterator[Caution]:
@@ -85,11 +86,11 @@ def _of_massive_tokens(session: Session, job: Job, domains: Sequence[str]) -> It
     if rows:
         shown = ", ".join(f"{row.later:,} in {row.domain}" for row in rows[:SHOWN])
         yield Caution(
-            f"Massive tokens after the first token: {shown}{_more(rows, 'domains')}. Scope rest contains "
+            f"Massive tokens after the first token: {shown}{_more(rows, 'domain')}. Scope rest contains "
             "them, scope typical does not.",
             "massive",
         )
 
 
 def _more(items: Sequence[object], what: str) -> str:
-    return f" and {len(items) - SHOWN} more {what}" if len(items) > SHOWN else ""
+    return f" and {more(len(items) - SHOWN, what)}" if len(items) > SHOWN else ""

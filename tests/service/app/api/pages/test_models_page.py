@@ -60,8 +60,8 @@ def test_a_model_with_a_worker_is_ready(api: httpx.Client, sessions: Sessions, r
         worker.register_death()  # type: ignore[no-untyped-call]
     assert f"{MODEL} ready Workers 1" in text
     assert REASON not in text
-    assert "3 of 8 units, float32" in text
-    assert "2,048 of a text" in text
+    assert "3, with 8 hidden units, in float32" in text
+    assert "Longest text 2,048 tokens" in text
 
 
 def test_a_model_that_a_worker_loads_is_loading(api: httpx.Client, sessions: Sessions, redis: Redis) -> None:
