@@ -11,7 +11,7 @@ from app.api.access import principal_of
 from app.api.endpoints import archive, files, health, jobs, models, plots, system
 from app.api.html import static
 from app.api.metrics import WorkCollector
-from app.api.middleware import add_middleware, log_about_job, no_parameters
+from app.api.middleware import add_middleware, limit_requests, log_about_job, no_parameters
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
 from app.api.pages import (
@@ -70,6 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         dependencies=[Depends(log_about_job)],
     )
     app.state.service = service
+    limit_requests(app, service.requests)
     add_origin_checks(app, settings.allowed_hosts)
     add_middleware(app, registry)
     answer_with_problems(app)

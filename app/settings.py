@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     shard_characters: int = Field(65_536, gt=0)
     shard_texts: int = Field(512, gt=0)
 
-    connections_limit: int = Field(1000, gt=0)
+    connections_limit: int = Field(1300, gt=0)
     header_seconds: float = Field(10, gt=0)
     body_seconds: float = Field(60, gt=0)
     body_bytes_per_second: int = Field(10 * KIB, gt=0)

@@ -1,4 +1,4 @@
-"""What every request has in common: request metrics, HEAD for every GET, a problem for unexpected errors.
+"""What every request has in common: metrics, HEAD for every GET, a limit, a problem for unexpected errors.
 
 Also the dependencies that most calls share.
 """
@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -19,8 +19,11 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from app.api.limits.slots import Slots
+from app.api.origin import HEADERS, HEALTH_CHECKS
 from app.api.pages.error_page import for_reader
-from app.api.problems import internal_error
+from app.api.problems import internal_error, problem_response
+from app.errors import TooBusy
 from app.submission.input_errors import InputErrors
 
 REQUEST_ID = re.compile(r"[!-~]{1,128}")
@@ -28,6 +31,11 @@ HEAD = "layerscope.head"
 METHODS = ("GET", "HEAD", "POST", "DELETE")  # others are counted together: clients can invent any number
 
 log = logging.getLogger(__name__)
+
+
+def limit_requests(app: FastAPI, slots: Slots) -> None:
+    """Refuses requests for which no slot is free, except health checks."""
+    app.add_middleware(LimitMiddleware, slots=slots)
 
 
 def add_middleware(app: FastAPI, registry: CollectorRegistry) -> None:
@@ -74,6 +82,21 @@ async def parameters_once(request: Request) -> None:
     errors.check()
 
 
+class LimitMiddleware:
+    def __init__(self, app: ASGIApp, slots: Slots) -> None:
+        self._app, self._slots = app, slots
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer: ASGIApp = self._app
+        with ExitStack() as stack:
+            if scope["type"] == "http" and scope["path"] not in HEALTH_CHECKS:
+                try:
+                    stack.enter_context(self._slots.take())
+                except TooBusy as error:
+                    answer = for_reader(Request(scope), problem_response(error))
+            await answer(scope, receive, send)
+
+
 class RequestMiddleware:
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -109,6 +132,8 @@ class RequestMiddleware:
             if answer.status is not None:
                 raise
             page_or_problem = for_reader(Request(scope), internal_error())
+            for name, value in HEADERS.items():  # as OriginMiddleware adds them to all other answers
+                page_or_problem.headers.setdefault(name, value)
             await page_or_problem(scope, receive, answer.send)
 
 

@@ -19,7 +19,7 @@ from layerscope.addresses import is_loopback
 ANY_HOST = "*"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Probes of an orchestrator name the address of a container. The answers contain no data.
-WITHOUT_HOST_CHECK = ("/health/live", "/health/ready")
+HEALTH_CHECKS = ("/health/live", "/health/ready")
 HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "frame-ancestors 'none'"}
 
 
@@ -51,7 +51,7 @@ class OriginMiddleware:
     def _refusal(self, scope: Scope) -> ProblemError | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if scope["path"] not in WITHOUT_HOST_CHECK and not self._is_allowed(host):
+        if scope["path"] not in HEALTH_CHECKS and not self._is_allowed(host):
             return HostNotAllowed(
                 f"This service is not known as {host!r}. Use the address 127.0.0.1 or localhost, or add the "
                 "name to the setting LAYERSCOPE_ALLOWED_HOSTS."
@@ -83,4 +83,12 @@ def _is_foreign(headers: Headers, host: str) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    return origin is not None and _place_of(origin) != host.lower()
+
+
+def _place_of(origin: str) -> str | None:
+    """The name and port in an Origin header; None if it cannot be read."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None

@@ -21,6 +21,7 @@ from app.access.own_jobs import OwnJobs
 from app.access.principal import Principal
 from app.access.request_rate import RequestRate
 from app.api.following import Follower
+from app.api.limits.connections import requests_in_progress, waiting_clients
 from app.api.limits.slots import Slots
 from app.jobs import store
 from app.jobs.quotas import Quotas
@@ -82,9 +83,14 @@ class Service:
         return Slots(self.settings.documents_limit_bytes, what, "documents_limit_bytes")
 
     @cached_property
+    def requests(self) -> Slots:
+        what = "Too many requests are in progress at the moment"
+        return Slots(requests_in_progress(self.settings), what, "connections_limit")
+
+    @cached_property
     def waiting(self) -> Slots:
         what = "Too many clients are waiting for jobs at the moment"
-        return Slots(self.settings.waiting_limit, what, "waiting_limit")
+        return Slots(waiting_clients(self.settings), what, "waiting_limit")
 
     @cached_property
     def storing(self) -> CapacityLimiter:

@@ -13,8 +13,8 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/health/live", responses=problems(), response_model_exclude_defaults=True)
-def read_liveness() -> Health:
-    """The process responds."""
+async def read_liveness() -> Health:
+    """The process responds. It answers without a thread: other requests may occupy all of them."""
     return Health(status="live")
 
 

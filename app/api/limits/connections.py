@@ -16,12 +16,14 @@ from app.settings import Settings
 if sys.platform != "win32":
     import resource
 
-RESERVED_FILES = 200  # descriptors for the database, files, uploads, and one backlog
+RESERVED_FILES = 200  # descriptors for the database, the servers, and one backlog
+FILES_PER_CONNECTION = 2  # a response or a body may use a file
 # asyncio accepts this number of new connections before it looks at the limit.
 BACKLOG = 100
+FREE_TENTHS_FOR_HEALTH, FREE_TENTHS_FOR_REQUESTS = 1, 2  # of the connections
 
-# Of each server, the connections without a request in progress, the one that has waited longest first.
-_waiting: WeakKeyDictionary[Any, dict["LimitedProtocol", None]] = WeakKeyDictionary()
+# Of each server, its connections; the one that has been inactive the longest first.
+_by_activity: WeakKeyDictionary[Any, dict["LimitedProtocol", None]] = WeakKeyDictionary()
 
 
 def limited_protocol(settings: Settings) -> type[asyncio.Protocol]:
@@ -30,18 +32,35 @@ def limited_protocol(settings: Settings) -> type[asyncio.Protocol]:
     return type("ConfiguredProtocol", (LimitedProtocol,), limits)
 
 
+def requests_in_progress(settings: Settings) -> int:
+    """How many requests may be in progress, so that health checks can still connect."""
+    return _without(FREE_TENTHS_FOR_HEALTH, settings)
+
+
+def waiting_clients(settings: Settings) -> int:
+    """How many clients may wait for jobs, so that other requests are still possible."""
+    return min(settings.waiting_limit, _without(FREE_TENTHS_FOR_REQUESTS, settings))
+
+
+def _without(tenths: int, settings: Settings) -> int:
+    connections = _connections(settings.connections_limit)
+    return max(1, connections - connections * tenths // 10)
+
+
 def _connections(limit: int) -> int:
     """The limit, or less if the process may not open that many files."""
     if sys.platform == "win32":  # it has no such limit
         return limit
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(limit, max(1, files - RESERVED_FILES))
+    return min(limit, max(1, (files - RESERVED_FILES) // FILES_PER_CONNECTION))
 
 
 class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen when uvicorn is imported
-    """A connection of uvicorn that is closed if it sends no whole header in time, or if it is one too many.
+    """A connection of uvicorn that is closed if it sends no whole header in time.
 
-    `server_state` and `cycle` are not documented by uvicorn; test_slow_clients.py fails if they change.
+    If there are too many, the one that has kept the service waiting the longest is closed: for a request, for
+    the rest of a body, or until it reads a response. `server_state`, `cycle` and `flow` are not documented by
+    uvicorn; test_slow_clients.py fails if they change.
     """
 
     limit: int
@@ -50,38 +69,58 @@ class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
-        self._wait()
+        self._wait_for_header()
+        self._note_activity()
         if len(self.server_state.connections) > self.limit:
-            next(iter(self._others))._close()
+            next(one for one in self._connected if one._waits_for_client())._close()
 
     def data_received(self, data: bytes) -> None:
+        self._note_activity()
         super().data_received(data)
         if self._is_busy():
-            self._stop_waiting()
+            self._end_deadline()
         elif self._deadline is None:
-            self._wait()
+            self._wait_for_header()
+
+    def resume_writing(self) -> None:
+        self._note_activity()
+        super().resume_writing()
+
+    def on_response_complete(self) -> None:
+        self._note_activity()
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._forget()
         super().connection_lost(exc)
 
     @property
-    def _others(self) -> dict["LimitedProtocol", None]:
-        return _waiting.setdefault(self.server_state, {})
+    def _connected(self) -> dict["LimitedProtocol", None]:
+        return _by_activity.setdefault(self.server_state, {})
+
+    def _note_activity(self) -> None:
+        if self in self.server_state.connections:  # a response may end after its connection
+            self._connected.pop(self, None)
+            self._connected[self] = None
 
     def _is_busy(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _wait(self) -> None:
-        self._others[self] = None
+    def _waits_for_client(self) -> bool:
+        return not self._is_busy() or self.cycle.more_body or self.flow.write_paused
+
+    def _wait_for_header(self) -> None:
         self._deadline = self.loop.call_later(self.seconds, self._close)
 
     def _close(self) -> None:
-        self._stop_waiting()
+        self._forget()
         self.transport.abort()
 
-    def _stop_waiting(self) -> None:
-        self._others.pop(self, None)
+    def _forget(self) -> None:
+        self._connected.pop(self, None)
+        self._end_deadline()
+
+    def _end_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None

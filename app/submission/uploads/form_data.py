@@ -51,8 +51,8 @@ def form_data(body: IO[bytes], content_type: str, folder: Path) -> Iterator[Form
             form.files.append((_name(found.file_name), cast(IO[bytes], found.file_object)))
             _check_parts(form)
 
-        parser = FormParser("multipart/form-data", add_field, add_file, boundary=boundary, config=config)
         try:
+            parser = FormParser("multipart/form-data", add_field, add_file, boundary=boundary, config=config)
             while piece := body.read(READ_BYTES):
                 parser.write(piece)
             parser.finalize()

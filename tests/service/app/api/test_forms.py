@@ -126,6 +126,7 @@ def test_the_first_rows_that_cannot_be_used_are_listed(api: httpx.Client) -> Non
         ({"Content-Type": FORM}, b"", 422),
         ({"Content-Type": f"{FORM}; boundary=x"}, b"no form", 422),
         ({"Content-Type": f"{FORM}; boundary=x"}, b'--x\r\nContent-Disposition: form-data; name="a', 422),
+        ({"Content-Type": f"{FORM}; boundary={1000 * 'x'}"}, b"no form", 422),
         ({"Content-Type": f"{FORM}; boundary=x", "Content-Encoding": "gzip"}, b"", 415),
     ],
 )

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.api.limits.connections import limited_protocol
 from app.settings import Settings
 from app.tables import Text
 from tests.support.over_http import BODY, submit
-from tests.support.serving import serving
+from tests.support.serving import NO_TLS, serving
 
 HEALTHY_SECONDS = 1  # the goal is 0.1; other tests run at the same time
 LINE = b'{"text": "a"}\n'
@@ -158,6 +159,87 @@ def test_idle_connections_make_room_for_others(
             except BlockingIOError:
                 pass
         assert 70 <= closed <= 75
+
+
+UNREAD = b"GET /static/echarts/echarts.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HALF_FORM = b"POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nkey="
+ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [UNREAD * 200, HALF_FORM, ANSWERED], ids=["unread", "half", "answered"])
+def test_clients_that_keep_the_service_waiting_make_room_for_others(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path, sent: bytes
+) -> None:
+    with service(api_settings, tmp_path, connections_limit=20) as url, ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(connect(url)).sendall(sent)
+            time.sleep(0.02)  # the request arrives before the next connection
+        time.sleep(1)  # the buffers of the system are full
+        assert slowest_health_check(url) < HEALTHY_SECONDS
+        statuses = set()
+        for _ in range(20):  # each new connection replaces the one that has kept the service waiting longest
+            client = stack.enter_context(httpx.Client(base_url=url, verify=NO_TLS))
+            statuses.add(client.get("/v1/jobs").status_code)
+        assert 200 in statuses
+
+
+def test_clients_that_wait_for_jobs_leave_connections_for_others(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with service(api_settings, tmp_path, connections_limit=20) as url, ExitStack() as stack:
+        with httpx.Client(base_url=url) as client:
+            path = f"/v1/jobs/{submit(client)['id']}/events"
+        statuses = []
+        for _ in range(25):
+            connection = stack.enter_context(connect(url))
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            statuses.append(int(connection.recv(12).split()[1]))
+        assert statuses == [200] * 16 + [503] * 9
+        assert slowest_health_check(url) < HEALTHY_SECONDS
+
+
+def test_requests_in_progress_leave_connections_for_health_checks(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path, sessions: sessionmaker[Session]
+) -> None:
+    list_jobs = b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with (
+        service(api_settings, tmp_path, connections_limit=20) as url,
+        ExitStack() as stack,
+        sessions.begin() as session,
+    ):
+        session.execute(text("lock table job in access exclusive mode"))
+        for _ in range(18):
+            stack.enter_context(connect(url)).sendall(list_jobs)
+        time.sleep(0.3)
+        with connect(url) as connection:
+            connection.sendall(list_jobs)
+            status, problem = answer_of(connection)
+        assert status == 503
+        assert "LAYERSCOPE_CONNECTIONS_LIMIT" in str(problem["detail"])
+        assert slowest_health_check(url) < HEALTHY_SECONDS
+
+
+def test_every_connection_may_use_a_file(api_settings: Settings) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        protocol = limited_protocol(api_settings.model_copy(update={"connections_limit": 2000}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert protocol.limit == 412  # type: ignore[attr-defined]
+
+
+def test_liveness_needs_no_thread(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path, sessions: sessionmaker[Session]
+) -> None:
+    list_jobs = b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with service(api_settings, tmp_path) as url, ExitStack() as stack, sessions.begin() as session:
+        session.execute(text("lock table job in access exclusive mode"))
+        for _ in range(50):  # more than there are threads
+            stack.enter_context(connect(url)).sendall(list_jobs)
+        time.sleep(0.3)
+        assert slowest_health_check(url) < HEALTHY_SECONDS
 
 
 def test_one_waiting_client_too_many_is_told_to_come_back(

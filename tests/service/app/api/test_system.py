@@ -113,6 +113,7 @@ def test_an_unexpected_error_is_a_problem_without_its_reason(
     monkeypatch.setattr(store, "page", fail)
     answer = api.get("/v1/jobs", headers={"X-Request-Id": "mine"})
     assert_problem(answer, 500, "internal-server-error")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Request-Id"] == "mine"
     assert "canary" not in answer.text
 
