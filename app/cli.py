@@ -152,12 +152,13 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     import uvicorn
 
     from app import logs
-    from app.api.limits.connections import BACKLOG, limited_protocol
+    from app.api.limits.connections import BACKLOG, allow_files, limited_protocol
     from app.errors import ConfigurationError
     from app.main import create_app
 
     logs.configure()
     sys.setswitchinterval(SWITCH_SECONDS)
+    allow_files(settings)
     config = uvicorn.Config(
         create_app(settings),
         http=limited_protocol(settings),

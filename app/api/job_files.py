@@ -20,10 +20,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.access.principal import Principal
 from app.api.byte_ranges import Ranges, read_ranges
-from app.api.limits.received_body import storage_error
 from app.api.middleware import HEAD
 from app.api.openapi import problems
 from app.api.service import Service
+from app.disk_space import storing
 from app.errors import FileNotFound, JobNotFound, TooBusy
 from app.files import cache
 from app.jobs import store
@@ -159,13 +159,11 @@ def finished_job(service: Service, job_id: UUID, principal: Principal) -> Job:
 
 
 def write_file(file: JobFile, service: Service, job_id: UUID) -> None:
-    """Raises: JobNotFound if the job is deleted meanwhile, and the errors of the file's pieces."""
+    """Raises: JobNotFound if the job is deleted meanwhile, DiskFull, and the errors of the file's pieces."""
     path = cache.path_of(service.settings.home, job_id, file.name)
     try:
-        with closing(file.pieces(service, job_id)) as pieces:
+        with storing(), closing(file.pieces(service, job_id)) as pieces:
             cache.write(path, pieces)
-    except OSError as error:
-        raise storage_error(error) from error
     finally:
         _remove_if_deleted_meanwhile(service, job_id)
 

@@ -12,6 +12,7 @@ from app.api.limits.received_body import pieces, received_bytes, spooled, upload
 from app.api.service import Service, ServiceDep
 from app.errors import UnsupportedMediaType
 from app.jobs.store import Draft, StoredText
+from app.settings import MIB
 from app.submission.gzip_stream import gunzip
 from app.submission.input_errors import InputErrors
 from app.submission.json_document import read_submission
@@ -33,6 +34,7 @@ REMEDIES = {
     "application/vnd.apache.parquet": _AS_FILE.format("Parquet", "texts.parquet"),
     "application/gzip": _AS_FILE.format("a compressed file", "texts.csv.gz"),
 }
+LARGE_DOCUMENT = MIB
 UNCOMPRESSED, GZIP = ("", "identity"), ("gzip", "x-gzip")
 
 
@@ -44,6 +46,10 @@ class Body:
     stream: Iterable[bytes]
     query: list[tuple[str, str]]
     form: "FormBody | None" = None
+
+    @property
+    def is_large_document(self) -> bool:
+        return self.document is not None and len(self.document) > LARGE_DOCUMENT
 
     def read(
         self, key: str | None, models: KnownModels, service: Service, principal: Principal

@@ -98,6 +98,12 @@ class Service:
         return CapacityLimiter(self.settings.submissions_limit)
 
     @cached_property
+    def storing_large_documents(self) -> CapacityLimiter:
+        """The thread that reads and writes large JSON bodies. It needs Python for seconds; several at a time
+        would delay all other requests and would not be faster."""
+        return CapacityLimiter(1)
+
+    @cached_property
     def spooling(self) -> CapacityLimiter:
         """The threads that write bodies to disk."""
         return CapacityLimiter(SPOOLING_THREADS)

@@ -38,6 +38,7 @@ LAYERS = {
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
         ("text_schemas",),
+        ("disk_space",),
         ("coordination", "errors", "logs", "resources", "settings"),
     ),
     "app.commands": (

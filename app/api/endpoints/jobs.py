@@ -74,7 +74,8 @@ async def create_job(
 ) -> JobOut:
     """Submit texts. The job is stored before the response is sent."""
     store_body = partial(_store, service, principal, body, idempotency_key)
-    state, is_new = await to_thread.run_sync(store_body, limiter=service.storing)
+    limiter = service.storing_large_documents if body.is_large_document else service.storing
+    state, is_new = await to_thread.run_sync(store_body, limiter=limiter)
     if is_new:
         bind_contextvars(job=str(state.id))
         record("job submitted", principal, state.id)

@@ -26,6 +26,17 @@ FREE_TENTHS_FOR_HEALTH, FREE_TENTHS_FOR_REQUESTS = 1, 2  # of the connections
 _by_activity: WeakKeyDictionary[Any, dict["LimitedProtocol", None]] = WeakKeyDictionary()
 
 
+def allow_files(settings: Settings) -> None:
+    """Lets this process open as many files as its connections may need, if the system permits it."""
+    if sys.platform == "win32":
+        return
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = RESERVED_FILES + FILES_PER_CONNECTION * settings.connections_limit
+    if files != resource.RLIM_INFINITY and files < wanted:
+        permitted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (permitted, most))
+
+
 def limited_protocol(settings: Settings) -> type[asyncio.Protocol]:
     """The class of connections for the option `http` of uvicorn."""
     limits = {"limit": _connections(settings.connections_limit), "seconds": settings.header_seconds}

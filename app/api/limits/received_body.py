@@ -1,7 +1,6 @@
 """Receives the body of a request with a deadline, without a thread and without a transaction."""
 
 import asyncio
-import errno
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,8 @@ from typing import IO
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 
-from app.errors import BodyTimeout, DiskFull, LimitExceeded
+from app.disk_space import storing
+from app.errors import BodyTimeout, LimitExceeded
 from app.settings import KIB, MIB, Settings
 
 IN_MEMORY_BYTES = MIB  # a larger body is written to a file
@@ -71,17 +71,16 @@ async def spooled(
     Raises: the errors of `receive`; DiskFull.
     """
     folder = uploads_folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    with storing():
+        folder.mkdir(parents=True, exist_ok=True)
     pending = bytearray()
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES, dir=str(folder)) as file:
 
         async def flush() -> None:
             piece = bytes(pending)
             pending.clear()
-            try:
+            with storing():
                 await to_thread.run_sync(file.write, piece, limiter=writers)
-            except OSError as error:
-                raise storage_error(error) from error
 
         async def collect(chunk: bytes) -> None:
             pending.extend(chunk)
@@ -97,13 +96,6 @@ async def spooled(
 def uploads_folder(settings: Settings) -> Path:
     """Where bodies and their files are, while their requests are served."""
     return settings.home / "uploads"
-
-
-def storage_error(error: OSError) -> Exception:
-    """DiskFull if that is the reason; otherwise the error itself."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull("The disk of the service is full. Nothing was kept; tell the operator.")
-    return error
 
 
 def pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from app.disk_space import storing
 from app.errors import InvalidRequest
 
 READ_BYTES = 2**16
@@ -28,7 +29,10 @@ class FormData:
 
 @contextmanager
 def form_data(body: IO[bytes], content_type: str, folder: Path) -> Iterator[FormData]:
-    """The form in a body. Large files are in `folder` until the end. Raises: InvalidRequest."""
+    """The form in a body. Large files are in `folder` until the end.
+
+    Raises: InvalidRequest, DiskFull.
+    """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if not boundary:
@@ -53,9 +57,10 @@ def form_data(body: IO[bytes], content_type: str, folder: Path) -> Iterator[Form
 
         try:
             parser = FormParser("multipart/form-data", add_field, add_file, boundary=boundary, config=config)
-            while piece := body.read(READ_BYTES):
-                parser.write(piece)
-            parser.finalize()
+            with storing():
+                while piece := body.read(READ_BYTES):
+                    parser.write(piece)
+                parser.finalize()
         except FormParserError as error:
             raise InvalidRequest(f"The body is not a form that can be read: {error}.") from error
         for _, file in form.files:

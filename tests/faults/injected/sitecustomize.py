@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -141,7 +141,8 @@ def wrap_finalization(finalization: ModuleType) -> None:
 def wrap_measuring(measuring: ModuleType) -> None:
     original = measuring.profile_texts
 
-    def profile_texts(model: Any, texts: list[str], **options: Any) -> Any:
+    def profile_texts(model: Any, texts: Iterable[str], **options: Any) -> Any:
+        texts = list(texts)
         if any(KILLS_PROCESS in text for text in texts):
             note("text kills process")
             os.kill(os.getpid(), signal.SIGKILL)

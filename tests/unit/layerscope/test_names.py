@@ -29,6 +29,7 @@ FROZEN = {
     names.TextForm: ["text", "token_ids", "messages"],
     names.SpecialTokens: ["literal", "parse"],
     names.OnInvalid: ["refuse", "fail"],
+    names.Phase: ["waiting", "loading", "tokenizing", "measuring", "analysing", "committing", "finalizing"],
     names.DType: ["float32", "bfloat16", "float16"],
     names.MatrixProduct: ["default", "onednn"],
 }
