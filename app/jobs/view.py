@@ -38,8 +38,12 @@ def present(
     Without `reports`, only committed progress is known. `notes` are further warnings.
     """
     progress = counts.progress(session, [job.id for job in found])
-    known, at = known_models(session, models), now(session)
-    failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
+    known: Known = {}
+    failures: Mapping[str, ModelFailure] = {}
+    at = None
+    if any(job.outcome is None for job in found):  # a finished job depends on none of these
+        known, at = known_models(session, models), now(session)
+        failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
     live = UNKNOWN if reports is None else _read(reports, found, progress)
     states = []
     for job in found:
@@ -96,7 +100,9 @@ def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
     )
 
 
-def _present(job: Job, domains: Sequence[DomainProgress], known: Known, live: Live, now: datetime) -> JobOut:
+def _present(
+    job: Job, domains: Sequence[DomainProgress], known: Known, live: Live, now: datetime | None
+) -> JobOut:
     # The state of a finished job must not change any more, since its files contain it.
     facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
     progress = JobProgress(job, domains, live)

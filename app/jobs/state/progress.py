@@ -43,8 +43,8 @@ class JobProgress:
             for of in self._domains
         }
 
-    def of_job(self, now: datetime) -> Progress:
-        """Rates are averages since the start of the job."""
+    def of_job(self, now: datetime | None) -> Progress:
+        """Rates are averages since the start of the job. `now` may be None for a finished job."""
         job, settled = self._job, self._settled()
         measured = sum(self._measured(domain.domain) for domain in self._domains)
         tokens = sum(domain.tokens for domain in self._domains)
@@ -70,12 +70,14 @@ class JobProgress:
     def _measured(self, domain: str) -> int:
         return sum(report.measured.get(domain, 0) for report in self._reports)
 
-    def _seconds(self, now: datetime) -> float | None:
+    def _seconds(self, now: datetime | None) -> float | None:
         """Since the start; None if the job has not started."""
         job = self._job
         if job.started_at is None:
             return None
-        return max(((job.finished_at or now) - job.started_at).total_seconds(), 1e-3)
+        end = job.finished_at or now
+        assert end is not None
+        return max((end - job.started_at).total_seconds(), 1e-3)
 
 
 def _rate(count: int, seconds: float | None, digits: int) -> float | None:
