@@ -70,9 +70,9 @@ def write(redis: Redis, lease: LeaseId, report: Report) -> None:
     redis.set(_key(lease), report.model_dump_json(), ex=EXPIRY_SECONDS)
 
 
-def write_loading(redis: Redis, model: str) -> None:
-    """A worker is loading the model. Raises: RedisError."""
-    redis.set(_loading_key(model), 1, ex=EXPIRY_SECONDS)
+def write_loading(redis: Redis, model: str, seconds: int = EXPIRY_SECONDS) -> None:
+    """A worker is loading the model, or will do so within `seconds`. Raises: RedisError."""
+    redis.set(_loading_key(model), 1, ex=seconds)
 
 
 def _key(lease: LeaseId) -> str:

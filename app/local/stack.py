@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from alembic.util import CommandError
+from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import keys
 from app.db import make_engine, make_sessions, migrate
 from app.errors import ConfigurationError
+from app.jobs import notifications, reports
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
 from app.local.listening import address_of, is_ready, listen
 from app.local.servers import running_servers
@@ -24,6 +26,7 @@ from app.settings import Settings
 from layerscope.addresses import is_loopback
 
 READY_SECONDS = 60.0
+STARTING_SECONDS = 60  # of a worker, on a busy machine
 POLL_SECONDS = 0.1
 
 
@@ -113,6 +116,7 @@ def running_stack(
         migrate_database(complete)
         check_keys(complete, host, keys_needed)
         base_url = address_of(listener)
+        _announce_workers(complete, names)
         waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
         commands = [api_command(complete, listener)]
         of_workers = [name for name in names for _ in range(workers)]
@@ -122,6 +126,15 @@ def running_stack(
                 yield Stack(base_url, supervisor, complete, of_workers, log)
             finally:
                 ignore_stop_signals()
+
+
+def _announce_workers(settings: Settings, models: Sequence[str]) -> None:
+    """A worker needs seconds before it can report that it loads its model. Meanwhile nobody should be told
+    that the model has no worker."""
+    assert settings.redis_url is not None  # `connected` has set it
+    with suppress(RedisError), notifications.connect(settings.redis_url) as redis:
+        for model in models:
+            reports.write_loading(redis, model, STARTING_SECONDS)
 
 
 def logged_to(log: Path | None, commands: Sequence[Command]) -> Sequence[Command]:
