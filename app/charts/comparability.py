@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.charts.selection import UNITS, Selection
 from app.schemas import JobOut
 from app.tables import Job, Text
-from layerscope.names import Scope
+from layerscope.names import Scope, SpecialTokens
 
 DESIGN = ("max_tokens", "window", "overflow", "special_tokens")  # options that change what is measured
 COMPARED_BYTES = 2**24  # of the texts of a job; it takes too long to compare more
@@ -70,6 +70,9 @@ def remarks(session: Session, jobs: Sequence[ComparedJob], selection: Selection)
 
 
 def _of_models(jobs: Sequence[ComparedJob], selection: Selection) -> Iterator[str]:
+    dtypes = _each([(compared, compared.state.model.dtype) for compared in jobs])
+    if dtypes:
+        yield f"The models computed in different number formats: {dtypes}."
     models = {(compared.state.model.source, compared.state.model.revision) for compared in jobs}
     if len(models) == 1:
         return
@@ -83,9 +86,15 @@ def _of_models(jobs: Sequence[ComparedJob], selection: Selection) -> Iterator[st
 
 def _of_options(jobs: Sequence[ComparedJob]) -> Iterator[str]:
     for name in DESIGN:
-        values = _each([(compared, getattr(compared.state.options, name)) for compared in jobs])
+        values = _each([(compared, _option(compared, name)) for compared in jobs])
         if values:
             yield f"The jobs have different values of the option {name}: {values}."
+
+
+def _option(compared: ComparedJob, name: str) -> Any:
+    """Jobs that were accepted before the option `special_tokens` existed were parsed."""
+    value = getattr(compared.state.options, name)
+    return SpecialTokens.PARSE.value if name == "special_tokens" and value is None else value
 
 
 def _of_definitions(jobs: Sequence[ComparedJob], selection: Selection) -> Iterator[str]:
@@ -123,13 +132,13 @@ def _of_texts(session: Session, jobs: Sequence[ComparedJob]) -> Iterator[str]:
         yield "The jobs have equally many texts and bytes. Whether the texts are the same was not checked."
     elif len({_digest(session, compared.job) for compared in jobs}) > 1:
         yield "The jobs have different texts, which may cause differences, too."
-    failed = _each([(each, each.state.progress.failed) for each in jobs])
-    if failed:
-        yield f"The numbers of texts that failed are different: {failed}."
+    measured = _each([(each, each.state.progress.done) for each in jobs])
+    if measured:
+        yield f"The numbers of measured texts are different: {measured}."
 
 
 def _digest(session: Session, job: Job) -> str | None:
-    """Of the texts of a job in their order, with domain and form."""
+    """Of the texts of a job in any order, with domain and form."""
     parts = func.concat_ws(NO_PART, Text.domain, func.coalesce(Text.form, ""), Text.text)
-    whole = func.string_agg(func.md5(parts), aggregate_order_by(literal(""), Text.ordinal))
+    whole = func.string_agg(func.md5(parts), aggregate_order_by(literal(""), func.md5(parts)))
     return session.scalar(select(func.md5(whole)).where(Text.job_id == job.id))

@@ -11,7 +11,7 @@ from uuid import UUID
 
 UNFINISHED = "."  # the beginning of the name of a file that is being written
 ABANDONED_SECONDS = 3600  # after this time without a change, nothing is writing an unfinished file any more
-FORMAT = 6  # increase it with any change of the bytes: it is part of the names on disk and of the ETags
+FORMAT = 7  # increase it with any change of the bytes: it is part of the names on disk and of the ETags
 
 
 def folder_of(home: Path, job_id: UUID) -> Path:

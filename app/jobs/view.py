@@ -50,7 +50,7 @@ def present(
         domains = progress.get(job.id, [])
         state = _present(job, domains, known, live, at)
         waits_for = _waits_for(job, known, failures.get(job.model)) or _missing_worker(state, live)
-        warnings = [*filter(None, [waits_for]), *notes, *warnings_about(domains)]
+        warnings = [*filter(None, [waits_for]), *notes, *warnings_about(domains, job.outcome is not None)]
         states.append(with_optional_parts(state, warnings, more_links(job)))
     return states
 

@@ -29,7 +29,7 @@ class AddressNotes:
     def sentences(self) -> list[str]:
         if not self._count:
             return []
-        others = f" So are {self._count - 1} others." if self._count > 1 else ""
+        others = {1: "", 2: " So is 1 other."}.get(self._count, f" So are {self._count - 1} others.")
         return [f"{self._first}{others} These characters are measured, not what is at the address."]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 LONGEST_NUMBER = 80  # digits of an integer
-FIRST_BYTES = 100
+FIRST_BYTES = 2  # of UTF-16: one of them is NUL, since JSON begins with ASCII
 _UTF_16 = "is encoded in UTF-16. Convert it to UTF-8: iconv -f UTF-16 -t UTF-8 FILE"
 
 Path = tuple[str | int, ...]

@@ -1,5 +1,6 @@
 """Shows the progress of a job: as a line on a terminal, as a bar in a notebook, or not at all."""
 
+import html
 import importlib
 import sys
 from typing import Any, Protocol
@@ -32,7 +33,7 @@ class TerminalLine:
             bar.encode(sys.stderr.encoding or "ascii")
         except UnicodeEncodeError:
             bar = bar.replace("━", "#")
-        sys.stderr.write(f"\r\x1b[2K{bar} {in_words(state)}")
+        sys.stderr.write(f"\r\x1b[2K{bar} {html.escape(in_words(state))}")
         sys.stderr.flush()
 
     def close(self) -> None:

@@ -42,8 +42,11 @@ def measure(
     Raises: Fenced, Stopped.
     """
     try:
-        work.phase = Phase.LOADING
-        head = context.head if _needs_head(claim) else None
+        head = None
+        if _needs_head(claim):
+            work.phase = Phase.LOADING
+            head = context.head
+        work.phase = Phase.MEASURING
     except ModelError as error:  # the job cannot be done: each of its texts fails with this reason
         return [_failed(claim, i, text.domain, str(error)) for i, text in enumerate(texts)]
     with context.sessions.begin() as session:
@@ -78,7 +81,8 @@ def _with_analysis(context: WorkerContext, measured: TextResult, analysis: TextA
 
 def new_work(context: WorkerContext, claim: Claim, texts: Sequence[ShardText]) -> Work:
     """The work of a shard before any of it is done."""
-    limit = _options(context, claim)["max_tokens"]
+    options = _options(context, claim)
+    limit = min(options["max_tokens"], options["window"] or options["max_tokens"])
     return Work(context.model, texts, claim.options.get("analyses", ()), limit)
 
 

@@ -90,7 +90,8 @@ class Work:
 
     def _planned(self) -> float:
         known = dict(self._tokens)
-        tokens_of_known, characters = sum(known.values()), sum(self._characters[index] for index in known)
+        tokens_of_known = sum(known.values())
+        characters = sum(self._characters[index] for index, tokens in known.items() if tokens)
         ratio = tokens_of_known / characters if tokens_of_known else TOKENS_PER_CHARACTER
         tokens = [known.get(index, size * ratio) for index, size in enumerate(self._characters)]
         analysed = sum(tokens[index] for index in self._sampled)

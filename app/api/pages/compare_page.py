@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from app.access.principal import Principal
@@ -15,10 +15,10 @@ from app.api.html import render
 from app.api.job_files import content_disposition
 from app.api.pages.page_session import sign_in_page
 from app.api.service import Service, ServiceDep
-from app.charts.comparability import Axis, ComparedJob
+from app.charts.comparability import Axis, ComparedJob, obstacle_of
 from app.charts.compared_jobs import compare_jobs, csv_columns, csv_rows
 from app.charts.selection import Selection
-from app.errors import JobNotFound
+from app.errors import InvalidRequest, JobNotFound
 from app.files.cells import csv_lines
 from app.jobs import store
 from app.schemas import JobOut
@@ -35,7 +35,7 @@ class CompareQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    job: Annotated[tuple[UUID, ...], Field(max_length=MOST_JOBS)] = ()
+    job: tuple[UUID, ...] = ()
     metric: Metric = Selection.metric
     scope: Scope = Selection.scope
     component: Component = Selection.component
@@ -44,7 +44,11 @@ class CompareQuery(BaseModel):
 
     @property
     def ids(self) -> list[UUID]:
-        return list(dict.fromkeys(self.job))
+        """Raises: InvalidRequest if they are too many."""
+        ids = list(dict.fromkeys(self.job))
+        if len(ids) > MOST_JOBS:
+            raise InvalidRequest(f"{len(ids)} jobs are selected. Select at most {MOST_JOBS}.")
+        return ids
 
     @property
     def selection(self) -> Selection:
@@ -85,7 +89,12 @@ def read_compared_numbers(
 
 def _csv(query: CompareQuery, principal: Principal, service: Service) -> Iterator[str]:
     with service.session_of(principal) as session:
-        jobs, _ = _jobs(service, session, query.ids)
+        jobs, absent = _jobs(service, session, query.ids)
+        if absent:
+            raise JobNotFound(f"There is no job {absent[0]}.")
+        for job in jobs:
+            if obstacle := obstacle_of(job, query.selection):
+                raise InvalidRequest(obstacle)
         yield from csv_lines(csv_columns(query.selection), csv_rows(session, jobs, query.selection))
 
 

@@ -7,9 +7,10 @@ document.documentElement.classList.add("js");
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 class Refused extends Error {
-  constructor(message, errors = []) {
+  constructor(message, errors = [], status = 0) {
     super(message);
     this.errors = errors;
+    this.status = status;
   }
 }
 
@@ -28,7 +29,7 @@ async function call(path, request) {
   const problem = await answer.json().catch(() => ({}));
   const detail = problem.detail ?? `The service answered with status ${answer.status}.`;
   const errors = (problem.errors ?? []).map((error) => `${error.pointer}: ${error.detail}`);
-  throw new Refused([detail, ...errors.filter((error) => !isIn(detail, error))].join("\n"), problem.errors);
+  throw new Refused([detail, ...errors.filter((error) => !isIn(detail, error))].join("\n"), problem.errors, answer.status);
 }
 
 async function trying(alert, work, describe = (error) => error.message) {
@@ -62,6 +63,7 @@ async function follow(part) {
       part = await refresh(part);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
+      if (error.status === 404) location.reload(); // the job was deleted
       await pause(POLL_SECONDS);
     }
     if (part.querySelector(".chart")) location.reload(); // with the script of the charts

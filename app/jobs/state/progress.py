@@ -50,7 +50,7 @@ class JobProgress:
         tokens = sum(domain.tokens for domain in self._domains)
         work = settled + sum(report.share * report.texts for report in self._reports)
         seconds = self._seconds(now)
-        is_finished = job.finished_at is not None
+        stops = job.finished_at is not None or job.cancel_requested_at is not None or job.error is not None
         return Progress(
             texts=job.texts,
             done=sum(domain.done for domain in self._domains),
@@ -61,7 +61,7 @@ class JobProgress:
             share=round(work / job.texts, 4),
             texts_per_second=_rate(settled + measured, seconds, 3),
             tokens_per_second=_rate(tokens + sum(report.tokens for report in self._reports), seconds, 1),
-            eta_seconds=_eta(job.texts - work, work, seconds) if not is_finished else None,
+            eta_seconds=_eta(job.texts - work, work, seconds) if not stops else None,
         )
 
     def _settled(self) -> int:

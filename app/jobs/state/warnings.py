@@ -18,16 +18,18 @@ _CHANGED_BY_READERS = re.compile(
 )
 
 
-def warnings_about(domains: Sequence[DomainProgress]) -> list[str]:
+def warnings_about(domains: Sequence[DomainProgress], is_finished: bool) -> list[str]:
     """Sentences about domains with few texts, and about names that CSV files or their readers change."""
-    return [*_about_sizes(domains), *about_names([of.domain for of in domains])]
+    return [*_about_sizes(domains, is_finished), *about_names([of.domain for of in domains])]
 
 
-def _about_sizes(domains: Sequence[DomainProgress]) -> list[str]:
-    small = [of for of in domains if of.texts - of.failed < FEW_TEXTS]
+def _about_sizes(domains: Sequence[DomainProgress], is_finished: bool) -> list[str]:
+    """A job may have been cancelled before its last text; a domain without a text has no interval."""
+    sizes = {of.domain: of.done if is_finished else of.texts - of.failed for of in domains}
+    small = [domain for domain, size in sizes.items() if 0 < size < FEW_TEXTS]
     if not small:
         return []
-    shown = ", ".join(f"{_short(of.domain)} has {of.texts - of.failed}" for of in small[:NAMES_SHOWN])
+    shown = ", ".join(f"{_short(domain)} has {sizes[domain]}" for domain in small[:NAMES_SHOWN])
     return [f"Fewer than {FEW_TEXTS} texts: {shown}{_more(small)}. Their intervals assume normal values."]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.errors import InvalidRequest
 from app.settings import Settings
 from app.submission.uploads.form_data import FormData
-from app.submission.uploads.repeated_texts import TEXTS_OF, repeats_texts
+from app.submission.uploads.repeated_texts import repeats_texts
 from app.submission.uploads.uploaded_files import file_options, reader_of, unreadable
 from layerscope.inputs import InputReport, UnreadableInputError
 
@@ -32,7 +32,7 @@ class FilesPreview:
 def preview_of(form: FormData, settings: Settings) -> FilesPreview:
     """Raises: InvalidRequest if a file cannot be read."""
     if repeats_texts(form):
-        raise InvalidRequest(f"Texts of {TEXTS_OF} have no preview: the page of their job lists them.")
+        raise InvalidRequest("The texts of an earlier job have no preview: the page of that job lists them.")
     files = reader_of(form, file_options(form), settings, MOST_UNUSABLE)
     examples: dict[str, list[str]] = {}
     try:

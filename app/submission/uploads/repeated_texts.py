@@ -43,7 +43,9 @@ def read_again(
 
 def _job_of(form: FormData, session: Session) -> UUID:
     if any(name for name, _ in form.files) or dict(form.fields).get(PASTED, "").strip():
-        raise InvalidRequest(f"The form has texts and the field {TEXTS_OF}. Send only one of them.")
+        raise InvalidRequest(
+            f"The form has new texts, and asks for those of an earlier job ({TEXTS_OF}). Choose one of them."
+        )
     try:
         return store.get(session, UUID(dict(form.fields)[TEXTS_OF])).id
     except (ValueError, JobNotFound):

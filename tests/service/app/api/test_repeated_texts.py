@@ -71,10 +71,10 @@ def test_a_job_that_does_not_exist_has_no_texts(api: httpx.Client, sessions: Ses
 
 def test_texts_are_sent_or_repeated_but_not_both(api: httpx.Client, sessions: Sessions) -> None:
     job_id = submit(sessions, TEXTS)
-    assert "only one of them" in again(api, job_id, pasted="x").json()["detail"]
+    assert "Choose one of them" in again(api, job_id, pasted="x").json()["detail"]
     fields = {"model": "demo", "texts_of": str(job_id)}
     both = api.post("/v1/jobs", data=fields, files={"file": ("a.txt", b"x")})
-    assert (both.status_code, "only one of them" in both.json()["detail"]) == (422, True)
+    assert (both.status_code, "Choose one of them" in both.json()["detail"]) == (422, True)
 
 
 def test_repeated_texts_have_no_preview(api: httpx.Client, sessions: Sessions) -> None:

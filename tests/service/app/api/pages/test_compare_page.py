@@ -189,7 +189,7 @@ def test_everything_else_that_differs_is_remarked(
         "The intervals were computed by different methods",
         "Different versions of Layerscope measured the jobs: A none, B 0.2.",
         "The jobs have different texts",
-        "The numbers of texts that failed are different: A 0, B 1.",
+        "The numbers of measured texts are different: A 17, B 16.",
     )
     assert len(found) == len(starts)
     for remark, start in zip(found, starts, strict=True):
@@ -248,4 +248,12 @@ def test_an_unknown_selection_is_refused(api: httpx.Client, database_url: str, q
 
 
 def test_the_number_of_jobs_is_limited(api: httpx.Client, database_url: str) -> None:
-    assert api.get("/compare", params={"job": [str(uuid4())] * (MOST_JOBS + 1)}).status_code == 422
+    for path in ("/compare", "/compare.csv"):
+        answer = api.get(path, params={"job": [str(uuid4()) for _ in range(MOST_JOBS + 1)]})
+        assert (answer.status_code, f"Select at most {MOST_JOBS}." in answer.text) == (422, True)
+
+
+def test_the_numbers_of_a_job_that_does_not_exist_are_not_an_empty_file(
+    api: httpx.Client, database_url: str
+) -> None:
+    assert api.get("/compare.csv", params={"job": str(uuid4())}).status_code == 404
