@@ -92,17 +92,22 @@ def _chart(
         for name in domains
         for compared in jobs
         if name in rows[compared.letter]
-    ][:MOST_LINES]
+    ]
+    hidden = len(lines) - MOST_LINES
+    more = f" Not drawn: {hidden} more, which are in compare.csv. Select fewer domains." if hidden > 0 else ""
     by = "layer" if axis == Axis.LAYER else "relative depth (0: the first layer, 1: the last)"
     return Chart(
         "compared",
         "The jobs by layer" if axis == Axis.LAYER else "The jobs by relative depth",
         f"{selection.metric} of component {selection.component}, scope {selection.scope}, by {by}: the mean "
-        "over texts with its 95 % confidence interval.",
+        f"over texts with its 95 % confidence interval.{more}",
         Kind.LINES,
         selection.unit,
         tuple(range(max(compared.layers for compared, *_ in lines))),
-        tuple(_series(compared, name, of_domain, selection, axis) for compared, name, of_domain in lines),
+        tuple(
+            _series(compared, name, of_domain, selection, axis)
+            for compared, name, of_domain in lines[:MOST_LINES]
+        ),
         "compare.csv?" + address_of(jobs, selection, domains, axis),
     )
 

@@ -33,6 +33,7 @@ class FileTally:
 class DomainTally:
     texts: int = 0
     characters: int = 0  # of the texts that are strings
+    text_bytes: int = 0  # of the same, in UTF-8
 
 
 @dataclass
@@ -60,6 +61,7 @@ class InputReport:
         tally.texts += 1
         if isinstance(record.value, str):
             tally.characters += len(record.value)
+            tally.text_bytes += len(record.value.encode("utf-8", "surrogatepass"))
 
     def add_unusable(self, row: UnusableRow) -> None:
         self.unusable_count += 1

@@ -24,9 +24,9 @@ class FilesPreview:
     readings: Sequence[str]
 
     @property
-    def characters(self) -> int:
-        """Of the texts that are strings."""
-        return sum(domain.characters for domain in self.report.domains.values())
+    def text_bytes(self) -> int:
+        """Of the texts that are strings, in UTF-8."""
+        return sum(domain.text_bytes for domain in self.report.domains.values())
 
 
 def preview_of(form: FormData, settings: Settings) -> FilesPreview:

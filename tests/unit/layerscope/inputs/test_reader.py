@@ -98,6 +98,7 @@ def test_records_in_every_format(write: Write, name: str, is_compressed: bool) -
     assert (tally.name, tally.files, tally.texts) == (str(path), 1, 3)
     assert {name: domain.texts for name, domain in report.domains.items()} == {"cpp": 2, "python": 1}
     assert report.domains["python"].characters == len("i = 1")
+    assert report.domains["python"].text_bytes == len("i = 1")
     assert (report.unusable_count, report.renamed) == (0, {})
 
 

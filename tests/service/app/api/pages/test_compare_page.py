@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.api.pages.compare_page import MOST_JOBS
-from app.charts import comparability
+from app.charts import comparability, compared_jobs
 from app.tables import Job
 from tests.support.finished_job import finished_job
 from tests.support.html_page import read
@@ -257,3 +257,12 @@ def test_the_numbers_of_a_job_that_does_not_exist_are_not_an_empty_file(
     api: httpx.Client, database_url: str
 ) -> None:
     assert api.get("/compare.csv", params={"job": str(uuid4())}).status_code == 404
+
+
+def test_lines_that_are_not_drawn_are_counted(
+    api: httpx.Client, jobs: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compared_jobs, "MOST_LINES", 3)
+    text = page(api, *jobs, domain=["a", "b"])
+    assert len(chart_of(text)["series"]) == 3
+    assert "Not drawn: 1 more, which are in compare.csv. Select fewer domains." in text
