@@ -153,7 +153,7 @@ def test_the_home_page_shows_the_newest_jobs_and_all_models(
     assert links == [f"/jobs/{newer}", f"/jobs/{older}"]
     models = {m["name"] for m in api.get("/v1/models").json()["data"]}
     assert models <= {a["value"] for a in page.all("option")}
-    assert f"curl {str(api.base_url).rstrip('/')}/v1/jobs " in page.text
+    assert f"curl -fsS {str(api.base_url).rstrip('/')}/v1/jobs " in page.text
 
 
 def test_the_form_accepts_the_names_that_the_service_accepts(
