@@ -36,6 +36,9 @@ from app.resources import model_list_files
 from app.settings import Settings
 
 
+REDIS_SECONDS = 1.5  # a request tries twice, and is answered although Redis does not respond
+
+
 def create_app(settings: Settings) -> FastAPI:
     """Raises: ConfigurationError."""
     registry = CollectorRegistry()
@@ -56,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         await service.follower.close()  # otherwise a look in progress would keep a connection of the engine
         service.drawing_process.close()
+        service.reports.close()
         service.redis.close()
         service.engine.dispose()
 
@@ -115,6 +119,6 @@ def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
         models=read_models(*model_list_files(settings.models)),
         engine=engine,
         sessions=sessions,
-        redis=notifications.connect(settings.redis_url, retries=1),
+        redis=notifications.connect(settings.redis_url, retries=1, seconds=REDIS_SECONDS),
         registry=registry,
     )

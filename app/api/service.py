@@ -23,7 +23,7 @@ from app.access.request_rate import RequestRate
 from app.api.following import Follower
 from app.api.limits.connections import requests_in_progress, waiting_clients
 from app.api.limits.slots import Slots
-from app.jobs import store
+from app.jobs import notifications, store
 from app.jobs.quotas import Quotas
 from app.jobs.reports import Reports
 from app.jobs.view import present, present_one
@@ -35,6 +35,7 @@ from app.tables import Job
 
 RETRY_AFTER_SECONDS = 2
 SPOOLING_THREADS = 4
+REPORTS_TIMEOUT = 0.25  # seconds; what workers report is only information
 WRITING_FILES = 2
 
 
@@ -133,7 +134,9 @@ class Service:
 
     @cached_property
     def reports(self) -> Reports:
-        return Reports(self.redis)
+        # A request that also notifies workers would wait twice for a Redis that does not answer.
+        assert self.settings.redis_url is not None  # create_app requires it
+        return Reports(notifications.connect(self.settings.redis_url, seconds=REPORTS_TIMEOUT))
 
     def present(self, session: Session, job: Job, notes: Sequence[str] = ()) -> JobOut:
         return present_one(session, job, self.models, self.reports, notes)

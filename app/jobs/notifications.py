@@ -24,10 +24,13 @@ NO_TIMEOUT, NO_RESULT, FAILURE_TTL = -1, 0, 60  # of messages
 log = logging.getLogger(__name__)
 
 
-def connect(redis_url: str, *, retries: int = 0) -> Redis:
-    """A connection with short timeouts: neither requests nor shards wait long for Redis."""
+def connect(redis_url: str, *, retries: int = 0, seconds: float = 2) -> Redis:
+    """A connection with short timeouts: neither requests nor shards wait long for Redis.
+
+    `seconds`: the timeout of each attempt to connect, to send and to receive.
+    """
     retry = Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), retries)
-    return Redis.from_url(redis_url, socket_connect_timeout=2, socket_timeout=2, retry=retry)
+    return Redis.from_url(redis_url, socket_connect_timeout=seconds, socket_timeout=seconds, retry=retry)
 
 
 def queue_of(redis: Redis, model: str) -> Queue:

@@ -90,6 +90,9 @@ class Reports:
         self._redis = redis
         self._use_redis_at = -math.inf
 
+    def close(self) -> None:
+        self._redis.close()
+
     def read(self, leases: Iterable[LeaseId], waiting: Iterable[str]) -> Live:
         """The reports of these leases, and who serves the models of the jobs that wait."""
         wanted, models = list(leases), sorted(set(waiting))
