@@ -35,7 +35,6 @@ from app.models import read_models
 from app.resources import model_list_files
 from app.settings import Settings
 
-
 REDIS_SECONDS = 1.5  # a request tries twice, and is answered although Redis does not respond
 
 
