@@ -78,8 +78,8 @@ def _schema(columns: Iterable[str], types: Mapping[str, pa.DataType] = TYPES) ->
     return pa.schema([(name, types.get(name, pa.float64())) for name in columns])
 
 
-class _Pipe(io.RawIOBase):
-    """A file that keeps what is written to it until it is taken."""
+class Pipe(io.RawIOBase):
+    """A file that keeps what is written to it until it is taken. It cannot seek."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -98,7 +98,7 @@ class _Pipe(io.RawIOBase):
 
 def _parquet(job: Job, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     """The file, one row group at a time."""
-    pipe = _Pipe()
+    pipe = Pipe()
     schema = schema.with_metadata({"provenance": json.dumps(provenance(job))})
     with pq.ParquetWriter(pipe, schema, compression="zstd") as writer:
         for batch in batches:

@@ -1,11 +1,9 @@
 """All files and plots of a finished job as one ZIP archive, which is written while it is sent."""
 
-import io
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -22,6 +20,7 @@ from app.api.middleware import HEAD
 from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
 from app.errors import FileNotFound
+from app.files.parquet import Pipe
 from app.tables import Job
 
 ZIP = "application/zip"
@@ -90,7 +89,7 @@ async def _archive(
 ) -> AsyncIterator[bytes]:
     """The pieces of the archive. One file is open at a time."""
     assert job.finished_at is not None
-    sink = Sink()
+    sink = Pipe()  # the size of a file follows its contents, because it cannot seek
     archive = ZipFile(sink, "w")
     for member in members:
         path = await stored_file(member.file, job.id, service, request, member.turns)
@@ -100,7 +99,7 @@ async def _archive(
     yield sink.take()
 
 
-def _add(archive: ZipFile, sink: "Sink", name: str, path: Path, moment: datetime) -> Iterator[bytes]:
+def _add(archive: ZipFile, sink: Pipe, name: str, path: Path, moment: datetime) -> Iterator[bytes]:
     info = ZipInfo(name, moment.astimezone(UTC).timetuple()[:6])
     info.compress_type = ZIP_STORED if path.suffix in COMPRESSED else ZIP_DEFLATED
     info.file_size = path.stat().st_size  # above 2 GB, it selects the format for large files
@@ -109,22 +108,3 @@ def _add(archive: ZipFile, sink: "Sink", name: str, path: Path, moment: datetime
             entry.write(piece)
             yield sink.take()
     yield sink.take()
-
-
-class Sink(io.RawIOBase):
-    """What the archive writes, until it is taken. It cannot seek: the size of a file follows its contents."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, piece: Any) -> int:
-        self._pieces.append(bytes(piece))
-        return len(piece)
-
-    def take(self) -> bytes:
-        found = b"".join(self._pieces)
-        self._pieces.clear()
-        return found

@@ -10,7 +10,7 @@ import httpx
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.api.endpoints import archive
-from app.api.endpoints.archive import Sink
+from app.files.parquet import Pipe
 from app.settings import Settings
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
@@ -80,7 +80,7 @@ def test_head_writes_no_file(api: httpx.Client, sessions: Sessions, api_settings
 def test_no_more_than_a_piece_is_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "large.parquet"
     file.write_bytes(bytes(range(256)) * 2**14)
-    sink = Sink()
+    sink = Pipe()
     with ZipFile(sink, "w") as written:
         pieces = list(archive._add(written, sink, file.name, file, datetime.now(UTC)))
     assert max(map(len, pieces)) < 2 * archive.PIECE_BYTES
