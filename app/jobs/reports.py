@@ -21,7 +21,7 @@ from layerscope.names import Phase
 
 REPORT_SECONDS = 1.0
 EXPIRY_SECONDS = 6  # a busy machine may delay a report
-PAUSE_SECONDS = 5.0  # after a failure, nobody waits for Redis for this time
+PAUSE_SECONDS = 5.0  # after a failure, requests do not ask Redis for this time
 
 log = logging.getLogger(__name__)
 

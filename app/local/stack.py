@@ -129,8 +129,8 @@ def running_stack(
 
 
 def _announce_workers(settings: Settings, models: Sequence[str]) -> None:
-    """A worker needs seconds before it can report that it loads its model. Meanwhile nobody should be told
-    that the model has no worker."""
+    """A worker needs seconds before it can report that it loads its model. Until then, the service must not
+    say that the model has no worker."""
     assert settings.redis_url is not None  # `connected` has set it
     with suppress(RedisError), notifications.connect(settings.redis_url) as redis:
         for model in models:

@@ -33,7 +33,7 @@ class Family:
 
     @property
     def adds_directly(self) -> bool:
-        """Whether the layers add what attention and MLP return: no norm or factor stands in between."""
+        """Whether the layers add what attention and MLP return: no norm or factor is applied to it."""
         return self.attention == "self_attn" and self.factor is None
 
 
