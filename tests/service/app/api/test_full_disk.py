@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import MIB, Settings
-from tests.service.app.api.test_slow_clients import service
 from tests.support.finished_job import finished_job
 from tests.support.over_http import submit
+from tests.support.slow_clients import service
 
 DISK = 4 * MIB
 TEXT = "x" * 1_000_000
