@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.files.comparison import COMPARISON
 from app.files.provenance import provenance
 from app.files.results import results_source
-from app.files.rows import Source, read_batches
+from app.files.rows import Row, Source, read_batches
 from app.files.texts import TextRow, added_columns, added_counts, text_batches, texts_columns
 from app.files.tokens import TokensPart, tokens_columns, tokens_parts
 from app.tables import Job
@@ -57,8 +57,12 @@ def comparison_parquet(session: Session, job: Job) -> Iterator[bytes]:
 
 
 def texts_parquet(session: Session, job: Job) -> Iterator[bytes]:
+    return text_rows_parquet(job, text_batches(session, job, TEXTS_PER_BATCH))
+
+
+def text_rows_parquet(job: Job, batches: Iterable[Iterable[TextRow]]) -> Iterator[bytes]:
+    """The file texts.parquet, or a part of it, with these texts."""
     schema = _schema(texts_columns(job))
-    batches = text_batches(session, job, TEXTS_PER_BATCH)
     return _parquet(job, schema, (_texts_batch(texts, job, schema) for texts in batches))
 
 
@@ -69,8 +73,11 @@ def tokens_parquet(session: Session, job: Job) -> Iterator[bytes]:
 
 
 def _source_parquet(session: Session, job: Job, source: Source) -> Iterator[bytes]:
-    schema = _schema(source.columns)
-    batches = read_batches(session, job, source, ROWS_PER_BATCH)
+    return rows_parquet(job, source.columns, read_batches(session, job, source, ROWS_PER_BATCH))
+
+
+def rows_parquet(job: Job, columns: Iterable[str], batches: Iterable[list[Row]]) -> Iterator[bytes]:
+    schema = _schema(columns)
     return _parquet(job, schema, (pa.RecordBatch.from_pylist(rows, schema) for rows in batches))
 
 

@@ -1,17 +1,19 @@
 """The files results.csv and results.json: the statistics of each domain, scope, component and layer."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from sqlalchemy import collate
 from sqlalchemy.orm import Session
 
 from app.files.cells import csv_lines, json_objects
 from app.files.provenance import provenance
-from app.files.rows import Row, Source, in_order, read_rows
-from app.schemas import JobOut
+from app.files.rows import Row, Source, read_rows
 from app.tables import Job, layer_profile
-from layerscope.names import COMPONENTS, RESULTS_COLUMNS, SCOPES, analysis_columns
+from layerscope.names import RESULTS_COLUMNS, RESULTS_KEY, analysis_columns
+
+if TYPE_CHECKING:
+    from app.schemas import JobOut
 
 
 def results_csv(session: Session, job: Job) -> Iterator[str]:
@@ -19,9 +21,14 @@ def results_csv(session: Session, job: Job) -> Iterator[str]:
     return csv_lines(source.columns, read_rows(session, job, source))
 
 
-def results_json(session: Session, job: Job, state: JobOut) -> Iterator[str]:
-    yield f'{{"job": {state.model_dump_json()}, "layers": ['
-    yield from json_objects(layer_rows(session, job))
+def results_json(session: Session, job: Job, state: "JobOut") -> Iterator[str]:
+    return results_document(job, state.model_dump_json(), layer_rows(session, job))
+
+
+def results_document(job: Job, state: str, rows: Iterable[Row]) -> Iterator[str]:
+    """`state`: the JSON of the job; `rows`: those of results.csv."""
+    yield f'{{"job": {state}, "layers": ['
+    yield from json_objects(rows)
     yield f'], "provenance": {json.dumps(provenance(job))}}}\n'
 
 
@@ -33,11 +40,5 @@ def layer_rows(
 
 
 def results_source(job: Job, columns: Sequence[str] | None = None) -> Source:
-    of_table = layer_profile.c
-    order = (
-        collate(of_table.domain, "C"),
-        in_order(of_table.scope, SCOPES),
-        in_order(of_table.component, COMPONENTS),
-        of_table.layer,
-    )
-    return Source(layer_profile, tuple(columns or RESULTS_COLUMNS + analysis_columns(job.analyses)), order)
+    names = tuple(columns or RESULTS_COLUMNS + analysis_columns(job.analyses))
+    return Source(layer_profile, names, RESULTS_KEY)

@@ -1,27 +1,30 @@
-"""Reads the rows of a job's files from the database with a cursor, so that memory does not grow with them."""
+"""The rows of a job's files: from the database with a cursor, so that memory does not grow, or given."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, case, select
+from sqlalchemy import ColumnElement, String, Table, case, collate, select
 from sqlalchemy.orm import Session
 
 from app.tables import Job
+from layerscope.names import ANALYSIS_METRICS, COMPONENTS, METRICS, SCOPES
 
 ROWS_AT_A_TIME = 200
+# These columns are sorted by the position of their name here; all others by their value.
+NAMES_IN_ORDER = {"metric": (*METRICS, *ANALYSIS_METRICS), "scope": SCOPES, "component": COMPONENTS}
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Source:
-    """The database table of a file, the columns of the file in their order, and the order of its rows."""
+    """The database table of a file, the columns of the file, and those by which its rows are sorted."""
 
     table: Table
     columns: tuple[str, ...]
-    order: tuple[ColumnElement[Any], ...]
+    order: tuple[str, ...]
 
 
 def read_rows(session: Session, job: Job, source: Source, **only: str) -> Iterator[Row]:
@@ -35,13 +38,25 @@ def read_batches(session: Session, job: Job, source: Source, size: int, **only: 
     statement = (
         select(*(columns[name] for name in source.columns))
         .where(columns.job_id == job.id, *(columns[name] == value for name, value in only.items()))
-        .order_by(*source.order)
+        .order_by(*(_in_order(columns[name]) for name in source.order))
         .execution_options(yield_per=size)
     )
     for rows in session.execute(statement).partitions():
         yield [dict(zip(source.columns, row, strict=True)) for row in rows]
 
 
-def in_order(column: ColumnElement[Any], names: Iterable[str]) -> ColumnElement[Any]:
-    """Sorts a column by the position of its value among the names."""
-    return case({name: i for i, name in enumerate(names)}, value=column)
+def sorted_rows(source: Source, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows that are not in the database, as `read_rows` would return them."""
+    ordered = sorted(rows, key=lambda row: [_place(name, row[name]) for name in source.order])
+    return [{name: row[name] for name in source.columns} for row in ordered]
+
+
+def _in_order(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    if names := NAMES_IN_ORDER.get(str(column.key)):
+        return case({name: i for i, name in enumerate(names)}, value=column)
+    return collate(column, "C") if isinstance(column.type, String) else column
+
+
+def _place(name: str, value: Any) -> Any:
+    """Names of domains are ASCII, so Python sorts them like the collation "C" of the database."""
+    return NAMES_IN_ORDER[name].index(value) if name in NAMES_IN_ORDER else value

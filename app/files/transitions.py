@@ -3,7 +3,7 @@
 Transition i is the contribution of layer i + 1, so the table does not contain layer 0.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy.orm import Session
 
@@ -25,8 +25,13 @@ def require_transitions(job: Job) -> None:
 
 
 def transitions_csv(session: Session, job: Job) -> Iterator[str]:
+    return transition_lines(layer_rows(session, job, scope=Scope.ALL, component=Component.BLOCK))
+
+
+def transition_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """`rows`: those of results.csv in scope `all` and component `block`."""
     yield csv_line(TRANSITIONS_COLUMNS)
-    for row in layer_rows(session, job, scope=Scope.ALL, component=Component.BLOCK):
+    for row in rows:
         if row["layer"] > 0:
             yield csv_line(_transition(row))
 
