@@ -162,6 +162,7 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     config = uvicorn.Config(
         create_app(settings),
         http=limited_protocol(settings),
+        ws="none",  # WebSockets would not count as connections
         backlog=BACKLOG,
         log_config=None,
         log_level="warning",

@@ -1,4 +1,4 @@
-"""Limits the connections of the server: their number, and the time that a request header may take.
+"""Limits the connections of the server: their number, and the time and size of a request header.
 
 uvicorn has no such limits: idle connections would use up the file descriptors of the process, and then no
 other client could connect.
@@ -9,9 +9,10 @@ import sys
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.settings import Settings
+from app.api.limits.refusals import header_too_large, not_http
+from app.settings import KIB, Settings
 
 if sys.platform != "win32":
     import resource
@@ -20,6 +21,7 @@ RESERVED_FILES = 200  # descriptors for the database, the servers, and one backl
 FILES_PER_CONNECTION = 2  # a response or a body may use a file
 # asyncio accepts this number of new connections before it looks at the limit.
 BACKLOG = 100
+HEADER_LIMIT_BYTES = 64 * KIB  # request line and headers
 FREE_TENTHS_FOR_HEALTH, FREE_TENTHS_FOR_REQUESTS = 1, 2  # of the connections
 
 # Of each server, its connections; the one that has been inactive the longest first.
@@ -66,8 +68,8 @@ def _connections(limit: int) -> int:
     return min(limit, max(1, (files - RESERVED_FILES) // FILES_PER_CONNECTION))
 
 
-class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen when uvicorn is imported
-    """A connection of uvicorn that is closed if it sends no whole header in time.
+class LimitedProtocol(HttpToolsProtocol):
+    """A connection of uvicorn that is closed if it sends no whole header in time, or too large a one.
 
     If there are too many, the one that has kept the service waiting the longest is closed: for a request, for
     the rest of a body, or until it reads a response. `server_state`, `cycle` and `flow` are not documented by
@@ -77,9 +79,10 @@ class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
     limit: int
     seconds: float
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
+        self._header_bytes: int | None = None  # of a header that has begun
         self._wait_for_header()
         self._note_activity()
         if len(self.server_state.connections) > self.limit:
@@ -92,6 +95,21 @@ class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
             self._end_deadline()
         elif self._deadline is None:
             self._wait_for_header()
+        if self._header_bytes is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_LIMIT_BYTES:
+                self._refuse(header_too_large(HEADER_LIMIT_BYTES))
+
+    def on_message_begin(self) -> None:
+        self._header_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._header_bytes = None
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(not_http())
 
     def resume_writing(self) -> None:
         self._note_activity()
@@ -122,6 +140,13 @@ class LimitedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # ch
 
     def _wait_for_header(self) -> None:
         self._deadline = self.loop.call_later(self.seconds, self._close)
+
+    def _refuse(self, response: bytes) -> None:
+        if not (
+            self._is_busy() and self.cycle.response_started
+        ):  # it would be read as a part of that response
+            self.transport.write(response)
+        self.transport.close()
 
     def _close(self) -> None:
         self._forget()

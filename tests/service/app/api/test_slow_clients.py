@@ -107,6 +107,42 @@ def test_a_connection_without_a_request_is_closed(
         assert 0.9 < time.monotonic() - started < 2.5
 
 
+LONG = b"a" * 70_000
+ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "problem_type"),
+    [
+        (b"GET /" + LONG, 431, "request-header-fields-too-large"),
+        (b"GET / HTTP/1.1\r\nX-Long: " + LONG, 431, "request-header-fields-too-large"),
+        (b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 12_000, 431, "request-header-fields-too-large"),
+        (b"not HTTP\r\n\r\n", 400, "bad-request"),
+    ],
+    ids=["URL", "header", "headers", "not HTTP"],
+)
+def test_what_is_not_a_request_gets_a_problem(
+    api: httpx.Client, sent: bytes, status: int, problem_type: str
+) -> None:
+    with connect(str(api.base_url)) as connection:
+        connection.sendall(sent)
+        found, problem = answer_of(connection)
+        assert (found, problem["type"]) == (status, f"urn:layerscope:problem:{problem_type}")
+        assert connection.recv(1) == b""
+
+
+def test_a_large_header_is_refused_after_other_requests(api: httpx.Client) -> None:
+    with connect(str(api.base_url)) as connection:
+        for request in (ANSWERED, ANSWERED.replace(b"Host", b"X: " + LONG[:60_000] + b"\r\nHost")):
+            connection.sendall(request)
+            received = b""
+            while b"}" not in received:
+                received += connection.recv(65536)
+            assert received.startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nX: " + LONG)
+        assert answer_of(connection)[0] == 431
+
+
 def test_idle_connections_make_room_for_others(
     api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
@@ -127,7 +163,6 @@ def test_idle_connections_make_room_for_others(
 
 UNREAD = b"GET /static/echarts/echarts.min.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF_FORM = b"POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nkey="
-ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.mark.parametrize("sent", [UNREAD * 200, HALF_FORM, ANSWERED], ids=["unread", "half", "answered"])
