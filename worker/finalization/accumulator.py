@@ -64,14 +64,14 @@ class Accumulator:
     """
 
     def __init__(self, job: Job, shape: tuple[int, ...]) -> None:
-        self._job, self._layers = job, shape[2]
+        self._job, self.layers = job, shape[2]
         self.statistics = TextStatistics(shape)
         self.groups = TextGroups((*shape[:-1], len(RANKED_METRICS)))
         self.shares = FirstTokenShares((shape[0], shape[2]))
         self.texts = dict.fromkeys(job.scopes, 0)
         self.tokens = dict.fromkeys(job.scopes, 0)
-        self.massive_tokens = MassiveTokens(self._layers)
-        self.analysis_statistics = TextStatistics((self._layers, len(metrics_of(job.analyses))))
+        self.massive_tokens = MassiveTokens(self.layers)
+        self.analysis_statistics = TextStatistics((self.layers, len(metrics_of(job.analyses))))
         self.analyses: dict[int, Array] = {}  # by ordinal; as many as the job's options allow
 
     def add(self, values: Array, tokens: int, massive: Sequence[int] = ()) -> None:
@@ -91,7 +91,7 @@ class Accumulator:
 
     def analysed_values(self) -> Array:
         """(n, L, M) of the requested metrics."""
-        whole = np.empty((len(self.analyses), self._layers, ANALYSIS_NUMBERS))
+        whole = np.empty((len(self.analyses), self.layers, ANALYSIS_NUMBERS))
         for i, analysis in enumerate(self.analyses.values()):
             whole[i] = analysis
         return select_metrics(whole, metrics_of(self._job.analyses))
@@ -103,7 +103,7 @@ class Accumulator:
         analysed = list(self._analysed_rows())
         for c, component in enumerate(self._job.options["components"]):
             for s, scope in enumerate(self._job.scopes):
-                for layer in range(self._layers):
+                for layer in range(self.layers):
                     has_analysis = (scope, component) == ANALYSIS_PLACE
                     yield {
                         "job_id": self._job.id,
@@ -121,7 +121,7 @@ class Accumulator:
     def _analysed_rows(self) -> Iterator[StatisticsRow]:
         """What the analyses add to the row of each layer."""
         if not (columns := analysis_columns(self._job.analyses)):
-            yield from ({} for _ in range(self._layers))
+            yield from ({} for _ in range(self.layers))
             return
         for statistics in self.analysis_statistics.table(self.analysis_statistics.moments.summary()):
             yield {"analysis_texts": len(self.analyses), **_columns(columns[1:], statistics)}
@@ -132,7 +132,7 @@ class Accumulator:
         shares = np.stack([share.mean, share.variance], axis=-1)  # (C, L, 2)
         top = list(self._top_activation_rows())
         for c, component in enumerate(self._job.options["components"]):
-            for layer in range(self._layers):
+            for layer in range(self.layers):
                 yield {
                     "job_id": self._job.id,
                     "domain": domain,
@@ -149,7 +149,7 @@ class Accumulator:
         if not self.analyses:
             yield from (
                 {**requested, **dict.fromkeys(TOP_ACTIVATION_COLUMNS if requested else ())}
-                for _ in range(self._layers)
+                for _ in range(self.layers)
             )
             return
         for top in top_activations_of(np.stack(list(self.analyses.values()))):

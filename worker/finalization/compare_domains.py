@@ -1,23 +1,18 @@
 """Compares all pairs of domains from the values of their texts, once, when their job is finalized."""
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, ColumnElement, Integer, any_, case, func, literal, select
-from sqlalchemy.orm import Session
 
-from app.tables import Job, StoredProfile, Text
-from layerscope import values as codec
+from app.tables import Job
 from layerscope.arrays import Array
 from layerscope.names import (
     ANALYSIS_PLACE,
     COMPARISON_COUNTS,
-    COMPARISON_KEY,
     COMPARISON_STATISTICS,
     METRICS,
     POOLED_DOMAIN,
@@ -35,7 +30,6 @@ DomainNames = tuple[str, str]
 # Memory for the values of a job's texts. If a domain would take more, evenly spaced texts represent it
 # where single values are needed; the moments always include all texts.
 HELD_BYTES = 64 * 2**20
-ROWS_AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,22 @@ class DomainTexts:
 
     def at(self, which: NDArray[np.bool_]) -> "DomainTexts":
         return DomainTexts(self.ordinals[which], self.places[which], self.tokens[which])
+
+
+class SelectedValues(Protocol):
+    """The values of the texts that were selected."""
+
+    def of(self, domain: str, component: int, scope: int) -> Array:
+        """(n, L, M): those of the selected texts of a domain in one component and scope."""
+
+
+class ComparedTexts(Protocol):
+    """Where the texts of a job are: in the database, or in the parts of a corpus."""
+
+    def by_domain(self) -> Mapping[str, DomainTexts]:
+        """All texts of each domain; `tokens` is 0 if a text could not be measured."""
+
+    def select(self, chosen: Mapping[str, DomainTexts]) -> SelectedValues: ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class Comparison:
 
 
 def compare_domains(
-    session: Session, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
+    stored: ComparedTexts, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
 ) -> Iterator[Comparison]:
     """Compares all pairs of domains.
 
@@ -88,14 +98,14 @@ def compare_domains(
     if not pairs:
         return
     pooled = summaries[POOLED_DOMAIN].mean
-    texts = {domain: of for domain, of in _texts(session, job).items() if domain in summaries}
+    texts = {domain: of for domain, of in stored.by_domain().items() if domain in summaries}
     most = HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1))
     some = _spaced(texts, most, together=bool(job.options.get("paired")))
+    selected = stored.select(some)
     for c, component in enumerate(job.options["components"]):
         for s, scope in enumerate(job.scopes):
             size = _rounding_sizes(pooled[c, s])
-            where = codec.slice_of(c, s, len(job.scopes), len(size))
-            values = {domain: _values(session, job, some[domain], where, size.shape) for domain in some}
+            values = {domain: selected.of(domain, c, s) for domain in some}
             samples = {domain: _sample(summary, (c, s)) for domain, summary in summaries.items()}
             found = _compare_all(job, pairs, some, values, samples, size)
             yield Comparison((scope, component), METRICS, pairs, found)
@@ -181,46 +191,6 @@ def _corrected(found: Sequence[dict[str, Array]]) -> dict[str, Array]:
     return table
 
 
-def _texts(session: Session, job: Job) -> dict[str, DomainTexts]:
-    """All texts of each domain; `tokens` is 0 if a text could not be measured."""
-    measured = case((StoredProfile.error.is_(None), StoredProfile.tokens))
-    statement = (
-        select(
-            Text.domain,
-            Text.ordinal,
-            _place(session, job).label("place"),
-            func.coalesce(measured, 0).label("tokens"),
-        )
-        .outerjoin(
-            StoredProfile, (StoredProfile.job_id == Text.job_id) & (StoredProfile.ordinal == Text.ordinal)
-        )
-        .where(Text.job_id == job.id)
-        .order_by(Text.ordinal)
-        .execution_options(yield_per=ROWS_AT_A_TIME)
-    )
-    columns: dict[str, tuple[array[int], array[int], array[int]]] = {}
-    for domain, *row in session.execute(statement):
-        of_domain = columns.setdefault(domain, (array("q"), array("q"), array("q")))
-        for column, value in zip(of_domain, row, strict=True):
-            column.append(value)
-    return {
-        domain: DomainTexts(np.array(ordinals), np.array(places), np.array(tokens, np.float64))
-        for domain, (ordinals, places, tokens) in columns.items()
-    }
-
-
-def _place(session: Session, job: Job) -> ColumnElement[int]:
-    """The place of a text: its position in its domain or, if texts have pairs, that of its pair in the job.
-
-    A text without a pair then has a unique negative place.
-    """
-    pairs = select(Text.pair).where(Text.job_id == job.id, Text.pair.is_not(None))
-    if not job.options.get("paired") or not session.scalar(select(pairs.exists())):
-        return func.row_number().over(partition_by=Text.domain, order_by=Text.ordinal) - 1
-    among_pairs = func.dense_rank().over(order_by=Text.pair.collate("C")) - 1
-    return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)
-
-
 def _spaced(texts: Mapping[str, DomainTexts], most: int, together: bool) -> dict[str, DomainTexts]:
     """At most `most` measured texts of each domain, evenly spaced.
 
@@ -237,37 +207,8 @@ def _at_spaced_places(texts: DomainTexts, most: int, end: int) -> DomainTexts:
     return held.at(held.places * most // end > (held.places - 1) * most // end)
 
 
-def _values(
-    session: Session, job: Job, texts: DomainTexts, where: codec.ByteRange, shape: tuple[int, int]
-) -> Array:
-    """(n, L, M): the values of the texts in one component and scope; they are contiguous when stored."""
-    statement = (
-        select(func.substring(StoredProfile.values, where.first + 1, where.length))
-        .where(
-            StoredProfile.job_id == job.id,
-            StoredProfile.ordinal == any_(literal(texts.ordinals.tolist(), ARRAY(Integer))),
-        )
-        .order_by(StoredProfile.ordinal)
-        .execution_options(yield_per=ROWS_AT_A_TIME)
-    )
-    values = np.empty((len(texts.ordinals), *shape))
-    with session.scalars(statement) as pieces:
-        for i, piece in enumerate(pieces):
-            values[i] = codec.decode_slice(piece)
-    return values
-
-
-def write_comparisons(session: Session, job: Job, comparisons: Iterable[Comparison]) -> None:
-    rows = (row for comparison in comparisons for row in _rows(comparison))
-    connection = session.connection().connection.driver_connection
-    assert connection is not None
-    columns = ", ".join(("job_id", *COMPARISON_KEY, *COMPARISON_COUNTS, *COMPARISON_STATISTICS))
-    with connection.cursor().copy(f"copy comparison ({columns}) from stdin") as copy:
-        for row in rows:
-            copy.write_row((job.id, *row))
-
-
-def _rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+def comparison_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:
+    """The rows of `comparison` in the order of COMPARISON_COLUMNS. None = no value."""
     found = comparison.statistics
     counts = np.stack([found[name] for name in COMPARISON_COUNTS], -1).astype(np.int64).tolist()
     statistics = np.stack([found[name] for name in COMPARISON_STATISTICS], -1)

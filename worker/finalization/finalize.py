@@ -2,12 +2,13 @@
 
 import logging
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Result, Row, insert, select
+from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import UNAVAILABLE
@@ -24,14 +25,9 @@ from app.tables import (
     massive_tokens,
     text_lengths,
 )
-from layerscope import values as codec
-from layerscope.arrays import Array
-from layerscope.names import POOLED_DOMAIN
-from layerscope.stats.estimators import ESTIMATORS
-from worker.finalization.accumulator import Accumulator, StatisticsRow
-from worker.finalization.compare_domains import Analysed, compare_domains, write_comparisons
 from worker.finalization.lengths import length_rows
-from worker.measurement.analysis_sample import SAMPLING
+from worker.finalization.statistics import estimators_of, statistics_of
+from worker.finalization.stored_texts import StoredTexts, write_comparisons
 from worker.runtime.shutdown import ShutdownDeadline
 
 FINALIZATION_ATTEMPTS = 9  # as many as a shard has
@@ -42,23 +38,32 @@ ROWS_AT_A_TIME = 256
 log = logging.getLogger(__name__)
 
 
+def _unobserved(_: Job) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def finalize_jobs(
-    sessions: sessionmaker[Session], model: str, deadline: ShutdownDeadline = NEVER_STOPPING
+    sessions: sessionmaker[Session],
+    model: str,
+    deadline: ShutdownDeadline = NEVER_STOPPING,
+    observed: Callable[[Job], AbstractContextManager[None]] = _unobserved,
 ) -> None:
     """Finalize every job of a model that has no open shard left, was cancelled, or was marked as failed.
 
-    A process that was asked to stop starts no finalization: other processes do it.
+    A process that was asked to stop starts no finalization: other processes do it. `observed` is entered for
+    each attempt to finalize a job.
     """
     while not deadline.stopping.is_set():
         with sessions.begin() as session:
             job = completion.next_to_finalize(session, model)
             if job is None:
                 return
-            if _begin(sessions, job.id) > FINALIZATION_ATTEMPTS:
-                _finalize_without_statistics(session, job, TOO_MANY_ATTEMPTS)
-                continue
-            with about(job=str(job.id)), deadline.guard(partial(_abandon, sessions, job.id)):
-                _try_to_finalize(sessions, session, job)
+            with about(job=str(job.id)), observed(job):
+                if _begin(sessions, job.id) > FINALIZATION_ATTEMPTS:
+                    _finalize_without_statistics(session, job, TOO_MANY_ATTEMPTS)
+                    continue
+                with deadline.guard(partial(_abandon, sessions, job.id)):
+                    _try_to_finalize(sessions, session, job)
 
 
 def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
@@ -100,45 +105,23 @@ def finalize(session: Session, job: Job) -> None:
 
     A request that cancels or deletes the job meanwhile waits only for the writing, not for the computation.
     """
-    domains = _accumulate(session, job)
-    summaries = {
-        domain: accumulator.statistics.moments.summary() for domain, accumulator in sorted(domains.items())
-    }
-    analysed = {domain: Analysed.of(accumulator) for domain, accumulator in domains.items()}
-    layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
-    firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
-    massive, strings = _massive_rows(job, domains)
+    with _measured(session, job) as texts:
+        found = statistics_of(job, texts, partial(StoredTexts, session, job))
     lengths = length_rows(session, job)
-    comparisons = list(compare_domains(session, job, summaries, analysed))
     if not completion.lock(session, job):
         return
-    if domains:
-        session.execute(insert(layer_profile), layers)
-        session.execute(insert(first_token), firsts)
-        for table, rows in ((massive_tokens, massive), (massive_string, strings), (text_lengths, lengths)):
+    if found.layers:
+        session.execute(insert(layer_profile), found.layers)
+        session.execute(insert(first_token), found.first_tokens)
+        more = (massive_tokens, found.massive), (massive_string, found.strings), (text_lengths, lengths)
+        for table, rows in more:
             if rows:
                 session.execute(insert(table), rows)
     elif job.cancel_requested_at is None:
         job.error = job.error or _nothing_succeeded(session, job).problem.to_dict()
-    write_comparisons(session, job, comparisons)
-    job.estimators = ESTIMATORS | (SAMPLING if job.options.get("analyses") else {})
+    write_comparisons(session, job, found.comparisons)
+    job.estimators = estimators_of(job)
     completion.finish(session, job)
-
-
-def _massive_rows(
-    job: Job, domains: dict[str, Accumulator]
-) -> tuple[list[StatisticsRow], list[StatisticsRow]]:
-    """The rows of `massive_tokens` and of `massive_string`; none for jobs without scope `typical`."""
-    measured = {name: of.massive_tokens for name, of in sorted(domains.items()) if of.massive_tokens.texts}
-    rows = [
-        {"job_id": job.id, "domain": name, "layer": layer, **row}
-        for name, of in measured.items()
-        for layer, row in enumerate(of.rows())
-    ]
-    strings = [
-        {"job_id": job.id, "domain": name, **row} for name, of in measured.items() for row in of.strings()
-    ]
-    return rows, strings
 
 
 def _finalize_without_statistics(session: Session, job: Job, why: str) -> None:
@@ -159,28 +142,6 @@ def _nothing_succeeded(session: Session, job: Job) -> NoTextSucceeded:
         f"None of the {job.texts} texts could be profiled. The error of the first: {session.scalar(first)}"
     )
     return NoTextSucceeded(detail)
-
-
-def _accumulate(session: Session, job: Job) -> dict[str, Accumulator]:
-    accumulators: dict[str, Accumulator] = {}
-    components = len(job.options["components"])
-    with _measured(session, job) as texts:
-        for text in texts:
-            values = codec.decode(text.values, components, len(job.scopes))
-            for name in (text.domain, POOLED_DOMAIN):
-                if name not in accumulators:
-                    accumulators[name] = Accumulator(job, values.shape)
-                _add(accumulators[name], text, values)
-    return accumulators
-
-
-def _add(accumulator: Accumulator, text: Row[Any], values: Array) -> None:
-    accumulator.add(values, text.tokens, text.massive or ())
-    if text.massive is not None:
-        norms = codec.decode_square_norms(text.square_norms)
-        accumulator.massive_tokens.add(text.tokens, text.massive, text.massive_strings, norms)
-    if text.analysis is not None:
-        accumulator.add_analysis(text.ordinal, codec.decode_analysis(text.analysis))
 
 
 def _measured(session: Session, job: Job) -> Result[Any]:

@@ -19,6 +19,7 @@ from tests.support.lognormal_job import LAYERS, lognormal_job
 from tests.support.over_http import path, rows_of
 from tests.support.processes import RunningStack
 from worker.finalization import compare_domains
+from worker.finalization.stored_texts import StoredTexts
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -168,8 +169,10 @@ def test_a_large_domain_is_represented_by_evenly_spaced_texts(
     job_id, _ = lognormal_job(sessions, {"a": 30, "b": 10}, failing=(7,))
     with sessions() as session:
         job = session.get_one(Job, job_id)
-        whole = compare_domains._spaced(compare_domains._texts(session, job), most=30, together=False)
-        some = compare_domains._spaced(compare_domains._texts(session, job), most=10, together=False)
+        whole = compare_domains._spaced(
+            StoredTexts(session, job, LAYERS).by_domain(), most=30, together=False
+        )
+        some = compare_domains._spaced(StoredTexts(session, job, LAYERS).by_domain(), most=10, together=False)
     assert (len(whole["a"].ordinals), len(whole["b"].ordinals)) == (29, 10)
     assert some["a"].places.tolist() == list(range(0, 30, 3))
     assert some["b"].places.tolist() == list(range(10))

@@ -18,7 +18,7 @@ from app.jobs.shards import Fenced
 from app.tables import Job, StoredProfile, comparison, layer_profile
 from layerscope.names import COMPONENTS, SCOPES
 from tests.support.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
-from worker.finalization import finalize
+from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs
 from worker.runtime.shutdown import ShutdownDeadline
@@ -47,7 +47,7 @@ def while_computing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], A
             if actions:
                 actions.pop()()
 
-        monkeypatch.setattr(finalize, "compare_domains", compare_and_do)
+        monkeypatch.setattr(statistics, "compare_domains", compare_and_do)
 
     return arrange
 
@@ -163,7 +163,7 @@ def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
         raise Death
 
     with monkeypatch.context() as patch:
-        patch.setattr(finalize, "compare_domains", die)
+        patch.setattr(statistics, "compare_domains", die)
         for _ in range(FINALIZATION_ATTEMPTS):
             with pytest.raises(Death):
                 finalize_jobs(sessions, MODEL)

@@ -25,6 +25,7 @@ from tests.support.over_http import path, rows_of
 from tests.support.processes import RunningStack
 from worker.finalization import compare_domains
 from worker.finalization.finalize import finalize_jobs
+from worker.finalization.stored_texts import StoredTexts
 
 Sessions = sessionmaker[Session]
 SHAPE = (len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS))
@@ -77,7 +78,7 @@ def test_both_texts_of_a_selected_pair_are_kept(sessions: Sessions, monkeypatch:
     values = finalized(sessions, texts)
     with sessions() as session:
         job = session.scalars(select(Job)).one()
-        held = compare_domains._spaced(compare_domains._texts(session, job), most=6, together=True)
+        held = compare_domains._spaced(StoredTexts(session, job, LAYERS).by_domain(), most=6, together=True)
         assert held["b"].places.tolist() == [38, 30, 23, 15, 8, 0]
         row = session.execute(
             select(comparison).where(comparison.c.scope == "all", comparison.c.metric == METRICS[0])

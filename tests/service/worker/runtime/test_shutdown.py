@@ -18,7 +18,7 @@ from tests.support.contexts import context_of
 from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
 from tests.support.tiny import causal_model, save
 from worker import tasks
-from worker.finalization import finalize
+from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease
@@ -45,7 +45,7 @@ def test_after_a_stop_that_came_during_a_finalization_no_shard_is_claimed(
         context.deadline.stopping.set()
         return compare_domains(*given)
 
-    monkeypatch.setattr(finalize, "compare_domains", stop_and_compare)
+    monkeypatch.setattr(statistics, "compare_domains", stop_and_compare)
     monkeypatch.setattr(tasks, "_context", context)
     tasks.drain(MODEL)
     with sessions() as session:
