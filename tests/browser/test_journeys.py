@@ -65,6 +65,7 @@ def test_from_dropped_files_to_a_number_and_its_file(
     assert browser.errors == []
 
 
+@pytest.mark.slow
 def test_the_same_without_scripts(browser: Browser, stack: RunningStack, texts: Path) -> None:
     browser.run_scripts(False)
     try:

@@ -52,6 +52,7 @@ def worker(settings: Settings, injection: Injection, tmp_path: Path) -> Iterator
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_stop_during_a_long_forward_pass_uses_no_attempt(
     sessions: sessionmaker[Session], injection: Injection, worker: subprocess.Popen[bytes]
 ) -> None:

@@ -64,6 +64,7 @@ def test_every_plot_can_be_drawn_of_the_rows_of_its_benchmark(name: str) -> None
     assert draw(PLOTS[name], rows, "", "svg").startswith(b"<?xml")
 
 
+@pytest.mark.slow
 def test_a_contestant_process_returns_the_statistics_of_its_contestant(folder: Path) -> None:
     entry = Entry("study loop", folder, "float32", "cpu", sys.executable)
     with ContestantProcess(entry, TEXTS) as contestant:

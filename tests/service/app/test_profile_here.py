@@ -4,10 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from app.resources import ROOT
 from tests.support.command_line import layerscope
 
 
+@pytest.mark.slow
 def test_files_and_a_model_folder_become_results(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     (folder / "texts").mkdir(parents=True)

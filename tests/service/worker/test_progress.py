@@ -84,6 +84,7 @@ def processed(state: dict[str, Any]) -> int:
     return int(progress["done"] + progress["failed"] + progress["measured"])
 
 
+@pytest.mark.slow
 def test_progress_moves_within_a_shard(client: httpx.Client, settings: Settings, redis: Redis) -> None:
     path = submit(client)
     assert client.get(path).json()["progress"]["phase"] == "waiting"

@@ -35,6 +35,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, most))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clients", "sent"), ATTACKS.values(), ids=ATTACKS)
 @pytest.mark.usefixtures("many_files")
 def test_others_are_served_during_an_attack(

@@ -48,6 +48,7 @@ def samples(client: httpx.Client) -> list[tuple[str, str, str]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed: apt-get install curl")
 def test_every_example_runs(
     client: httpx.Client,

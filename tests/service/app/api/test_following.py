@@ -57,6 +57,7 @@ def test_a_hundred_waiting_requests_do_not_block_others(api: httpx.Client) -> No
         assert {waiter.result().json()["status"] for waiter in waiters} == {"cancelled"}
 
 
+@pytest.mark.slow
 def test_many_waiting_clients_cost_as_much_as_one(api: httpx.Client) -> None:
     """The statements of one look per second, not those of sixty."""
     paths = [f"/v1/jobs/{submit(api)['id']}" for _ in range(3)]

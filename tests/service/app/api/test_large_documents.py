@@ -59,6 +59,7 @@ def test_a_large_document_is_refused_without_harm(
     print(f"{seconds:.1f} s, {memory.growth / MIB:.0f} MiB: {answer.json()['detail'][:80]}")
 
 
+@pytest.mark.slow
 def test_other_requests_are_answered_while_large_documents_are_read(
     process: tuple[str, psutil.Process],
 ) -> None:

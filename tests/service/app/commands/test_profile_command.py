@@ -86,6 +86,7 @@ def test_a_csv_file_becomes_tables_plots_and_sentences(stack: RunningStack, fold
     assert httpx.get(lines[-1].rpartition(" ")[2]).status_code == 200
 
 
+@pytest.mark.slow
 def test_the_samples_are_profiled_without_a_path(stack: RunningStack, folder: Path) -> None:
     done = layerscope("profile", "--server", stack.base_url, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -206,6 +207,7 @@ def test_a_text_that_is_too_large_fails_alone(api: httpx.Client, folder: Path) -
     assert api.get("/v1/jobs").json()["data"][0]["progress"]["texts"] == 2
 
 
+@pytest.mark.slow
 def test_repetitive_texts_are_not_refused_for_their_compression(api: httpx.Client, folder: Path) -> None:
     (folder / "cpp.jsonl.gz").write_bytes(gzip.compress(b'{"text": "int i;"}\n' * 200_000))
     process = start(folder, "profile", "cpp.jsonl.gz", "--model", "demo", "--server", str(api.base_url))
@@ -215,6 +217,7 @@ def test_repetitive_texts_are_not_refused_for_their_compression(api: httpx.Clien
     assert api.get("/v1/jobs").json()["data"][0]["progress"]["texts"] == 200_000
 
 
+@pytest.mark.slow
 def test_the_estimate_has_the_rate_of_an_earlier_job(stack: RunningStack, folder: Path) -> None:
     csv_of_texts(folder / "mine.csv")
     command = ("profile", "mine.csv", "--model", "demo", "--server", stack.base_url)

@@ -30,6 +30,7 @@ def test_embedded_servers_are_not_created(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 def test_models_are_loaded_and_nothing_is_downloaded(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(ROOT / "demo" / "model", broken)

@@ -161,6 +161,7 @@ def test_commands_share_the_running_servers(layerscope: Callable[..., Command], 
         assert all(server.is_alive() for server in running.children)
 
 
+@pytest.mark.slow
 def test_up_is_refused_while_another_process_runs_the_servers(
     layerscope: Callable[..., Command], tmp_path: Path
 ) -> None:
@@ -239,6 +240,7 @@ def test_up_works_with_external_servers_on_a_platform_without_embedded_ones(
     wait_until_gone(before, seconds=0.5)
 
 
+@pytest.mark.slow
 def test_up_serves_a_folder_and_ends_with_the_reason_if_a_model_can_never_be_loaded(
     layerscope: Callable[..., Command], tmp_path: Path
 ) -> None:

@@ -154,6 +154,7 @@ class Death(BaseException):
     """As far as the database can tell, the process was killed."""
 
 
+@pytest.mark.slow
 def test_a_job_whose_statistics_kill_every_process_fails_in_the_end(
     sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

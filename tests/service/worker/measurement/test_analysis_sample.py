@@ -139,6 +139,7 @@ def without(model: LlamaForCausalLM, layer: int) -> LlamaForCausalLM:
     return shorter
 
 
+@pytest.mark.slow
 def test_an_ablation_is_what_the_model_without_the_layer_costs(
     running: ServiceWithWorkers, tiny: None
 ) -> None:

@@ -73,6 +73,7 @@ def test_a_stream_that_the_service_would_refuse_for_its_expansion_is_not_compres
     assert LARGEST_EXPANSION < 100
 
 
+@pytest.mark.slow
 def test_a_generator_is_never_held_in_memory() -> None:
     def texts() -> Iterator[str]:
         for i in range(40_000):

@@ -46,6 +46,7 @@ def test_the_reduction_of_large_models_is_compiled(folder: Path, monkeypatch: py
     assert load_model(folder).reduction == "eager"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("dtype", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
 def test_compiled_profiles_agree_with_eager_ones_and_nothing_is_compiled_later(
