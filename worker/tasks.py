@@ -10,8 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from redis import RedisError
-
 from app.db import UNAVAILABLE
 from app.errors import ShardFailed
 from app.jobs import completion, notifications, shards
@@ -19,11 +17,14 @@ from app.jobs.shards import Claim, Fenced, TextResult
 from app.logs import about
 from app.tables import Job
 from layerscope.names import Phase
+from redis import RedisError
 from worker.finalization.finalize import finalize_jobs
-from worker.measurement.shard import DEVICE_LOST, ONE_BY_ONE_FROM_ATTEMPT, measure, new_work
+from worker.measurement.text_rows import ONE_BY_ONE_FROM_ATTEMPT
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 from worker.runtime.reporting import reporting
+
+from worker.measurement.shard import DEVICE_LOST, measure, new_work
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
 LAST_ATTEMPT = ONE_BY_ONE_FROM_ATTEMPT  # an error that still occurs then is not caused by one of the texts
