@@ -1,29 +1,25 @@
 """The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.coordination import now
 from app.errors import Problem
 from app.jobs import counts
 from app.jobs.completion import differences
 from app.jobs.counts import DomainProgress
 from app.jobs.reports import UNKNOWN, Live, Reports
 from app.jobs.state.links import links, more_links
+from app.jobs.state.model_states import NOTHING_NEEDED, ModelStates, read_model_states
 from app.jobs.state.progress import JobProgress
 from app.jobs.state.size import LONGEST_ERROR, LONGEST_REVISION, LONGEST_SOURCE, cut, with_optional_parts
 from app.jobs.state.warnings import warnings_about
 from app.models import ModelConfig
 from app.schemas import JobOptions, JobOut, ModelOut
-from app.tables import Job, LoadedModel, ModelFailure
+from app.tables import Job
 from layerscope.names import Phase
-
-Known = Mapping[str, dict[str, Any]]
 
 
 def present(
@@ -38,18 +34,15 @@ def present(
     Without `reports`, only committed progress is known. `notes` are further warnings.
     """
     progress = counts.progress(session, [job.id for job in found])
-    known: Known = {}
-    failures: Mapping[str, ModelFailure] = {}
-    at = None
-    if any(job.outcome is None for job in found):  # a finished job depends on none of these
-        known, at = known_models(session, models), now(session)
-        failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
+    # A finished job depends on none of these.
+    is_needed = any(job.outcome is None for job in found)
+    states_of_models = read_model_states(session, models) if is_needed else NOTHING_NEEDED
     live = UNKNOWN if reports is None else _read(reports, found, progress)
     states = []
     for job in found:
         domains = progress.get(job.id, [])
-        state = _present(job, domains, known, live, at)
-        waits_for = _waits_for(job, known, failures.get(job.model)) or _missing_worker(state, live)
+        state = _present(job, domains, states_of_models, live)
+        waits_for = _waits_for(job, states_of_models) or _missing_worker(state, live)
         warnings = [*filter(None, [waits_for]), *notes, *warnings_about(domains, job.outcome is not None)]
         states.append(with_optional_parts(state, warnings, more_links(job)))
     return states
@@ -73,22 +66,6 @@ def _read(reports: Reports, found: Sequence[Job], progress: Mapping[UUID, Sequen
     return reports.read((lease for of_job in leases.values() for lease in of_job), waiting)
 
 
-def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
-    """The facts of each configured model: from the last worker that loaded it, or from the model list."""
-    loaded = {model.name: model.measured_with for model in session.scalars(select(LoadedModel))}
-    return {name: _facts(loaded.get(name), config) for name, config in models.items()}
-
-
-def _facts(loaded: dict[str, Any] | None, config: ModelConfig) -> dict[str, Any]:
-    if loaded is not None and loaded["source"] == config.source:
-        return loaded
-    return configured(config)
-
-
-def configured(config: ModelConfig) -> dict[str, Any]:
-    return {"source": config.source, "revision": config.revision, "max_tokens": config.max_tokens}
-
-
 def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
     return ModelOut(
         name=name,
@@ -100,11 +77,10 @@ def describe_model(name: str, facts: Mapping[str, Any]) -> ModelOut:
     )
 
 
-def _present(
-    job: Job, domains: Sequence[DomainProgress], known: Known, live: Live, now: datetime | None
-) -> JobOut:
+def _present(job: Job, domains: Sequence[DomainProgress], models: ModelStates, live: Live) -> JobOut:
     # The state of a finished job must not change any more, since its files contain it.
-    facts = job.measured_with or (job.configured if job.outcome else known.get(job.model, job.configured))
+    known = job.configured if job.outcome else models.known.get(job.model, job.configured)
+    facts = job.measured_with or known
     progress = JobProgress(job, domains, live)
     return JobOut(
         id=job.id,
@@ -115,7 +91,7 @@ def _present(
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
-        progress=progress.of_job(now),
+        progress=progress.of_job(models.at),
         domains=progress.of_domains(),
         warnings=[],
         error=_error(job.error) if job.outcome else None,
@@ -123,17 +99,16 @@ def _present(
     )
 
 
-def _waits_for(job: Job, known: Known, failure: ModelFailure | None) -> str | None:
+def _waits_for(job: Job, models: ModelStates) -> str | None:
     """Why no worker can measure an unfinished job at the moment."""
     if job.outcome is not None:
         return None
     sentence = None
-    offered = known.get(job.model)
+    offered, failure = models.known.get(job.model), models.failures.get(job.model)
     if offered is None:
         sentence = "The job waits, but its model is no longer in the model list: add it, or cancel the job."
     elif failure is not None:
-        since = f"{failure.since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-        sentence = f"The job waits. Its model cannot be loaded since {since}: {failure.reason}"
+        sentence = f"The job waits. Its model cannot be loaded since {failure.since}: {failure.reason}"
     elif job.measured_with is not None and "versions" in offered:
         different = differences(job.measured_with, offered)
         sentence = f"The job waits for a worker with {different}." if different else None

@@ -25,7 +25,7 @@ from app.errors import JobNotFound
 from app.files import cache
 from app.jobs import deletion, notifications, store
 from app.jobs.shard_plan import ShardSize
-from app.jobs.view import configured, known_models
+from app.jobs.state.model_states import configured, known_models
 from app.schemas import JobOut, JobPage
 from app.submission.address_notes import AddressNotes
 from app.submission.rules import KnownModel

@@ -7,7 +7,8 @@ from app.api.access import PrincipalDep
 from app.api.openapi import problems
 from app.api.service import Service, ServiceDep
 from app.jobs import counts, notifications
-from app.jobs.view import describe_model, known_models
+from app.jobs.state.model_states import known_models
+from app.jobs.view import describe_model
 from app.schemas import ConfiguredModel, ModelList
 
 router = APIRouter(tags=["models"])
