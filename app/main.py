@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import Depends, FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app.api.access import principal_of
 from app.api.endpoints import archive, files, health, jobs, models, plots, system
 from app.api.html import static
-from app.api.metrics import WorkCollector
 from app.api.middleware import add_middleware, limit_requests, log_about_job, no_parameters
+from app.api.observation.work_metrics import WorkCollector
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
 from app.api.pages import (
@@ -32,6 +32,7 @@ from app.files import cache
 from app.jobs import deletion, notifications
 from app.jobs.periodic import Periodic
 from app.models import read_models
+from app.observation.sweeps import SweepCounter
 from app.resources import model_list_files
 from app.settings import Settings
 
@@ -42,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     """Raises: ConfigurationError."""
     registry = CollectorRegistry()
     service = make_service(settings, registry)
+    sweeps = SweepCounter(registry)
     purging = partial(deletion.purge, service.sessions, settings.home, settings.retention_days)
 
     def shrink_cache() -> bool:
@@ -51,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         with (
-            notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds),
+            notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds, sweeps.count),
             Periodic("purge", purging, settings.sweep_seconds),
             Periodic("file cache", shrink_cache, settings.sweep_seconds),
         ):
@@ -112,12 +114,15 @@ def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
         )
     engine = make_engine(settings.database_url)
     sessions = make_sessions(engine)
-    registry.register(WorkCollector(sessions))
+    redis = notifications.connect(settings.redis_url, retries=1, seconds=REDIS_SECONDS)
+    models = read_models(*model_list_files(settings.models))
+    registry.register(WorkCollector(sessions, redis, models))
+    ProcessCollector(registry=registry)
     return Service(
         settings=settings,
-        models=read_models(*model_list_files(settings.models)),
+        models=models,
         engine=engine,
         sessions=sessions,
-        redis=notifications.connect(settings.redis_url, retries=1, seconds=REDIS_SECONDS),
+        redis=redis,
         registry=registry,
     )

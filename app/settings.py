@@ -32,6 +32,9 @@ class Settings(BaseSettings):
 
     protect_system: bool = False
 
+    worker_metrics_port: int | None = Field(None, ge=0, le=65535)
+    worker_metrics_host: str = "127.0.0.1"
+
     lease_seconds: float = Field(60, gt=0)
     sweep_seconds: float = Field(10, gt=0)
     drain_seconds: float = Field(60, gt=0)

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import threading
+import time
 
 from app import logs
 from app.db import make_engine, make_sessions
@@ -15,6 +16,9 @@ from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
 from layerscope.errors import ModelError
 from worker.load_failure import wait_or_fail
+from worker.observation.metrics import WorkerMetrics
+from worker.observation.metrics_server import serve_metrics
+from worker.observation.observation import Observation
 from worker.runtime.context import WorkerContext
 from worker.runtime.model_loading import load
 from worker.runtime.reporting import loading
@@ -48,6 +52,10 @@ def run(name: str, settings: Settings) -> int:
         make_engine(settings.database_url, pool_size=5, idle_in_transaction_seconds=settings.lease_seconds)
     )
     redis = notifications.connect(settings.redis_url)
+    metrics = WorkerMetrics(name)
+    if settings.worker_metrics_port is not None:
+        serve_metrics(metrics.registry, settings.worker_metrics_host, settings.worker_metrics_port)
+    started = time.perf_counter()
     try:
         with loading(redis, name):
             model, facts = load(name, models[name], sessions)
@@ -55,6 +63,7 @@ def run(name: str, settings: Settings) -> int:
         log.error("%s", error)
         may_pass = wait_or_fail(sessions, redis, name, models[name], error, settings.model_wait_seconds)
         return 1 if may_pass else CANNOT_LOAD
+    metrics.loaded(model.module, time.perf_counter() - started)
     context = WorkerContext(
         name=name,
         model=model,
@@ -66,10 +75,11 @@ def run(name: str, settings: Settings) -> int:
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
         model_wait_seconds=settings.model_wait_seconds,
+        observation=Observation(metrics),
     )
     set_context(context)
     redis_with_retries = notifications.connect(settings.redis_url, retries=10)
-    with notifications.sweeper(sessions, redis, settings.sweep_seconds):
+    with notifications.sweeper(sessions, redis, settings.sweep_seconds, metrics.sweeps.count):
         notifications.notify(redis, name)
         run_worker(notifications.queue_of(redis_with_retries, name), context.deadline.stopping)
     return 0

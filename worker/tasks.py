@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from redis import RedisError
+
 from app.db import UNAVAILABLE
 from app.errors import ShardFailed
 from app.jobs import completion, notifications, shards
@@ -17,14 +19,14 @@ from app.jobs.shards import Claim, Fenced, TextResult
 from app.logs import about
 from app.tables import Job
 from layerscope.names import Phase
-from redis import RedisError
 from worker.finalization.finalize import finalize_jobs
+from worker.measurement.shard import DEVICE_LOST, measure, new_work
 from worker.measurement.text_rows import ONE_BY_ONE_FROM_ATTEMPT
+from worker.observation.attempt import Attempt, End
+from worker.observation.step_times import Step
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 from worker.runtime.reporting import reporting
-
-from worker.measurement.shard import DEVICE_LOST, measure, new_work
 
 COMMIT_RETRY_SECONDS = (0.1, 0.5, 1, 2, 5)
 LAST_ATTEMPT = ONE_BY_ONE_FROM_ATTEMPT  # an error that still occurs then is not caused by one of the texts
@@ -54,7 +56,7 @@ def drain(model: str) -> None:
 
 def _drain(context: WorkerContext, until: float) -> None:
     while time.monotonic() < until and not context.deadline.stopping.is_set():
-        finalize_jobs(context.sessions, context.name, context.deadline)
+        _finalize(context, context.name)
         if context.deadline.stopping.is_set():  # finalizing a job may take long
             break
         claim = _claim(context)
@@ -64,8 +66,12 @@ def _drain(context: WorkerContext, until: float) -> None:
             return
         with about(job=str(claim.job_id), shard=claim.number, epoch=claim.epoch):
             _work(context, claim)
-    finalize_jobs(context.sessions, context.name, context.deadline)
+    _finalize(context, context.name)
     notifications.notify(context.redis, context.name)
+
+
+def _finalize(context: WorkerContext, model: str) -> None:
+    finalize_jobs(context.sessions, model, context.deadline, context.observation.finalization)
 
 
 def _claim(context: WorkerContext) -> Claim | None:
@@ -89,26 +95,36 @@ def _finalize_jobs_without_workers(context: WorkerContext) -> None:
         return
     with suppress(RedisError):  # the next sweep notifies again
         for model in due - notifications.models_served(context.redis):
-            finalize_jobs(context.sessions, model, context.deadline)
+            _finalize(context, model)
 
 
 def _work(context: WorkerContext, claim: Claim) -> None:
+    with context.observation.attempt(claim) as attempt:
+        _attempt(context, claim, attempt)
+
+
+def _attempt(context: WorkerContext, claim: Claim, attempt: Attempt) -> None:
     try:
         with context.sessions.begin() as session:
             texts = shards.texts(session, claim)
-        work = new_work(context, claim, texts)
+        work = new_work(context, claim, texts, attempt.times)
         with reporting(context.redis, claim, work.report):
             with Lease(context, claim) as lease:
                 notifications.notify(context.redis, context.name)  # another worker may be free
                 measured = measure(context, claim, texts, lease, work)
             work.phase = Phase.COMMITTING
+            attempt.times.enter(Step.COMMIT)
             _commit(context, claim, measured)
+            attempt.commit(measured)
     except Stopped:
+        attempt.end = End.STOPPED
         with context.sessions.begin() as session:
             shards.release(session, claim)
     except Fenced:
+        attempt.end = End.FENCED
         log.warning("the lease was lost to another worker or the job ended: the result is discarded")
     except UNAVAILABLE:
+        attempt.end = End.UNAVAILABLE
         raise
     except DEVICE_LOST:
         log.exception("this process can no longer use its device: it exits")

@@ -4,16 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, select, true
 from sqlalchemy.orm import Session
 
 from app.coordination import CLOCK
 from app.jobs.reports import LeaseId
+from app.jobs.shards import FREE, OPEN, WANTED
 from app.jobs.store import VISIBLE, has_status
-from app.tables import Job, Shard, ShardDomain
-from layerscope.names import STATUSES, TEXT_OUTCOMES, Status
+from app.tables import Job, Shard, ShardDomain, layer_profile
+from layerscope.names import POOLED_DOMAIN, STATUSES, Outcome, Scope, Status
 
 JOBS_FOR_PACE = 20
+UNFINISHED = (Status.QUEUED, Status.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,86 @@ def queued_jobs_by_model(session: Session) -> dict[str, int]:
 
 
 def jobs_by_status(session: Session) -> dict[str, int]:
-    counts = (func.count().filter(has_status(status)) for status in STATUSES)
-    return dict(zip(STATUSES, session.execute(select(*counts).where(VISIBLE)).one(), strict=True))
+    """Reads two indexes: that of unfinished jobs, and that of outcomes."""
+    unfinished = (func.count().filter(has_status(status)) for status in UNFINISHED)
+    now = session.execute(select(*unfinished).where(Job.outcome.is_(None), VISIBLE)).one()
+    finished = select(Job.outcome, func.count().label("jobs")).where(Job.outcome.is_not(None), VISIBLE)
+    by_outcome = {str(row.outcome): row.jobs for row in session.execute(finished.group_by(Job.outcome))}
+    return dict.fromkeys(STATUSES, 0) | dict(zip(UNFINISHED, now, strict=True)) | by_outcome
 
 
-def texts_by_state(session: Session) -> dict[str, int]:
-    """Texts of the jobs that are not deleted. The remaining texts of a finished job do not wait."""
-    unfinished = Job.outcome.is_(None)
-    waiting = ShardDomain.texts - ShardDomain.done - ShardDomain.failed
-    sums = (func.sum(ShardDomain.done), func.sum(ShardDomain.failed), func.sum(waiting).filter(unfinished))
-    row = session.execute(select(*sums).join(Job, Job.id == ShardDomain.job_id).where(VISIBLE)).one()
-    return {state: int(count or 0) for state, count in zip(TEXT_OUTCOMES, row, strict=True)}
+@dataclass(frozen=True)
+class WaitingWork:
+    """Of a model: what the workers still have to measure for jobs that are neither cancelled nor failed.
+
+    `texts`: those of shards that are not committed. `tokens`: an estimate from the bytes of these jobs and
+    the tokens of finished jobs of the model; None if there are none. `free`: shards without a valid lease,
+    of which `expired` had one; `leased`: the others. `oldest_seconds`: since the first of the free shards
+    became free, which is when its job was submitted, or when its lease expired; 0 if no shard is free.
+    """
+
+    texts: int = 0
+    tokens: float | None = 0
+    free: int = 0
+    leased: int = 0
+    expired: int = 0
+    oldest_seconds: float = 0
+
+
+def waiting_work(session: Session) -> dict[str, WaitingWork]:
+    """By model. Reads the open shards of unfinished jobs, and a few jobs of each of these models."""
+    texts = func.sum(Shard.end_ordinal - Shard.first_ordinal)
+    free_since = func.least(func.coalesce(Shard.lease_until, Job.created_at), CLOCK)
+    by_job = (
+        select(
+            Job.model,
+            texts.label("texts"),
+            (texts * Job.text_bytes / func.greatest(Job.texts, 1)).label("bytes"),
+            func.count().filter(FREE).label("free"),
+            func.count().filter(Shard.lease_until < CLOCK).label("expired"),
+            func.count().label("shards"),
+            func.min(free_since).filter(FREE).label("since"),
+        )
+        .join(Shard, and_(Shard.job_id == Job.id, OPEN))
+        .where(WANTED)
+        .group_by(Job.id)
+    ).subquery()
+    names = ("texts", "bytes", "free", "expired", "shards")
+    sums = (func.sum(by_job.c[name]) for name in names)
+    oldest = func.extract("epoch", CLOCK - func.min(by_job.c.since))
+    found = {}
+    rows = session.execute(select(by_job.c.model, oldest, *sums).group_by(by_job.c.model)).all()
+    for model, seconds, *numbers in rows:
+        waiting, size, free, expired, shards = map(int, numbers)
+        ratio = _tokens_per_byte(session, model)
+        found[model] = WaitingWork(
+            texts=waiting,
+            tokens=None if ratio is None else size * ratio,
+            free=free,
+            leased=shards - free,
+            expired=expired,
+            oldest_seconds=float(seconds or 0),
+        )
+    return found
+
+
+def _tokens_per_byte(session: Session, model: str) -> float | None:
+    """Of the latest finished jobs of a model, from one row of the statistics of each."""
+    recent = (
+        select(Job.id, Job.text_bytes)
+        .where(Job.model == model, Job.outcome == Outcome.SUCCEEDED, VISIBLE, Job.text_bytes > 0)
+        .order_by(Job.id.desc())
+        .limit(JOBS_FOR_PACE)
+    ).subquery()
+    measured = (  # the same in all components and layers
+        select(layer_profile.c.tokens)
+        .where(
+            layer_profile.c.job_id == recent.c.id,
+            layer_profile.c.domain == POOLED_DOMAIN,
+            layer_profile.c.scope == Scope.ALL,
+        )
+        .limit(1)
+    ).lateral()
+    sums = func.sum(measured.c.tokens), func.sum(recent.c.text_bytes)
+    tokens, size = session.execute(select(*sums).select_from(recent).join(measured, true())).one()
+    return float(tokens / size) if size else None

@@ -4,7 +4,8 @@ The work itself is in PostgreSQL. If a message or all of Redis is lost, the next
 """
 
 import logging
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 
 from redis import Redis, RedisError
 from redis.backoff import ExponentialWithJitterBackoff
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.coordination import AdvisoryLock, try_lock
 from app.jobs import shards
 from app.jobs.periodic import Periodic
+from app.observation.sweeps import SweepResult
 
 DRAIN = "worker.tasks.drain"
 _PREFIX = "profile-"  # of the names of queues
@@ -60,20 +62,25 @@ def workers_alive(redis: Redis, model: str) -> int:
     return len(Worker.all(queue=queue_of(redis, model)))
 
 
+def workers_by_model(redis: Redis) -> Counter[str]:
+    """The numbers of living workers, as `workers_alive` counts them. Raises: RedisError."""
+    workers = Worker.all(connection=redis)
+    return Counter(name.removeprefix(_PREFIX) for worker in workers for name in worker.queue_names())
+
+
 def models_served(redis: Redis) -> set[str]:
     """The models that a living worker has. Raises: RedisError."""
-    workers = Worker.all(connection=redis)
-    return {name.removeprefix(_PREFIX) for worker in workers for name in worker.queue_names()}
+    return set(workers_by_model(redis))
 
 
-def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str]:
-    """Notify for each model with free work. Returns these models; none if another process is sweeping.
+def sweep(sessions: sessionmaker[Session], redis: Redis) -> list[str] | None:
+    """Notify for each model with free work. Returns these models; None if another process is sweeping.
 
     Workers of all models are notified of jobs to finalize whose model no worker has.
     """
     with sessions.begin() as session:
         if not try_lock(session, AdvisoryLock.SWEEP):
-            return []
+            return None
         models = list(shards.models_with_work(session))
         due = set(shards.models_with_due_jobs(session))
     for model in _to_notify(redis, models, due):  # outside the transaction, because Redis may be slow
@@ -91,9 +98,17 @@ def _to_notify(redis: Redis, models: Collection[str], due: set[str]) -> Iterable
     return models if due <= served else served.union(models)
 
 
-def sweeper(sessions: sessionmaker[Session], redis: Redis, seconds: float) -> Periodic:
+def sweeper(
+    sessions: sessionmaker[Session], redis: Redis, seconds: float, count: Callable[[SweepResult], None]
+) -> Periodic:
+    """`count` is called after each sweep."""
+
     def work() -> bool:
-        sweep(sessions, redis)
+        result = SweepResult.FAILED
+        try:
+            result = SweepResult.SKIPPED if sweep(sessions, redis) is None else SweepResult.COMPLETED
+        finally:
+            count(result)
         return False
 
     return Periodic("sweeper", work, seconds)

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,9 +20,20 @@ from app.coordination import CLOCK
 from app.tables import Job, Shard, ShardDomain, StoredProfile, StoredTokens, Text
 
 
+class ClaimReason(StrEnum):
+    """Why a shard was free."""
+
+    FIRST = "first"  # nobody has claimed it before
+    EXPIRED_LEASE = "expired_lease"  # the worker that had it died, or could not renew its lease
+    RETURNED = "returned"  # the worker that had it was stopped, or could not measure it
+
+
 @dataclass(frozen=True)
 class Claim:
-    """A shard that is leased to a worker, as long as `epoch` is the epoch of the shard."""
+    """A shard that is leased to a worker, as long as `epoch` is the epoch of the shard.
+
+    `waited_seconds`: since its job was submitted or its lease expired; None if it was returned.
+    """
 
     job_id: UUID
     number: int
@@ -32,6 +44,8 @@ class Claim:
     options: dict[str, Any]
     scopes: tuple[str, ...]
     crashes: tuple[int, ...] = ()
+    reason: ClaimReason = ClaimReason.FIRST
+    waited_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +148,9 @@ def claim(session: Session, model: str, lease_seconds: float, measured_with: dic
 
 
 def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
+    expired_at = shard.lease_until
+    again = ClaimReason.EXPIRED_LEASE if expired_at else ClaimReason.RETURNED
+    reason = again if shard.epoch else ClaimReason.FIRST
     session.execute(
         update(Shard)
         .where(Shard.job_id == shard.job_id, Shard.number == shard.number)
@@ -146,7 +163,9 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
         )
     )
     session.refresh(shard)
-    options, scopes = session.execute(select(Job.options, Job.scopes).where(Job.id == shard.job_id)).one()
+    waited = CLOCK - func.coalesce(expired_at, Job.created_at)
+    of_job = select(Job.options, Job.scopes, waited).where(Job.id == shard.job_id)
+    options, scopes, time = session.execute(of_job).one()
     return Claim(
         shard.job_id,
         shard.number,
@@ -157,6 +176,8 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
         options,
         tuple(scopes),
         tuple(shard.crashes),
+        reason,
+        None if reason is ClaimReason.RETURNED else time.total_seconds(),
     )
 
 

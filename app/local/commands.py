@@ -37,12 +37,17 @@ def api_command(settings: Settings, listener: socket.socket) -> Command:
     )
 
 
-def worker_command(settings: Settings, model: str, waiting: dict[str, str]) -> Command:
-    """`waiting`: how the threads of OpenMP wait; variables of the user's environment take precedence."""
+def worker_command(settings: Settings, model: str, waiting: dict[str, str], place: int = 0) -> Command:
+    """`waiting`: how the threads of OpenMP wait; variables of the user's environment take precedence.
+
+    `place`: among the workers that this process starts, each of which needs a port for its metrics.
+    """
+    port = settings.worker_metrics_port
+    metrics = {"LAYERSCOPE_WORKER_METRICS_PORT": str(port + place)} if port else {}
     return Command(
         name=f"worker of {model}",
         arguments=(*module("worker"), "--model", model),
-        environment={**waiting, **_environment(settings)},
+        environment={**waiting, **_environment(settings), **metrics},
     )
 
 

@@ -120,7 +120,7 @@ def running_stack(
         waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
         commands = [api_command(complete, listener)]
         of_workers = [name for name in names for _ in range(workers)]
-        commands += [worker_command(complete, name, waiting) for name in of_workers]
+        commands += [worker_command(complete, name, waiting, place) for place, name in enumerate(of_workers)]
         with Supervisor(logged_to(log, commands), watched=embedded) as supervisor:
             try:
                 yield Stack(base_url, supervisor, complete, of_workers, log)

@@ -65,6 +65,13 @@ class Job(Base):
         UniqueConstraint("owner", "idempotency_key"),
         Index(None, "owner", "id"),
         Index("job_finished_idx", "finished_at"),
+        Index(  # counts the outcomes, and finds the latest finished jobs of a model
+            "job_outcome_idx",
+            "outcome",
+            "model",
+            "id",
+            postgresql_where=text("outcome is not null and deletion_requested_at is null"),
+        ),
         Index(
             "job_deletion_idx",
             "deletion_requested_at",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.db import make_sessions
 from app.files.texts import texts_csv
-from app.jobs import completion, shards, store
+from app.jobs import completion, counts, shards, store
 from app.jobs.shards import TextResult
 from app.jobs.view import present
 from app.models import read_models
@@ -68,3 +68,5 @@ def _api_queries(session: Session) -> Iterator[tuple[str, Query]]:
     yield "newest 20 running jobs", listing(status="running")
     yield "newest 20 failed jobs (none exists)", listing(status="failed")
     yield "texts.csv of a job", lambda s: sum(1 for _ in texts_csv(s, store.get(s, job.id)))
+    yield "jobs by status (metrics)", counts.jobs_by_status
+    yield "waiting work of each model (metrics)", counts.waiting_work

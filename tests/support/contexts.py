@@ -7,6 +7,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from layerscope.core import Model
 from tests.support.jobs_by_hand import MODEL
+from worker.observation.metrics import WorkerMetrics
+from worker.observation.observation import Observation
 from worker.runtime.context import WorkerContext
 from worker.runtime.shutdown import ShutdownDeadline
 
@@ -25,4 +27,5 @@ def context_of(
         lease_seconds=lease_seconds,
         drain_seconds=60,
         model_wait_seconds=3600,
+        observation=Observation(WorkerMetrics(MODEL)),
     )

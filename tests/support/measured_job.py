@@ -15,6 +15,7 @@ from tests.support.contexts import context_of
 from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
 from worker.finalization.finalize import finalize_jobs
 from worker.measurement.shard import measure, new_work
+from worker.observation.step_times import StepTimes
 from worker.runtime.lease import Lease
 
 
@@ -28,7 +29,7 @@ def measured_job(
     with sessions.begin() as session:
         stored = shards.texts(session, claim)
     with Lease(context, claim) as lease:
-        measured = measure(context, claim, stored, lease, new_work(context, claim, stored))
+        measured = measure(context, claim, stored, lease, new_work(context, claim, stored, StepTimes()))
     with sessions.begin() as session:
         shards.commit(session, claim, measured)
     finalize_jobs(sessions, MODEL)

@@ -38,7 +38,7 @@ LAYERS = {
         ("files", "plots"),
         ("db", "models", "schemas", "tables"),
         ("text_schemas",),
-        ("disk_space",),
+        ("disk_space", "observation"),
         ("coordination", "errors", "logs", "resources", "settings"),
     ),
     "app.commands": (
@@ -54,6 +54,7 @@ LAYERS = {
         ("finalization",),
         ("measurement",),
         ("runtime",),
+        ("observation",),
     ),
 }
 

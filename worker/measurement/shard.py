@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import torch
+
 from app.jobs import shards
 from app.jobs.shards import Claim, Fenced, ShardText, TextResult
 from layerscope.core import TextAnalysis, TextProfile, analyse_texts, profile_texts
@@ -21,6 +22,7 @@ from layerscope.names import PREDICTION_ANALYSES, Phase
 from worker.measurement.analysis_sample import sampled_indices, stored, stored_tokens
 from worker.measurement.text_rows import failed_row, measuring_options, row_of
 from worker.measurement.work import Work
+from worker.observation.step_times import Step, StepTimes
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
@@ -63,9 +65,11 @@ def measure(
             measured[index] = row_of(claim, index, texts[index].domain, profile)
             work.measured(index, tokens=profile.tokens if profile.error is None else 0)
         analysed = [i for i in sorted(sampled) if measured[i].error is None]
+        work.times.enter(Step.ANALYSE if analysed else None)
         for analysis in _analyses(context, claim, [texts[i].text for i in analysed], lease):
             index = analysed[analysis.ordinal]
             measured[index] = _with_analysis(context, measured[index], analysis)
+    work.times.enter(None)
     return [measured[i] for i in range(len(texts))]
 
 
@@ -76,11 +80,11 @@ def _with_analysis(context: WorkerContext, measured: TextResult, analysis: TextA
     return replace(measured, analysis=stored(analysis), token_result=tokens)
 
 
-def new_work(context: WorkerContext, claim: Claim, texts: Sequence[ShardText]) -> Work:
+def new_work(context: WorkerContext, claim: Claim, texts: Sequence[ShardText], times: StepTimes) -> Work:
     """The work of a shard before any of it is done."""
     options = measuring_options(claim, context.max_tokens)
     limit = min(options["max_tokens"], options["window"] or options["max_tokens"])
-    return Work(context.model, texts, claim.options.get("analyses", ()), limit)
+    return Work(context.model, texts, claim.options.get("analyses", ()), limit, times)
 
 
 def _profiles(context: WorkerContext, claim: Claim, texts: Iterable[TextInput]) -> Iterator[TextProfile]:

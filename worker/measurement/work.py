@@ -17,6 +17,7 @@ from layerscope.core import Model
 from layerscope.core.model import blocks
 from layerscope.core.tokenization.token_ids import TextInput
 from layerscope.names import PREDICTION_ANALYSES, Analysis, Phase
+from worker.observation.step_times import Step, StepTimes
 
 # Before the first text is measured. It is 0.25 for English and about 1 for Chinese: with too small a number,
 # the share would be too large at first, and then stand still.
@@ -26,9 +27,12 @@ TOKENS_PER_CHARACTER = 1.0
 class Work:
     """The work of one shard. Only the thread that measures changes it; any thread may call `report`."""
 
-    def __init__(self, model: Model, texts: Sequence[ShardText], analyses: Iterable[str], limit: int) -> None:
+    def __init__(
+        self, model: Model, texts: Sequence[ShardText], analyses: Iterable[str], limit: int, times: StepTimes
+    ) -> None:
         """`limit`: the largest number of tokens of a text that count."""
         self.phase = Phase.TOKENIZING
+        self.times = times
         self._layers = [block.layer for block in blocks(model.module)]
         self._of_layer = _weights(self._layers[0])
         self._of_head = 0
@@ -48,6 +52,7 @@ class Work:
         with ExitStack() as hooks:
             for layer in self._layers:
                 hooks.enter_context(layer.register_forward_pre_hook(self._layer_runs, with_kwargs=True))
+            hooks.enter_context(self._layers[-1].register_forward_hook(self._layers_ran))
             if head is not None:
                 hooks.enter_context(head.register_forward_pre_hook(self._head_runs))
             yield
@@ -56,6 +61,7 @@ class Work:
         """The texts. Their reader tokenizes them, and runs the layers when it has enough for a batch."""
         for text in texts:
             self.phase = Phase.TOKENIZING
+            self.times.enter(Step.TOKENIZE)
             yield text
 
     def measured(self, index: int, tokens: int) -> None:
@@ -79,11 +85,19 @@ class Work:
             measured=dict(self._measured),
         )
 
-    def _layer_runs(self, _layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+    def _layer_runs(self, layer: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> None:
         states = args[0] if args else named["hidden_states"]
         every_text = len(self._tokens) == len(self._domains)
         self.phase = Phase.ANALYSING if every_text else Phase.MEASURING
-        self._done += states.shape[:-1].numel() * self._of_layer
+        tokens = states.shape[:-1].numel()
+        self._done += tokens * self._of_layer
+        if layer is self._layers[0] and not every_text:
+            self.times.batches.append(tokens)
+            self.times.enter(Step.FORWARD)
+
+    def _layers_ran(self, *_: Any) -> None:
+        if self.times.step is Step.FORWARD:
+            self.times.enter(Step.REDUCE)
 
     def _head_runs(self, _head: nn.Module, args: tuple[Any, ...]) -> None:
         self._done += args[0].shape[:-1].numel() * self._of_head

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from torch import nn
 
 from layerscope.core import Model, load_head
+from worker.observation.observation import Observation
 from worker.runtime.shutdown import ShutdownDeadline
 
 
@@ -26,6 +27,7 @@ class WorkerContext:
     lease_seconds: float
     drain_seconds: float
     model_wait_seconds: float
+    observation: Observation
 
     @cached_property
     def head(self) -> nn.Linear:

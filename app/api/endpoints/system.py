@@ -4,9 +4,9 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.api.html import HEADERS, render
+from app.api.observation.exposition import exposition
 from app.api.openapi import describe, problems
 from app.api.service import ServiceDep
 
@@ -27,11 +27,13 @@ router = APIRouter(tags=["system"])
 
 
 @router.get(
-    "/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **problems()}
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}, **problems()},
 )
-def read_metrics(service: ServiceDep) -> Response:
-    """Metrics for Prometheus."""
-    return Response(generate_latest(service.registry), media_type=CONTENT_TYPE_LATEST)
+def read_metrics(request: Request, service: ServiceDep) -> Response:
+    """Metrics for Prometheus, in the text format or, if the request accepts it, as OpenMetrics."""
+    return exposition(service.registry, request.headers.get("Accept", ""))
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -240,21 +240,6 @@ def test_one_configured_model_need_not_be_named(settings: Settings, tmp_path: Pa
         assert httpx.post(f"{url}/v1/jobs", json={"texts": ["a"]}).json()["model"]["name"] == "only"
 
 
-def test_metrics_count_work_and_requests_by_route(api: httpx.Client, sessions: sessionmaker[Session]) -> None:
-    finished_job(sessions, failing=[1])
-    api.post("/v1/jobs", json=BODY)
-    api.get(f"/v1/jobs/{JOB}")
-    lines = api.get("/metrics").text.splitlines()
-    assert 'layerscope_jobs{status="succeeded"} 1.0' in lines
-    assert 'layerscope_jobs{status="queued"} 1.0' in lines
-    assert 'layerscope_texts{state="done"} 2.0' in lines
-    assert 'layerscope_texts{state="failed"} 1.0' in lines
-    assert 'layerscope_texts{state="waiting"} 1.0' in lines
-    of_route = 'layerscope_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="404"}'
-    assert any(line.startswith(of_route) for line in lines)
-    assert not any(JOB in line for line in lines)
-
-
 @pytest.mark.parametrize("missing", ["database_url", "redis_url"])
 def test_a_service_without_an_address_does_not_start(settings: Settings, missing: str) -> None:
     with pytest.raises(ConfigurationError, match="LAYERSCOPE_DATABASE_URL"):
@@ -275,10 +260,3 @@ def open_transactions(engine: Engine) -> int:
     )
     with engine.connect() as connection:
         return int(connection.exec_driver_sql(query).scalar_one())
-
-
-def test_unknown_methods_share_one_label_of_the_metrics(api: httpx.Client) -> None:
-    api.request("FOO1", "/v1/jobs")
-    metrics = api.get("/metrics").text
-    assert "FOO1" not in metrics
-    assert 'method="other"' in metrics

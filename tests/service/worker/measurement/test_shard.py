@@ -20,6 +20,7 @@ from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
 from tests.support.tiny import causal_model, save
 from worker.measurement.analysis_sample import SEED
 from worker.measurement.shard import TRY_FROM_ATTEMPT, measure, new_work
+from worker.observation.step_times import StepTimes
 from worker.runtime.context import WorkerContext
 from worker.runtime.lease import Lease, Stopped
 
@@ -66,7 +67,7 @@ def test_a_stop_interrupts_an_analysis(
             context.deadline.stopping.set()
 
     with last.register_forward_hook(stop), pytest.raises(Stopped), Lease(context, claim) as lease:
-        measure(context, claim, SHARD, lease, new_work(context, claim, SHARD))
+        measure(context, claim, SHARD, lease, new_work(context, claim, SHARD, StepTimes()))
     assert runs == 2 * list(range(model.layers))
 
 
@@ -81,7 +82,7 @@ def test_the_sample_does_not_depend_on_the_shards(
         with sessions.begin() as session:
             texts = shards.texts(session, claim)
         with Lease(context, claim) as lease:
-            rows = measure(context, claim, texts, lease, new_work(context, claim, texts))
+            rows = measure(context, claim, texts, lease, new_work(context, claim, texts, StepTimes()))
         analysed |= {row.ordinal for row in rows if row.analysis}
         with sessions.begin() as session:
             shards.commit(session, claim, rows)
@@ -105,13 +106,13 @@ def test_a_text_whose_analysis_raises_fails_alone(context: WorkerContext, sessio
     context.__dict__["head"] = failing
     claim = claimed(sessions, analyses=["logit_lens"])
     with Lease(context, claim) as lease, pytest.raises(RuntimeError, match="injected"):
-        measure(context, claim, SHARD, lease, new_work(context, claim, SHARD))
+        measure(context, claim, SHARD, lease, new_work(context, claim, SHARD, StepTimes()))
     for _ in range(TRY_FROM_ATTEMPT - 1):
         with sessions.begin() as session:
             shards.give_back(session, claim)
         claim = must_claim(sessions)
     with Lease(context, claim) as lease:
-        rows = measure(context, claim, SHARD, lease, new_work(context, claim, SHARD))
+        rows = measure(context, claim, SHARD, lease, new_work(context, claim, SHARD, StepTimes()))
     failed = {row.ordinal for row in rows if row.error == "worker_crash: RuntimeError"}
     assert failed == {2 * place + domain for place in sample(range(6), 3, SEED) for domain in (0, 1)}
     assert all(row.values for row in rows if row.ordinal not in failed)
@@ -123,7 +124,7 @@ def test_the_head_is_loaded_once_and_only_where_it_is_needed(
     for analyses in ([], ["activations"]):
         claim = claimed(sessions, analyses=analyses)
         with Lease(context, claim) as lease:
-            rows = measure(context, claim, SHARD, lease, new_work(context, claim, SHARD))
+            rows = measure(context, claim, SHARD, lease, new_work(context, claim, SHARD, StepTimes()))
         with sessions.begin() as session:
             shards.commit(session, claim, rows)
         assert [bool(row.analysis) for row in rows].count(True) == (6 if analyses else 0)

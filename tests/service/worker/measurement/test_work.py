@@ -17,6 +17,7 @@ from tests.support.contexts import context_of
 from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
 from tests.support.tiny import causal_model, save
 from worker.measurement.shard import measure, new_work
+from worker.observation.step_times import StepTimes
 from worker.runtime.lease import Lease
 
 Sessions = sessionmaker[Session]
@@ -37,7 +38,7 @@ def observed(model: Model, sessions: Sessions, redis: Redis, **options: Any) -> 
         texts = [StoredText(text.domain, str(text.text), error=text.error) for text in SHARD]
         store.submit(session, draft, texts, ShardSize(10**9, 100))
     context, claim, found = context_of(model, sessions, redis), must_claim(sessions), []
-    work = new_work(context, claim, SHARD)
+    work = new_work(context, claim, SHARD, StepTimes())
     with ExitStack() as hooks, Lease(context, claim) as lease:
         for layer in model.module.layers:
             hooks.enter_context(layer.register_forward_hook(lambda *_: found.append(work.report())))

@@ -1,0 +1,1 @@
+"""What the API shows of itself and of the work: metrics and traces."""

@@ -1,0 +1,108 @@
+"""The metrics of a real API and a real worker after one job."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from app.local.servers import Servers
+from app.resources import ROOT
+from app.settings import Settings
+from tests.support.observed_service import NAME, TEXT, Observed, observed_service
+from worker.observation.metrics_server import serve_metrics
+
+PHASES = ("queue", "tokenize", "forward", "reduce", "analyse", "commit", "finalize")
+
+
+@pytest.fixture(scope="module")
+def observed(
+    embedded_servers: Servers, migrated_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Observed]:
+    folder = tmp_path_factory.mktemp("observed")
+    settings = Settings(
+        home=folder / "home",
+        database_url=migrated_database_url,
+        redis_url=embedded_servers.redis_url,
+        models=ROOT / "models.toml",
+        sweep_seconds=0.5,
+    )
+    with observed_service(settings, folder) as observed:
+        yield observed
+
+
+def test_texts_and_tokens_are_counted_by_outcome(observed: Observed) -> None:
+    assert observed.job["status"] == "succeeded"
+    progress = observed.job["progress"]
+    assert (progress["done"], progress["failed"]) == (13, 1)
+    for outcome, texts in (("done", 13), ("failed", 1)):
+        assert observed.value("layerscope_worker_texts_total", model="demo", outcome=outcome) == texts
+    tokens = observed.value("layerscope_worker_tokens_total", model="demo", outcome="done")
+    assert tokens == progress["tokens"]
+    assert observed.value("layerscope_worker_batch_tokens_sum", model="demo") == tokens
+    assert observed.value("layerscope_worker_batch_tokens_count", model="demo") == 1
+
+
+def test_each_phase_has_its_time(observed: Observed) -> None:
+    seconds = {
+        phase: observed.value("layerscope_worker_phase_seconds_sum", model="demo", phase=phase)
+        for phase in PHASES
+    }
+    assert all(0 < value < 60 for value in seconds.values()), seconds
+    for phase in PHASES:
+        assert observed.value("layerscope_worker_phase_seconds_count", model="demo", phase=phase) == 1
+
+
+def test_attempts_and_their_ends_are_counted(observed: Observed) -> None:
+    attempts, ended = "layerscope_worker_attempts_total", "layerscope_worker_attempts_ended_total"
+    assert observed.value(attempts, model="demo", reason="first") == 1
+    assert observed.value(attempts, model="demo", reason="expired_lease") == 0
+    assert observed.value(ended, model="demo", end="committed") == 1
+    assert observed.value(ended, model="demo", end="failed") == 0
+    assert observed.value("layerscope_worker_fenced_commits_total", model="demo") == 0
+
+
+def test_the_process_shows_its_memory_and_load_time(observed: Observed) -> None:
+    used = observed.value("layerscope_worker_device_memory_used_bytes", model="demo", device="cpu")
+    total = observed.value("layerscope_worker_device_memory_bytes", model="demo", device="cpu")
+    assert 10**7 < used < total
+    assert 0 < observed.value("layerscope_worker_load_seconds", model="demo") < 60
+
+
+def test_the_api_shows_the_state_of_the_work(observed: Observed) -> None:
+    assert observed.value("layerscope_workers_alive", model="demo") == 1
+    assert observed.value("layerscope_jobs", status="succeeded") >= 1
+    assert observed.value("layerscope_backlog_texts", model="demo") == 0
+    assert observed.value("layerscope_redis_up") == 1
+
+
+def test_both_processes_count_their_sweeps(observed: Observed) -> None:
+    for text in (observed.of_api, observed.of_worker):
+        assert re.search(r'layerscope_sweeps_total\{result="completed"\} \d', text)
+
+
+def test_no_label_contains_a_text_or_a_name(observed: Observed) -> None:
+    for secret in (NAME, TEXT, observed.job["id"]):
+        assert secret not in observed.of_api + observed.of_worker
+
+
+def test_the_labels_are_bounded(observed: Observed) -> None:
+    """Enumerations, the models of the list, devices, and routes."""
+    labels = {name for text in (observed.of_api, observed.of_worker) for name in re.findall(r'(\w+)="', text)}
+    allowed = {"model", "outcome", "phase", "reason", "end", "result", "status", "device"}
+    assert labels <= allowed | {"method", "route", "le"}
+
+
+def test_a_worker_works_although_its_port_is_taken(
+    observed: Observed, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(observed.metrics_url.rpartition(":")[2].partition("/")[0])
+    serve_metrics(CollectorRegistry(), "127.0.0.1", port)
+    (line,) = caplog.messages
+    assert f"cannot be served on 127.0.0.1, port {port}: " in line
+    assert "the worker continues without; change LAYERSCOPE_WORKER_METRICS_HOST" in line
+
+
+def test_an_unknown_host_is_a_warning_too(caplog: pytest.LogCaptureFixture) -> None:
+    serve_metrics(CollectorRegistry(), "no.such.host.invalid", 0)
+    assert "cannot be served on no.such.host.invalid" in caplog.text

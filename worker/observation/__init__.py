@@ -1,0 +1,1 @@
+"""What a worker process shows of its work: metrics, and the spans of traces."""
