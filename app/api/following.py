@@ -16,17 +16,31 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 Read = Callable[[Collection[UUID]], dict[UUID, JobOut]]
 
 
+@dataclass(frozen=True)
+class Look:
+    """What all clients that follow a job share. `json`: the state as JSON."""
+
+    state: JobOut
+    json: str
+
+
+def look_of(state: JobOut) -> Look:
+    return Look(state, state.model_dump_json())
+
+
 @dataclass
 class _Followed:
-    """A job that clients follow. `state` is None before the first look and after the job was deleted."""
+    """A job that clients follow. `look` is None after the job was deleted."""
 
+    look: Look | None
     followers: int = 0
-    state: JobOut | None = None
     error: Exception | None = None
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # replaced at every look
 
     def publish(self, state: JobOut | None, error: Exception | None) -> None:
-        self.state, self.error = state, error
+        if self.look is None or state != self.look.state:  # otherwise the JSON is the same, too
+            self.look = None if state is None else look_of(state)
+        self.error = error
         self.looked.set()
         self.looked = asyncio.Event()
 
@@ -41,20 +55,27 @@ class Follower:
         self._pause = FIRST_PAUSE_SECONDS
         self._closing = asyncio.Event()
 
-    @asynccontextmanager
-    async def follow(self, job_id: UUID) -> AsyncIterator[Callable[[float], AsyncIterator[JobOut | None]]]:
-        """Yields a function: for a time in seconds, the states of all looks; None if the job was deleted.
+    def latest(self, job_id: UUID) -> JobOut | None:
+        """The state at the latest look, at most about a second ago; None if no client follows the job."""
+        followed = self._followed.get(job_id)
+        return followed.look.state if followed is not None and followed.look is not None else None
 
-        Raises: the errors of `read`.
+    @asynccontextmanager
+    async def follow(self, state: JobOut) -> AsyncIterator[Callable[[float], AsyncIterator[Look | None]]]:
+        """Yields a function: for a time in seconds, all looks; None if the job was deleted.
+
+        `state`: the present one. Raises: the errors of `read`.
         """
+        job_id = state.id
         if job_id not in self._followed:
             self._pause = FIRST_PAUSE_SECONDS  # a short job may be finished soon
-        followed = self._followed.setdefault(job_id, _Followed())
+            self._followed[job_id] = _Followed(look_of(state))
+        followed = self._followed[job_id]
         followed.followers += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look_repeatedly())
         try:
-            yield lambda seconds: _states(followed, seconds)
+            yield lambda seconds: _looks(followed, seconds)
         finally:
             followed.followers -= 1
             if followed.followers == 0:
@@ -83,7 +104,7 @@ class Follower:
                 job.publish(states.get(job_id), error)
 
 
-async def _states(followed: _Followed, seconds: float) -> AsyncIterator[JobOut | None]:
+async def _looks(followed: _Followed, seconds: float) -> AsyncIterator[Look | None]:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
@@ -93,4 +114,4 @@ async def _states(followed: _Followed, seconds: float) -> AsyncIterator[JobOut |
             return
         if followed.error is not None:
             raise followed.error
-        yield followed.state
+        yield followed.look

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry
 from redis import Redis
 from sqlalchemy import Engine
@@ -152,6 +153,22 @@ class Service:
         """Raises: JobNotFound."""
         with self.session_of(principal) as session:
             return self.present(session, store.get(session, job_id))
+
+    async def read_to_wait(self, job_id: UUID, principal: Principal) -> JobOut:
+        """As `read`, or the state at the latest look if other clients wait for the job.
+
+        Raises: JobNotFound.
+        """
+        state = self.follower.latest(job_id)
+        if state is None:
+            return await run_in_threadpool(self.read, job_id, principal)
+        if not principal.sees_all_jobs:
+            await run_in_threadpool(self._check_exists, job_id, principal)
+        return state
+
+    def _check_exists(self, job_id: UUID, principal: Principal) -> None:
+        with self.session_of(principal) as session:
+            store.get(session, job_id)
 
     def read_all(self, job_ids: Collection[UUID]) -> dict[UUID, JobOut]:
         """The states of those of the jobs that exist."""

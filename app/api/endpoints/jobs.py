@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 from app.access.audit import record
 from app.access.principal import Principal
 from app.api.access import PrincipalDep
+from app.api.following import Look, look_of
 from app.api.middleware import HEAD, Parameters, no_parameters, parameters_once
 from app.api.openapi import JOB_REQUEST_BODY, LOCATION, RETRY_AFTER, problems
 from app.api.request_body import Body, submitted_body
@@ -161,32 +162,35 @@ async def read_job(
     waiting: Annotated[Waiting, Query()],
 ) -> JobOut:
     """The state of a job. With `wait`, the response waits until the job is finished or the time is over."""
-    state = await run_in_threadpool(service.read, job_id, principal)
-    if waiting.wait > 0 and state.finished_at is None:
-        with service.waiting.take():
-            state = await _wait(service, state, request, waiting.wait)
+    if waiting.wait > 0:
+        state = await service.read_to_wait(job_id, principal)
+        if state.finished_at is None:
+            with service.waiting.take():
+                state = await _wait(service, state, request, waiting.wait)
+    else:
+        state = await run_in_threadpool(service.read, job_id, principal)
     _set_retry_after(state, response)
     return state
 
 
 async def _wait(service: Service, state: JobOut, request: Request, seconds: float) -> JobOut:
     """The state when the job is finished, the time is over, or the client has disconnected."""
-    async with service.follower.follow(state.id) as states:
-        async for latest in states(seconds):
-            state = _existing(latest, state.id)
+    async with service.follower.follow(state) as looks:
+        async for look in looks(seconds):
+            state = _existing(look, state.id)
             if state.finished_at is not None or await request.is_disconnected():
                 break
     return state
 
 
-def _existing(state: JobOut | None, job_id: UUID) -> JobOut:
-    if state is None:
+def _existing(look: Look | None, job_id: UUID) -> JobOut:
+    if look is None:
         raise JobNotFound(f"There is no job {job_id}.")
-    return state
+    return look.state
 
 
-def existing_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> JobOut:
-    return service.read(job_id, principal)
+async def existing_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep) -> JobOut:
+    return await service.read_to_wait(job_id, principal)
 
 
 async def waiting_slot(service: ServiceDep) -> AsyncIterator[None]:
@@ -214,18 +218,19 @@ async def follow_job(
 
 
 async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEvent]:
-    yield ServerSentEvent(event="progress", data=state)
+    shown = look_of(state)
+    yield ServerSentEvent(event="progress", raw_data=shown.json)
     if state.finished_at is None:
-        async with service.follower.follow(state.id) as states:
-            async for latest in states(math.inf):
-                if latest is None:
+        async with service.follower.follow(state) as looks:
+            async for look in looks(math.inf):
+                if look is None:
                     return
-                if latest != state:
-                    state = latest
-                    yield ServerSentEvent(event="progress", data=state)
-                if state.finished_at is not None:
+                if look.state != shown.state:
+                    shown = look
+                    yield ServerSentEvent(event="progress", raw_data=shown.json)
+                if shown.state.finished_at is not None:
                     break
-    yield ServerSentEvent(event="finished", data=state)
+    yield ServerSentEvent(event="finished", raw_data=shown.json)
 
 
 @router.post(

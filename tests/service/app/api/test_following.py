@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from tests.support.counting import statements
 from tests.support.over_http import submit
 
-STATEMENTS_OF_A_LOOK = 6
+STATEMENTS_OF_A_LOOK = 4
 
 
 def test_waiting_ends_when_the_job_is_finished(api: httpx.Client) -> None:
@@ -89,6 +89,28 @@ def test_events_report_progress_and_the_end(api: httpx.Client) -> None:
             if seen == ["progress", "queued"]:
                 httpx.post(f"{api.base_url}{path}/cancel")
     assert seen == ["progress", "queued", "progress", "cancelled", "finished", "cancelled"]
+
+
+def test_an_event_contains_the_state_as_the_call_returns_it(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    with api.stream("GET", f"{path}/events") as answer:
+        data = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    assert data.removeprefix("data: ") == api.get(path).text
+
+
+def test_one_more_waiting_client_reads_almost_nothing(api: httpx.Client) -> None:
+    path = f"/v1/jobs/{submit(api)['id']}"
+    with api.stream("GET", f"{path}/events") as first:
+        lines = first.iter_lines()  # the stream ends with this iterator
+        next(lines)
+        time.sleep(3)  # the first looks follow each other quickly
+        started = time.monotonic()
+        with statements(Engine) as executed:
+            for _ in range(20):
+                with api.stream("GET", f"{path}/events") as other:
+                    next(other.iter_lines())
+        looks = 2 + time.monotonic() - started
+        assert len(executed) < STATEMENTS_OF_A_LOOK * looks + 20  # of the new clients, one each
 
 
 def test_events_end_if_the_job_is_deleted_and_are_not_found_if_it_does_not_exist(api: httpx.Client) -> None:
