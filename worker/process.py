@@ -11,6 +11,7 @@ from app.errors import ConfigurationError
 from app.jobs import notifications
 from app.local.commands import CANNOT_LOAD
 from app.models import read_models, require_model
+from app.priority import Niceness, give_way
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
@@ -33,6 +34,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="the name of a model in models.toml")
     name = arguments.parse_args().model
+    give_way(Niceness.WORKER)
     logs.configure()
     try:
         return run(name, Settings())

@@ -1,7 +1,6 @@
 """Draws plots in a process of its own, so that drawing neither delays the service nor uses its memory."""
 
 import multiprocessing
-import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,9 +9,9 @@ from multiprocessing.process import BaseProcess
 
 from app.errors import TooBusy
 from app.plots import Format, Plot, PlotRow, draw
+from app.priority import Niceness, give_way
 
 PLOTS_PER_PROCESS = 200  # Matplotlib keeps some memory for every plot; a new process starts without it
-NICENESS = 5  # requests are more urgent than plots
 START_SECONDS, STOP_SECONDS = 60, 5
 
 
@@ -81,8 +80,7 @@ class DrawingProcess:
 
 def _serve(connection: Connection) -> None:
     """Answers requests until the service closes the connection or ends."""
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    give_way(Niceness.DRAWING)
     with suppress(EOFError, OSError, KeyboardInterrupt):
         connection.send("ready")
         while True:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from app.local.servers import running_servers
+from app.priority import Niceness
 from app.resources import MODELS, ROOT
 from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
@@ -94,6 +95,17 @@ def test_up_serves_the_first_model(stack: RunningStack) -> None:
     lines = list(children(stack.process.pid).values())
     assert len(lines) == 4
     assert [line for line in lines if "-m worker --model demo" in line]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no niceness")
+def test_a_worker_gives_way_to_requests(stack: RunningStack) -> None:
+    own = psutil.Process().nice()
+    found = {
+        psutil.Process(pid).nice() - own
+        for pid, line in children(stack.process.pid).items()
+        if "-m worker" in line
+    }
+    assert found == {Niceness.WORKER}
 
 
 @pytest.mark.slow
