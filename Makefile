@@ -53,9 +53,9 @@ demo-model: .venv/installed
 
 install: .venv/installed
 
-programs: # a browser and a shell for some tests; on Debian or Ubuntu, as root
+programs: # a browser, a shell and promtool for some tests; on Debian or Ubuntu, as root
 	apt-get update --quiet=2
-	apt-get install --yes --quiet=2 --no-install-recommends chromium zsh
+	apt-get install --yes --quiet=2 --no-install-recommends chromium prometheus zsh
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \

@@ -106,3 +106,22 @@ def test_a_worker_works_although_its_port_is_taken(
 def test_an_unknown_host_is_a_warning_too(caplog: pytest.LogCaptureFixture) -> None:
     serve_metrics(CollectorRegistry(), "no.such.host.invalid", 0)
     assert "cannot be served on no.such.host.invalid" in caplog.text
+
+
+@pytest.mark.parametrize("file", ["alerts.yml", "dashboard.json", "alerts_test.yml"])
+def test_every_metric_that_operators_use_exists(observed: Observed, file: str) -> None:
+    text = (ROOT / "deploy" / "observability" / file).read_text(encoding="utf-8")
+    used = set(re.findall(r"\b(?:layerscope|process)_\w+", text))
+    assert used
+    assert used - observed.names == set()
+
+
+def test_every_metric_is_documented(observed: Observed) -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    documented = set(
+        re.findall(r"`(layerscope_\w+)`", text.partition("## Metrics")[2].partition("## Health")[0])
+    )
+    parts = re.compile(r"_(bucket|count|sum|created)$")
+    exposed = {parts.sub("", name) for name in observed.names if name.startswith("layerscope_")}
+    exposed = {name for name in exposed if f"{name}_total" not in observed.names}  # of `…_created`
+    assert exposed == documented
