@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.corpus_command import corpus
 from app.commands.exit import run_as_command
 from app.commands.key_commands import keys_cli
 from app.commands.model_commands import add_model
@@ -65,6 +66,7 @@ ModelsOption = Annotated[
 
 
 cli.command("profile")(profile)
+cli.command("corpus")(corpus)
 add_verbs(cli)
 models_cli.command("add")(add_model)
 cli.command("doctor")(doctor)

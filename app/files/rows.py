@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, Table, case, collate, select
+from sqlalchemy import ColumnElement, Integer, String, Table, case, collate, select
 from sqlalchemy.orm import Session
 
 from app.tables import Job
@@ -46,9 +46,14 @@ def read_batches(session: Session, job: Job, source: Source, size: int, **only: 
 
 
 def sorted_rows(source: Source, rows: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Rows that are not in the database, as `read_rows` would return them."""
+    """Rows that are not in the database, as `read_rows` would return them: its integers are no floats."""
+    whole = {name for name in source.columns if isinstance(source.table.c[name].type, Integer)}
     ordered = sorted(rows, key=lambda row: [_place(name, row[name]) for name in source.order])
-    return [{name: row[name] for name in source.columns} for row in ordered]
+    return [{name: _typed(row[name], name in whole) for name in source.columns} for row in ordered]
+
+
+def _typed(value: Any, is_whole: bool) -> Any:
+    return int(value) if is_whole and value is not None else value
 
 
 def _in_order(column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -16,7 +16,7 @@ from layerscope.inputs.parquet_rows import parquet_rows
 from layerscope.inputs.records import InputRow, TextRecord, UnreadableInputError, UnusableRow
 from layerscope.inputs.report import FileKind, InputReport
 from layerscope.inputs.sources import FoundSources, InputFormat, InputSource
-from layerscope.names import TextForm
+from layerscope.names import DEFAULT_DOMAIN, TextForm
 from layerscope.text_forms import mistake_in, pair_mistake, text_mistake
 
 JSON_STARTS = "[{"
@@ -56,6 +56,10 @@ class InputReader:
         self.report = InputReport(skipped=found.skipped, renamed=self._domains.renamed)
 
     def __iter__(self) -> Iterator[TextRecord]:
+        return (row for row in self.rows() if isinstance(row, TextRecord))
+
+    def rows(self) -> Iterator[TextRecord | UnusableRow]:
+        """The texts, and between them the rows that cannot be used."""
         for source in self._sources:
             with source.open() as file:
                 pieces, is_compressed = uncompressed(source.name, file)
@@ -97,7 +101,11 @@ class InputReader:
             case _:
                 return (InputRow("", value) for value in [whole_text(name, text)])
 
-    def _records(self, source: InputSource, opened: _Rows) -> Iterator[TextRecord]:
+    def domain_of(self, row: UnusableRow) -> str:
+        """The name of the domain to which a row would belong; `default` if it names none that is valid."""
+        return self._domains.name_of(row.domain) or DEFAULT_DOMAIN
+
+    def _records(self, source: InputSource, opened: _Rows) -> Iterator[TextRecord | UnusableRow]:
         sample = list(islice(opened.rows, SAMPLE))
         fields = choose_fields(source.name, sample, self._fields)
         kind = FileKind(opened.format.value, opened.encoding, opened.is_compressed, fields)
@@ -105,8 +113,10 @@ class InputReader:
         for row in chain(sample, opened.rows):
             found = row.error or self._record(row, source, fields)
             if isinstance(found, str):
-                self.report.add_unusable(UnusableRow(source.name, row.place, found))
+                unusable = UnusableRow(source.name, row.place, found, self._label(row, source, fields))
+                self.report.add_unusable(unusable)
                 self._check_unusable()
+                yield unusable
                 continue
             tally.texts += 1
             self.report.add_text(found)
@@ -122,7 +132,7 @@ class InputReader:
     def _record(self, row: InputRow, source: InputSource, fields: FieldNames) -> TextRecord | str:
         """The text of a row, or the reason why it cannot be used."""
         if not isinstance(row.value, Mapping):
-            return self._text(row.value, row.domain or source.domain, None)
+            return self._text(row.value, self._label(row, source, fields), None)
         field, value = text_of(row.value, fields.text or "", is_guessed=not self._fields.text)
         if value is None:
             return f"has no {fields.text}"
@@ -133,6 +143,12 @@ class InputReader:
                 return f"{field} is not JSON: {error}"
         pair = row.value.get(fields.pair) if fields.pair else None
         return self._text(value, self._domain_value(row, source, fields), pair)
+
+    def _label(self, row: InputRow, source: InputSource, fields: FieldNames) -> Any:
+        """What names the domain of a row that may have any content."""
+        if isinstance(row.value, Mapping):
+            return self._domain_value(row, source, fields)
+        return row.domain or source.domain
 
     def _domain_value(self, row: InputRow, source: InputSource, fields: FieldNames) -> Any:
         if fields.domain and (row.domain is None or self._fields.domain):

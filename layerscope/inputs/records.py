@@ -1,7 +1,7 @@
 """What the readers yield."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -47,11 +47,12 @@ class InputRow:
 
 @dataclass(frozen=True, slots=True)
 class UnusableRow:
-    """A row that is left out, and why: "has no text"."""
+    """A row that cannot be measured, and why: "has no text". `domain`: what names its domain, if anything."""
 
     file: str
     place: str
     reason: str
+    domain: Any = field(default=None, compare=False)
 
     @property
     def where(self) -> str:

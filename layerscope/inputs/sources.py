@@ -81,9 +81,9 @@ def uploaded(files: Sequence[tuple[str, IO[bytes]]], *, lines: bool = False) -> 
     Raises: UnreadableInputError if a suffix is unknown.
     """
     paths = [PurePath(name.replace("\\", "/")) for name, _ in files]
-    domains = _domains_of(paths, lines)
+    domains = domains_of(paths, lines)
     sources = [
-        InputSource(name, _format_of(path), domains[path], partial(_left_open, file))
+        InputSource(name, format_of(path), domains[path], partial(_left_open, file))
         for (name, file), path in zip(files, paths, strict=True)
     ]
     return FoundSources(sources)
@@ -93,7 +93,7 @@ def _left_open(file: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
     return nullcontext(file)
 
 
-def _domains_of(paths: Iterable[PurePath], lines: bool) -> dict[PurePath, str]:
+def domains_of(paths: Iterable[PurePath], lines: bool) -> dict[PurePath, str]:
     """The domain of each file: the subfolder of its folder, or its own name.
 
     Where more files of a folder than a job can have domains are one text each, they are one domain.
@@ -123,7 +123,7 @@ def format_by_suffix(path: PurePath) -> InputFormat | None:
     return SUFFIXES.get(suffixes[-1]) if suffixes else None
 
 
-def _format_of(path: PurePath) -> InputFormat:
+def format_of(path: PurePath) -> InputFormat:
     found = format_by_suffix(path)
     if found is None:
         raise UnreadableInputError(
@@ -137,7 +137,7 @@ def _source_of_file(path: Path) -> InputSource:
         is_regular = stat.S_ISREG(path.stat().st_mode)
     except OSError as error:
         raise UnreadableInputError(f"{path} cannot be read: {error.strerror}.") from error
-    return InputSource(str(path), _format_of(path) if is_regular else None, _stem(path), _opener(path))
+    return InputSource(str(path), format_of(path) if is_regular else None, _stem(path), _opener(path))
 
 
 def _opener(path: Path) -> Callable[[], IO[bytes]]:
@@ -157,7 +157,7 @@ def _sources_of_folder(folder: Path, lines: bool, skipped: Counter[str]) -> list
             f"The folder {folder} contains no file with one of the suffixes {READABLE}."
         )
     named = {file: PurePath(folder.resolve().name, file.relative_to(folder)) for file in files}
-    domains = _domains_of(named.values(), lines)
+    domains = domains_of(named.values(), lines)
     return [
         InputSource(str(file), format_by_suffix(file), domains[named[file]], _opener(file)) for file in files
     ]

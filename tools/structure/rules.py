@@ -42,15 +42,16 @@ LAYERS = {
         ("coordination", "errors", "logs", "resources", "settings"),
     ),
     "app.commands": (
+        ("corpus_command",),
         ("profile_command",),
         ("dry_run", "key_commands", "model_commands"),
-        ("measuring_process", "run_models"),
+        ("corpus_task", "measuring_process", "run_models"),
         ("exit",),
     ),
     "worker": (
         ("__main__",),
         ("process",),
-        ("load_failure", "tasks"),
+        ("corpus", "load_failure", "tasks"),
         ("finalization",),
         ("measurement",),
         ("runtime",),
