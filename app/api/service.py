@@ -19,11 +19,13 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.authentication import Authentication
 from app.access.own_jobs import OwnJobs
-from app.access.principal import Principal
+from app.access.principal import LOCAL, Principal
 from app.access.request_rate import RequestRate
 from app.api.following import Follower
+from app.api.joint_reads import JointReads
 from app.api.limits.connections import requests_in_progress, waiting_clients
 from app.api.limits.slots import Slots
+from app.errors import JobNotFound
 from app.jobs import notifications, store
 from app.jobs.quotas import Quotas
 from app.jobs.reports import Reports
@@ -134,6 +136,10 @@ class Service:
         return Follower(self.read_all)
 
     @cached_property
+    def joint_reads(self) -> JointReads:
+        return JointReads(self.read_all)
+
+    @cached_property
     def reports(self) -> Reports:
         # A request that also notifies workers would wait twice for a Redis that does not answer.
         assert self.settings.redis_url is not None  # create_app requires it
@@ -149,19 +155,21 @@ class Service:
         """A transaction in which only the jobs exist that the principal may see."""
         return self.own_jobs.begin(principal)
 
-    def read(self, job_id: UUID, principal: Principal) -> JobOut:
-        """Raises: JobNotFound."""
-        with self.session_of(principal) as session:
-            return self.present(session, store.get(session, job_id))
+    async def read(self, job_id: UUID, principal: Principal) -> JobOut:
+        """The state of a job. Raises: JobNotFound."""
+        state = await self.joint_reads.read(job_id, principal)
+        if state is None:
+            raise JobNotFound(f"There is no job {job_id}.")
+        return state
 
     async def read_to_wait(self, job_id: UUID, principal: Principal) -> JobOut:
-        """As `read`, or the state at the latest look if other clients wait for the job.
+        """The state of a job, at the latest look if other clients wait for it.
 
         Raises: JobNotFound.
         """
         state = self.follower.latest(job_id)
         if state is None:
-            return await run_in_threadpool(self.read, job_id, principal)
+            return await self.read(job_id, principal)
         if not principal.sees_all_jobs:
             await run_in_threadpool(self._check_exists, job_id, principal)
         return state
@@ -170,9 +178,9 @@ class Service:
         with self.session_of(principal) as session:
             store.get(session, job_id)
 
-    def read_all(self, job_ids: Collection[UUID]) -> dict[UUID, JobOut]:
-        """The states of those of the jobs that exist."""
-        with self.sessions.begin() as session:
+    def read_all(self, job_ids: Collection[UUID], principal: Principal = LOCAL) -> dict[UUID, JobOut]:
+        """The states of those of the jobs that exist and that the principal may see."""
+        with self.session_of(principal) as session:
             states = self.present_all(session, store.visible(session, job_ids))
         return {state.id: state for state in states}
 

@@ -27,6 +27,7 @@ from app.files import cache
 from app.jobs import deletion, notifications, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.state.model_states import configured, known_models
+from app.observation.tracing import current_traceparent
 from app.schemas import JobOut, JobPage
 from app.submission.address_notes import AddressNotes
 from app.submission.rules import KnownModel
@@ -97,7 +98,12 @@ def _store(service: Service, principal: Principal, body: Body, key: str | None) 
         name: KnownModel(facts.get("max_tokens"), facts.get("chat_template")) for name, facts in known.items()
     }
     draft, texts = body.read(key, models, service, principal)
-    draft = replace(draft, owner=principal.owner, configured=configured(service.models[draft.model]))
+    draft = replace(
+        draft,
+        owner=principal.owner,
+        configured=configured(service.models[draft.model]),
+        traceparent=current_traceparent.get(),
+    )
     size = ShardSize(settings.shard_characters, settings.shard_texts)
     quotas = None if principal.key_id is None else service.quotas
     addresses = AddressNotes()
@@ -168,7 +174,7 @@ async def read_job(
             with service.waiting.take():
                 state = await _wait(service, state, request, waiting.wait)
     else:
-        state = await run_in_threadpool(service.read, job_id, principal)
+        state = await service.read(job_id, principal)
     _set_retry_after(state, response)
     return state
 

@@ -1,11 +1,13 @@
 """A key sees the jobs of its owner only: a job of another owner answers exactly like an absent one."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.plots import PLOTS
@@ -65,6 +67,19 @@ def of_a_job(client: httpx.Client) -> list[tuple[str, str]]:
 
 def ask(client: httpx.Client, method: str, path: str, job_id: object) -> httpx.Response:
     return client.request(method, path.format(job_id=job_id, name=next(iter(PLOTS))))
+
+
+def test_polls_at_the_same_time_are_answered_for_their_owner(
+    alice: httpx.Client, bob: httpx.Client, sessions: Sessions
+) -> None:
+    path = f"/v1/jobs/{submit(alice)['id']}"
+    with ThreadPoolExecutor(8) as pool, sessions() as session:
+        session.execute(text("lock table job in access exclusive mode"))
+        polls = [(client, pool.submit(client.get, path)) for _ in range(4) for client in (alice, bob)]
+        time.sleep(0.5)  # the first one is being read, the others wait
+        session.rollback()
+        for client, poll in polls:
+            assert poll.result().status_code == (200 if client is alice else 404)
 
 
 def owned_by(sessions: Sessions, owner: str) -> UUID:

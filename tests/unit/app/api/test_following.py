@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection
+from typing import Any
 from uuid import UUID, uuid4
 
 from app.api.following import Follower
@@ -20,7 +21,8 @@ def test_closing_waits_for_the_look_in_progress() -> None:
 
     async def follow_and_close() -> None:
         follower = Follower(read)
-        async with follower.follow(uuid4()):
+        state: dict[str, Any] = {"id": uuid4()}
+        async with follower.follow(JobOut.model_construct(**state)):
             while not looks:
                 await asyncio.sleep(0.01)
             await follower.close()
