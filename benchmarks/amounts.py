@@ -15,6 +15,10 @@ class ModelAmounts:
     lengths: tuple[int, ...]  # in tokens, for the memory by length
     service_texts: int
     service_rounds: int
+    corpus_texts: int = 2_000
+    corpus_counts: tuple[int, ...] = (1_000, 10_000)  # of very short texts, for the memory
+    load_texts: int = 200_000  # of the job that runs during the sections `attacks` and `load`
+    load_seconds: int = 10
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,10 @@ _QUICK = {
     "": ModelAmounts(12, 3, 12, 5, (100, 200), (128, 512, 2_048), 32, 1),
 }
 _FULL = {
-    "d64": ModelAmounts(128, 9, 64, 25, (100, 1_000, 10_000, 100_000), (128, 512, 2_048, 8_192), 2_000, 5),
+    "d64": ModelAmounts(
+        *(128, 9, 64, 25, (100, 1_000, 10_000, 100_000), (128, 512, 2_048, 8_192), 2_000, 5),
+        *(20_000, (1_000, 10_000, 100_000, 1_000_000)),
+    ),
     "smollm2-135m": ModelAmounts(24, 7, 24, 15, (100, 400, 1_600), (128, 512, 2_048, 8_192), 2_000, 1),
     "": ModelAmounts(24, 5, 24, 7, (100, 200), (128, 512, 2_048), 200, 1),
 }

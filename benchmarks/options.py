@@ -12,7 +12,17 @@ from benchmarks.measuring.interference import RepeatBudget
 from benchmarks.paths import LOG
 from layerscope.names import DType
 
-MODEL_SECTIONS = ("engine", "peers", "limit", "memory", "service", "profile")  # once per shape and dtype
+MODEL_SECTIONS = (
+    "engine",
+    "peers",
+    "limit",
+    "memory",
+    "service",
+    "corpus",
+    "attacks",
+    "load",
+    "profile",
+)  # once per shape and dtype
 DATABASE_SECTIONS = ("intake", "size", "plots")  # without a model
 SECTIONS = (*MODEL_SECTIONS, *DATABASE_SECTIONS)
 DTYPES = tuple(dtype.value for dtype in DType)

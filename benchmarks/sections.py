@@ -59,6 +59,10 @@ def run_model_sections(report: Report, options: Options, shape: str, dtype: str)
         against_length(report, entry, amounts.lengths, STUDY_LOOP, options.budget)
     if options.selects("service"):
         _service(report, options, case)
+    if options.selects("corpus"):
+        _corpus(report, options, case)
+    if options.selects("attacks", "load"):
+        _load(report, options, case)
 
 
 def run_database_sections(report: Report, options: Options) -> None:
@@ -79,9 +83,9 @@ def run_database_sections(report: Report, options: Options) -> None:
         report_plots(report, options.rounds or amounts.plot_rounds)
 
 
-def missing_packages() -> list[str]:
-    """The packages that the service needs and that are not installed."""
-    return [name for name in SERVICE_PACKAGES if importlib.util.find_spec(name) is None]
+def missing_packages(*more: str) -> list[str]:
+    """The packages that the service needs, and more, that are not installed."""
+    return [name for name in (*SERVICE_PACKAGES, *more) if importlib.util.find_spec(name) is None]
 
 
 def _texts(options: Options, count: int) -> list[str]:
@@ -134,3 +138,35 @@ def _service(report: Report, options: Options, case: Case) -> None:
     texts = _texts(options, case.amounts.service_texts)
     rounds = options.rounds or case.amounts.service_rounds
     report_throughput(report, case.entry(ALL_COMPONENTS), texts, rounds, options.budget)
+
+
+def _load(report: Report, options: Options, case: Case) -> None:
+    if missing := missing_packages():
+        report.say(f"Skipped attacks and load: {', '.join(missing)} not installed.")
+        return
+    from benchmarks.load.attacks import report_attacks  # as above
+    from benchmarks.load.hey import HeyNotInstalled
+    from benchmarks.load.ordinary import report_ordinary_load
+
+    entry, amounts = case.entry(ALL_COMPONENTS), case.amounts
+    try:
+        if options.selects("attacks"):
+            report.heading(f"{case.title}: response times during attacks")
+            report_attacks(report, entry, amounts.load_texts, amounts.load_seconds)
+        if options.selects("load"):
+            report.heading(f"{case.title}: response times in ordinary use")
+            report_ordinary_load(report, entry, amounts.load_texts, amounts.load_seconds)
+    except HeyNotInstalled as error:
+        report.say(str(error))
+
+
+def _corpus(report: Report, options: Options, case: Case) -> None:
+    report.heading(f"{case.title}: `layerscope corpus`")
+    if missing := missing_packages("ray"):
+        report.say(f"Skipped: {', '.join(missing)} not installed.")
+        return
+    from benchmarks.corpora.report_corpora import report_memory, report_rate  # as above
+
+    texts = _texts(options, case.amounts.corpus_texts)
+    report_rate(report, case.entry(ALL_COMPONENTS), case.folder, texts)
+    report_memory(report, ensure_model(SHAPES["tiny"], BUILT / "models"), case.amounts.corpus_counts)

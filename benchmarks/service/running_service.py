@@ -25,6 +25,7 @@ STOP_SECONDS = 60
 class RunningService:
     url: str
     process: psutil.Process
+    home: Path
 
     def processor_seconds(self) -> float:
         """The processor time that all processes of the service have used, including their ended children."""
@@ -37,8 +38,10 @@ class RunningService:
 
 
 @contextmanager
-def running_service(entry: Entry) -> Iterator[RunningService]:
+def running_service(entry: Entry, **variables: str) -> Iterator[RunningService]:
     """Starts `layerscope up` with the model of `entry` on a free port; stops it at the end.
+
+    `variables`: further variables of its environment.
 
     Raises:
         RuntimeError: the service does not start within READY_SECONDS.
@@ -53,12 +56,13 @@ def running_service(entry: Entry) -> Iterator[RunningService]:
         process = subprocess.Popen(
             (sys.executable, "-P", "-m", "app.cli", "up", "--port", "0"),
             cwd=ROOT,
-            env=_environment(home / "home", models),
+            env=_environment(home / "home", models) | variables,
             stdout=output,
             stderr=output,
         )
     try:
-        yield RunningService(_address(process, home / "output"), psutil.Process(process.pid))
+        address = _address(process, home / "output")
+        yield RunningService(address, psutil.Process(process.pid), home / "home")
     finally:
         process.terminate()  # not SIGINT: programs that a shell starts in the background may ignore it
         process.wait(STOP_SECONDS)

@@ -1,0 +1,60 @@
+"""Requests at a constant rate by the load generator hey (https://github.com/rakyll/hey), a Debian package.
+
+The clients of one process would all send at the same time. Therefore each client is a process, and they start
+one after the other.
+"""
+
+import csv
+import io
+import math
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CLIENTS = 4
+
+
+class HeyNotInstalled(Exception):
+    """The message says how to install it."""
+
+
+@dataclass(frozen=True)
+class Responses:
+    """`seconds`: the response times, in ascending order. `statuses`: how often each status was returned."""
+
+    seconds: tuple[float, ...]
+    statuses: Counter[int]
+
+    def milliseconds(self, quantile: float) -> float:
+        """The smallest time that at least this share of the responses did not exceed."""
+        return 1000 * self.seconds[max(0, math.ceil(quantile * len(self.seconds)) - 1)]
+
+    def summary(self) -> str:
+        """The median, the 99th percentile and the maximum in ms; also statuses other than 200."""
+        times = ", ".join(f"{self.milliseconds(share):.1f}" for share in (0.5, 0.99, 1))
+        others = {status: count for status, count in self.statuses.items() if status != 200}
+        return f"{times} {others}" if others else times
+
+
+def polls(url: str, rate: int = 100, seconds: int = 10) -> Responses:
+    """GET requests for `seconds`, `rate` per second in all. Raises: HeyNotInstalled."""
+    program = shutil.which("hey")
+    if program is None:
+        raise HeyNotInstalled("The load generator is not installed: apt-get install hey")
+    command = (program, "-z", f"{seconds}s", "-c", "1", "-q", str(rate // CLIENTS), "-o", "csv", url)
+    clients = []
+    for _ in range(CLIENTS):
+        clients.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        time.sleep(1 / rate)
+    return _merged([client.communicate()[0] for client in clients])
+
+
+def _merged(outputs: Sequence[str]) -> Responses:
+    rows = [row for output in outputs for row in csv.DictReader(io.StringIO(output))]
+    return Responses(
+        tuple(sorted(float(row["response-time"]) for row in rows)),
+        Counter(int(row["status-code"]) for row in rows),
+    )
