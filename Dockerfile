@@ -8,7 +8,7 @@ RUN useradd --uid 10001 --home-dir /layerscope/var --no-create-home --shell /usr
     && install --directory --owner=layerscope --mode=0700 var
 COPY pyproject.toml constraints.txt ./
 # Only the dependencies, so that a change of our own files does not install them again.
-RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['all'], sep='\n')" \
+RUN python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['all'], *p['optional-dependencies']['otel'], sep='\n')" \
     > requirements.txt
 ENTRYPOINT ["layerscope"]
 

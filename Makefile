@@ -68,7 +68,7 @@ programs: # a browser, a shell and promtool for some tests; on Debian or Ubuntu,
 # What the images contain, and the tools that examine it, each in an environment of its own.
 $(SUPPLY)/installed: .venv/installed
 	$(PYTHON) -m venv $(SUPPLY)/image
-	$(SUPPLY)/image/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[all]'
+	$(SUPPLY)/image/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt '.[all,otel]'
 	$(PYTHON) -m venv $(SUPPLY)/tools
 	$(SUPPLY)/tools/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  cyclonedx-bom pip-audit pip-licenses

@@ -5,12 +5,15 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app.api.access import principal_of
 from app.api.endpoints import archive, files, health, jobs, models, plots, system
 from app.api.html import static
 from app.api.middleware import add_middleware, limit_requests, log_about_job, no_parameters
+from app.api.observation.request_traces import trace_requests
 from app.api.observation.work_metrics import WorkCollector
 from app.api.openapi import problems
 from app.api.origin import add_origin_checks
@@ -33,10 +36,13 @@ from app.jobs import deletion, notifications
 from app.jobs.periodic import Periodic
 from app.models import read_models
 from app.observation.sweeps import SweepCounter
+from app.observation.tracing import start_tracing
 from app.resources import model_list_files
 from app.settings import Settings
 
 REDIS_SECONDS = 1.5  # a request tries twice, and is answered although Redis does not respond
+# FastAPI's own traces would contain the query of each request, for example the name of a job.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -44,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     registry = CollectorRegistry()
     service = make_service(settings, registry)
     sweeps = SweepCounter(registry)
+    tracing = start_tracing(settings.traces_endpoint, "layerscope-api")
     purging = partial(deletion.purge, service.sessions, settings.home, settings.retention_days)
 
     def shrink_cache() -> bool:
@@ -63,6 +70,8 @@ def create_app(settings: Settings) -> FastAPI:
         service.reports.close()
         service.redis.close()
         service.engine.dispose()
+        if tracing is not None:
+            await run_in_threadpool(tracing.close)
 
     app = FastAPI(
         title="Layerscope",
@@ -73,10 +82,12 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(log_about_job)],
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = service
     limit_requests(app, service.requests)
     add_origin_checks(app, settings.allowed_hosts)
+    trace_requests(app, tracing)
     add_middleware(app, registry)
     answer_with_problems(app)
     _include_routers(app, settings.protect_system)

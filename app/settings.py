@@ -32,6 +32,7 @@ class Settings(BaseSettings):
 
     protect_system: bool = False
 
+    traces_endpoint: str | None = None
     worker_metrics_port: int | None = Field(None, ge=0, le=65535)
     worker_metrics_host: str = "127.0.0.1"
 

@@ -11,6 +11,7 @@ from app.errors import ConfigurationError
 from app.jobs import notifications
 from app.local.commands import CANNOT_LOAD
 from app.models import read_models, require_model
+from app.observation.tracing import start_tracing
 from app.priority import Niceness, give_way
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
@@ -55,6 +56,7 @@ def run(name: str, settings: Settings) -> int:
     )
     redis = notifications.connect(settings.redis_url)
     metrics = WorkerMetrics(name)
+    tracing = start_tracing(settings.traces_endpoint, "layerscope-worker")
     if settings.worker_metrics_port is not None:
         serve_metrics(metrics.registry, settings.worker_metrics_host, settings.worker_metrics_port)
     started = time.perf_counter()
@@ -77,7 +79,7 @@ def run(name: str, settings: Settings) -> int:
         lease_seconds=settings.lease_seconds,
         drain_seconds=settings.drain_seconds,
         model_wait_seconds=settings.model_wait_seconds,
-        observation=Observation(metrics),
+        observation=Observation(name, metrics, tracing),
     )
     set_context(context)
     redis_with_retries = notifications.connect(settings.redis_url, retries=10)

@@ -120,7 +120,7 @@ class RequestMiddleware:
         try:
             await self._answer(inner, receive, answer)
         finally:
-            method, route = scope["method"] if scope["method"] in METHODS else "other", _route_of(inner)
+            method, route = scope["method"] if scope["method"] in METHODS else "other", route_of(inner)
             self._requests.labels(method, route, str(answer.status)).inc()
             self._seconds.labels(method, route).observe(time.perf_counter() - started)
 
@@ -150,6 +150,6 @@ class Answer:
         await self._send(message)
 
 
-def _route_of(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route's template, not the path: each id in a path would create a series of its own."""
     return getattr(scope.get("route"), "path", "none")

@@ -46,6 +46,7 @@ class Claim:
     crashes: tuple[int, ...] = ()
     reason: ClaimReason = ClaimReason.FIRST
     waited_seconds: float | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,8 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
     )
     session.refresh(shard)
     waited = CLOCK - func.coalesce(expired_at, Job.created_at)
-    of_job = select(Job.options, Job.scopes, waited).where(Job.id == shard.job_id)
-    options, scopes, time = session.execute(of_job).one()
+    of_job = select(Job.options, Job.scopes, Job.traceparent, waited).where(Job.id == shard.job_id)
+    options, scopes, traceparent, time = session.execute(of_job).one()
     return Claim(
         shard.job_id,
         shard.number,
@@ -178,6 +179,7 @@ def _lease(session: Session, shard: Shard, lease_seconds: float) -> Claim:
         tuple(shard.crashes),
         reason,
         None if reason is ClaimReason.RETURNED else time.total_seconds(),
+        traceparent,
     )
 
 

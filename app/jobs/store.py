@@ -49,6 +49,7 @@ class Draft:
     configured: dict[str, Any] = field(default_factory=dict)
     reading: dict[str, Any] = field(default_factory=dict)
     owner: str = LOCAL_OWNER
+    traceparent: str | None = None
 
 
 def submit(
@@ -99,6 +100,7 @@ def _reserve(session: Session, draft: Draft) -> UUID | None:
             options=draft.options,
             idempotency_key=draft.idempotency_key,
             configured=draft.configured,
+            traceparent=draft.traceparent,
             texts=0,
             request_sha256=b"",
         )

@@ -57,6 +57,7 @@ class Job(Base):
     error: Mapped[dict[str, Any] | None]
     measured_with: Mapped[dict[str, Any] | None]  # the model as the first worker loaded it
     estimators: Mapped[dict[str, Any] | None]  # describes how the worker computed the statistics
+    traceparent: Mapped[str | None]  # the span of the request that submitted the job, if traces are on
 
     __table_args__ = (
         CheckConstraint(f"outcome in ({', '.join(map(repr, OUTCOMES))})", name="outcome"),

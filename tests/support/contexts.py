@@ -27,5 +27,5 @@ def context_of(
         lease_seconds=lease_seconds,
         drain_seconds=60,
         model_wait_seconds=3600,
-        observation=Observation(WorkerMetrics(MODEL)),
+        observation=Observation(MODEL, WorkerMetrics(MODEL)),
     )

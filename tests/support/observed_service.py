@@ -16,9 +16,11 @@ from prometheus_client.openmetrics import parser
 from prometheus_client.samples import Sample
 
 from app.settings import Settings
+from tests.support.otlp_receiver import Receiver, otlp_receiver
 from tests.support.processes import wait_for
 from tests.support.serving import NO_TLS, serving
 
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of the client
 OPEN_METRICS = {"Accept": "application/openmetrics-text"}
 NAME, TEXT = "the name of the job", "canary in a text"
 TEXTS: dict[str, list[str | dict[str, Any]]] = {
@@ -35,7 +37,7 @@ class Observed:
     of_worker: str
     worker_log: Path
     metrics_url: str
-    settings: Settings
+    receiver: Receiver
 
     @cached_property
     def samples(self) -> list[Sample]:
@@ -55,8 +57,8 @@ class Observed:
 
 
 @contextmanager
-def running_worker(settings: Settings, log: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`more`: further environment variables."""
+def running_worker(settings: Settings, log: Path) -> Iterator[None]:
+    """With metrics at any port, which the log names."""
     environment = {
         **os.environ,
         "LAYERSCOPE_HOME": str(settings.home),
@@ -64,37 +66,44 @@ def running_worker(settings: Settings, log: Path, **more: str) -> Iterator[subpr
         "LAYERSCOPE_REDIS_URL": str(settings.redis_url),
         "LAYERSCOPE_MODELS": str(settings.models),
         "LAYERSCOPE_SWEEP_SECONDS": "0.5",
-        **more,
+        **({"LAYERSCOPE_TRACES_ENDPOINT": settings.traces_endpoint} if settings.traces_endpoint else {}),
+        "LAYERSCOPE_WORKER_METRICS_PORT": "0",
     }
     command = (sys.executable, "-m", "worker", "--model", "demo")
     with log.open("wb") as out:
         process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
     try:
-        yield process
+        yield
     finally:
         process.terminate()
         process.wait(30)
 
 
 @contextmanager
-def observed_service(settings: Settings, folder: Path, **more: str) -> Iterator[Observed]:
-    """After one job. `more`: further environment variables of the worker."""
+def observed_service(settings: Settings, folder: Path) -> Iterator[Observed]:
+    """After one job, and after all its spans were received."""
     log = folder / "worker.log"
-    of_worker = running_worker(settings, log, LAYERSCOPE_WORKER_METRICS_PORT="0", **more)
-    with serving(settings) as url, of_worker, httpx.Client(base_url=url, timeout=70, verify=NO_TLS) as api:
+    with (
+        otlp_receiver() as receiver,
+        serving(settings := settings.model_copy(update={"traces_endpoint": receiver.url})) as url,
+        running_worker(settings, log),
+        httpx.Client(base_url=url, timeout=70, verify=NO_TLS) as api,
+    ):
         body = {"model": "demo", "name": NAME, "texts": TEXTS, "options": {"analyses": ["ablation"]}}
-        job_id = api.post("/v1/jobs", json=body).json()["id"]
+        client = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+        job_id = api.post("/v1/jobs", json=body, headers=client).json()["id"]
         job = api.get(f"/v1/jobs/{job_id}?wait=60").json()
         wait_for(lambda: FINISHED.search(log.read_text()))
         said = FINISHED.search(log.read_text())
         assert said is not None
         finalized = 'layerscope_worker_finalized_jobs_total{model="demo",outcome="succeeded"} 1.0'
         wait_for(lambda: finalized in httpx.get(said[1], headers=OPEN_METRICS, verify=NO_TLS).text)
+        wait_for(lambda: all(map(receiver.named, ("POST /v1/jobs", "shard", "finalize"))))
         yield Observed(
             job=job,
             of_api=api.get("/metrics", headers=OPEN_METRICS).text,
             of_worker=httpx.get(said[1], headers=OPEN_METRICS, verify=NO_TLS).text,
             worker_log=log,
             metrics_url=said[1],
-            settings=settings,
+            receiver=receiver,
         )

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
 
 from app.local.servers import Servers
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.observed_service import NAME, TEXT, Observed, observed_service
+from tests.support.observed_service import NAME, PARENT, TEXT, TRACE, Observed, observed_service
 from worker.observation.metrics_server import serve_metrics
 
 PHASES = ("queue", "tokenize", "forward", "reduce", "analyse", "commit", "finalize")
@@ -27,8 +28,10 @@ def observed(
         models=ROOT / "models.toml",
         sweep_seconds=0.5,
     )
-    with observed_service(settings, folder) as observed:
-        yield observed
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # milliseconds between two exports of spans
+        with observed_service(settings, folder) as observed:
+            yield observed
 
 
 def test_texts_and_tokens_are_counted_by_outcome(observed: Observed) -> None:
@@ -125,3 +128,44 @@ def test_every_metric_is_documented(observed: Observed) -> None:
     exposed = {parts.sub("", name) for name in observed.names if name.startswith("layerscope_")}
     exposed = {name for name in exposed if f"{name}_total" not in observed.names}  # of `…_created`
     assert exposed == documented
+
+
+def one(observed: Observed, name: str) -> Span:
+    (span,) = observed.receiver.named(name)
+    return span
+
+
+def test_the_trace_leads_from_the_request_to_the_shard(observed: Observed) -> None:
+    """One span per phase, all in the trace of the client."""
+    request, shard = one(observed, "POST /v1/jobs"), one(observed, "shard")
+    assert request.parent_span_id.hex() == PARENT
+    for name in ("queue", "shard", "finalize"):
+        assert one(observed, name).parent_span_id == request.span_id
+    for name in ("tokenize", "forward", "reduce", "analyse", "commit"):
+        span = one(observed, name)
+        assert span.parent_span_id == shard.span_id
+        assert shard.start_time_unix_nano <= span.start_time_unix_nano
+        assert span.start_time_unix_nano < span.end_time_unix_nano <= shard.end_time_unix_nano
+    for name in ("POST /v1/jobs", "shard", *PHASES):
+        assert one(observed, name).trace_id.hex() == TRACE
+    services = {span.name: service for service, span in observed.receiver.received}
+    assert (services["POST /v1/jobs"], services["shard"]) == ("layerscope-api", "layerscope-worker")
+
+
+def test_spans_and_metrics_have_the_same_seconds(observed: Observed) -> None:
+    for phase in PHASES[:-1]:
+        (seconds,) = [each.value.double_value for each in one(observed, phase).attributes]
+        labels = {"model": "demo", "phase": phase}
+        assert seconds == pytest.approx(observed.value("layerscope_worker_phase_seconds_sum", **labels))
+
+
+def test_no_span_contains_a_text_a_name_or_a_query(observed: Observed) -> None:
+    everything = b"".join(span.SerializeToString() for _, span in observed.receiver.received)
+    assert observed.job["id"].encode() in everything
+    for secret in (NAME, TEXT, "wait=60"):
+        assert secret.encode() not in everything
+
+
+def test_health_checks_and_metrics_are_not_traced(observed: Observed) -> None:
+    names = {span.name for _, span in observed.receiver.received}
+    assert names <= {"POST /v1/jobs", "GET /v1/jobs/{job_id}", "shard", *PHASES}
