@@ -62,9 +62,8 @@ def test_6_redis_is_unreachable(service: RunningService, reference: Reference) -
     recoveries = []
     with disturbed_job(service, reference, slow=SLOW, disturbances=2 * count) as job:
         for turn in range(count):
-            (service.kill_valkey if turn % 2 else service.pause_valkey)()
-            submitted = submit_without_redis(service, SCALE.unreachable_seconds)
-            (service.start_valkey if turn % 2 else service.continue_valkey)()
+            with service.killed_valkey() if turn % 2 else service.paused_valkey():
+                submitted = submit_without_redis(service, SCALE.unreachable_seconds)
             available = time.monotonic()
             recoveries.append(seconds_to_commit(service, available, SCALE.recovery_seconds))
             for job_id in submitted:

@@ -118,12 +118,22 @@ class RunningService:
         self.valkey.process.kill()
         self.valkey.process.wait()
 
-    def pause_valkey(self) -> None:
+    @contextmanager
+    def killed_valkey(self) -> Iterator[None]:
+        self.kill_valkey()
+        try:
+            yield
+        finally:
+            self.start_valkey()
+
+    @contextmanager
+    def paused_valkey(self) -> Iterator[None]:
         """Valkey still accepts connections and answers no command."""
         self.valkey.process.send_signal(signal.SIGSTOP)
-
-    def continue_valkey(self) -> None:
-        self.valkey.process.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            self.valkey.process.send_signal(signal.SIGCONT)
 
     def start_valkey(self) -> None:
         self.valkey.restart()
