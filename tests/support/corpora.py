@@ -12,8 +12,8 @@ from worker.corpus.inputs import find_inputs
 from worker.corpus.manifest import Manifest
 from worker.corpus.measuring import PartMeasurer, load_and_describe
 from worker.corpus.parts import MeasuredParts
-from worker.corpus.statistics_files import write_results
 from worker.corpus.run import plan_corpus
+from worker.corpus.statistics_files import write_results
 from worker.corpus.storage import Storage
 
 WORDS = (

@@ -1,0 +1,1 @@
+"""`layerscope corpus`: its rate and its memory."""
