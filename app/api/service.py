@@ -185,7 +185,7 @@ class Service:
         return {state.id: state for state in states}
 
 
-def _service_of(request: Request) -> Service:
+async def _service_of(request: Request) -> Service:  # async, because FastAPI runs others in a thread
     service: Service = request.app.state.service
     return service
 
