@@ -90,6 +90,8 @@ def observed_service(settings: Settings, folder: Path) -> Iterator[Observed]:
         httpx.Client(base_url=url, timeout=70, verify=NO_TLS) as api,
     ):
         body = {"model": "demo", "name": NAME, "texts": TEXTS, "options": {"analyses": ["ablation"]}}
+        for path in ("/health/live", "/metrics", "/static/page.css"):
+            api.get(path).raise_for_status()
         client = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
         job_id = api.post("/v1/jobs", json=body, headers=client).json()["id"]
         job = api.get(f"/v1/jobs/{job_id}?wait=60").json()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.api.observation import work_metrics
 from app.api.observation.work_metrics import WorkCollector
-from app.jobs import counts
+from app.jobs import counts, notifications
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import MODEL
 
@@ -98,7 +98,7 @@ def test_a_slow_database_does_not_delay_the_metrics(
 
 
 def test_without_redis_the_workers_are_unknown(sessions: sessionmaker[Session]) -> None:
-    with Redis(port=1) as unreachable:
+    with notifications.connect("redis://127.0.0.1:1/0") as unreachable:
         collected = families(WorkCollector(sessions, unreachable, [MODEL]))
     assert collected["layerscope_redis_up"].samples[0].value == 0
     assert "layerscope_workers_alive" not in collected
