@@ -62,17 +62,20 @@ def insert_jobs(
     characters: int = 20,
     shard_texts: int = SHARD_TEXTS,
     finished: bool = True,
+    done: int | None = None,
 ) -> list[UUID]:
-    """Inserts `jobs` jobs with `texts` texts each. Of unfinished jobs, half of the shards are done.
+    """Inserts `jobs` jobs with `texts` texts each.
 
     Args:
         values: of every text; None: every text has failed.
         characters: per text.
+        done: how many shards of an unfinished job are done; None: half of them.
     """
     shards = -(-texts // shard_texts)
+    unfinished = shards // 2 if done is None else done
     parameters = {
         **{"model": MODEL, "jobs": jobs, "texts": texts, "shard": shard_texts, "characters": characters},
-        **{"finished": finished, "done": shards if finished else shards // 2, "values": values},
+        **{"finished": finished, "done": shards if finished else unfinished, "values": values},
         **{
             "scopes": list(SCOPES),
             "options": Jsonb(OPTIONS),
