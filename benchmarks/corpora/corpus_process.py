@@ -21,13 +21,13 @@ MIB = 2**20
 class CorpusRun:
     """`seconds`: of the whole command. `steady`: texts per second between the first and the last part.
 
-    `peaks`: the highest resident memory in MiB of the process that plans and finalizes (driver), of one actor
+    `memory`: the highest resident memory in MiB of the process that plans and finalizes (driver), of one actor
     (actor), and of all other processes together (Ray).
     """
 
     seconds: float
     steady: float | None
-    peaks: dict[str, float]
+    memory: dict[str, float]
 
 
 def write_texts(path: Path, texts: Iterable[str]) -> Path:
@@ -46,15 +46,15 @@ def run_corpus(source: Path, out: Path, model: Path, actors: int) -> CorpusRun:
         process = subprocess.Popen(
             (sys.executable, "-m", "app.cli", *arguments), stdout=messages, stderr=messages, env=os.environ
         )
-        peaks: dict[str, float] = defaultdict(float)
+        memory: dict[str, float] = defaultdict(float)
         while process.poll() is None:
             for role, size in _sizes(process.pid).items():
-                peaks[role] = max(peaks[role], size)
+                memory[role] = max(memory[role], size)
             time.sleep(SAMPLE_SECONDS)
         messages.seek(0)
         if process.returncode:
             raise RuntimeError(messages.read())
-    return CorpusRun(time.monotonic() - started, _steady(out), dict(peaks))
+    return CorpusRun(time.monotonic() - started, _steady(out), dict(memory))
 
 
 def _sizes(pid: int) -> dict[str, float]:

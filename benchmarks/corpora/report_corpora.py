@@ -31,7 +31,7 @@ def report_memory(report: Report, model: Path, counts: Sequence[int]) -> None:
     rows = []
     for count in counts:
         run = _run(of_length(count, TOKENS_PER_TEXT), model, 1)
-        rows.append((f"{count:,}", *(mib(run.peaks.get(role)) for role in ROLES), f"{run.seconds:.0f}"))
+        rows.append((f"{count:,}", *(mib(run.memory.get(role)) for role in ROLES), f"{run.seconds:.0f}"))
     report.say(
         f"Texts of {TOKENS_PER_TEXT} tokens in two domains, one actor. Highest resident memory in MiB of the "
         "process that reads the inputs and computes the statistics (driver), of the actor, and of all other "
