@@ -194,12 +194,22 @@ def worker(model: Annotated[str, typer.Option(help="A model of the model list.")
 
 
 @cli.command()
-def migrate() -> None:
+def migrate(
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Migrate nothing. Wait until another process has done it, at most this time.",
+        ),
+    ] = None,
+) -> None:
     """Migrate the database to the newest schema."""
-    from app.local.stack import connected, migrate_database
+    from app.local.migrations import migrate_database, wait_until_migrated
+    from app.local.stack import connected
 
     with until_stopped(), connected(read_settings()) as (complete, _):
-        migrate_database(complete)
+        migrate_database(complete) if wait is None else wait_until_migrated(complete, wait)
 
 
 @contextmanager

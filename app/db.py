@@ -59,6 +59,12 @@ def alembic_config() -> Config:
 
 
 def is_migrated(connection: Connection) -> bool:
-    """Whether the database has the newest revision known to this code."""
-    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == newest
+    """Whether the database has the newest revision known to this code, or that of a later version.
+
+    A later version migrates the database while processes of this version still answer requests.
+    """
+    known = ScriptDirectory.from_config(alembic_config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == known.get_current_head():
+        return True
+    return current is not None and current not in {script.revision for script in known.walk_revisions()}

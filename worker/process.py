@@ -58,7 +58,8 @@ def run(name: str, settings: Settings) -> int:
     metrics = WorkerMetrics(name)
     tracing = start_tracing(settings.traces_endpoint, "layerscope-worker")
     if settings.worker_metrics_port is not None:
-        serve_metrics(metrics.registry, settings.worker_metrics_host, settings.worker_metrics_port)
+        host, port = settings.worker_metrics_host, settings.worker_metrics_port
+        serve_metrics(metrics.registry, host, port, lambda: metrics.is_loaded)
     started = time.perf_counter()
     try:
         with loading(redis, name):

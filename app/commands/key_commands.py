@@ -80,7 +80,8 @@ def revoke_key(
 def transaction(context: typer.Context) -> Iterator["Session"]:
     """On the migrated database of the settings, which the command `layerscope` reads."""
     from app.db import make_engine, make_sessions
-    from app.local.stack import connected, migrate_database
+    from app.local.migrations import migrate_database
+    from app.local.stack import connected
 
     with connected(context.obj()) as (settings, _):
         migrate_database(settings)

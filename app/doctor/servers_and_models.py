@@ -38,7 +38,8 @@ def check_servers(settings: "Settings") -> Finding:
     """Starts the embedded servers, or connects to the configured ones."""
     from app.errors import ConfigurationError
     from app.jobs import notifications
-    from app.local.stack import connected, migrate_database, uses_embedded_servers
+    from app.local.migrations import migrate_database
+    from app.local.stack import connected, uses_embedded_servers
 
     kind = "embedded" if uses_embedded_servers(settings) else "configured"
     if kind == "embedded" and not settings.home.exists():

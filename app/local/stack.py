@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from alembic.util import CommandError
 from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access import keys
-from app.db import make_engine, make_sessions, migrate
+from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications, reports
 from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
 from app.local.listening import address_of, is_ready, listen
+from app.local.migrations import migrate_database
 from app.local.servers import running_servers
 from app.local.stop_signals import ignore_stop_signals, pause
 from app.local.supervisor import Child, Command, Supervisor
@@ -192,13 +192,3 @@ def chosen_models(settings: Settings, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         require_model(name, listed, model_list_location(settings.models))
     return list(dict.fromkeys(wanted)) or listed[:1]
-
-
-def migrate_database(settings: Settings) -> None:
-    """Raises: ConfigurationError."""
-    assert settings.database_url is not None  # `connected` has set it
-    try:
-        migrate(settings.database_url)
-    except (SQLAlchemyError, CommandError) as error:
-        reason = str(error.args[0]).splitlines()[0]
-        raise ConfigurationError(f"The database cannot be migrated: {reason}") from error

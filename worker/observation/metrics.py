@@ -30,6 +30,7 @@ class WorkerMetrics:
         self.sweeps = SweepCounter(self.registry)
         ProcessCollector(registry=self.registry)
         self._model = model
+        self.is_loaded = False  # whether the model is
         texts = (DONE, FAILED)
         self._texts = self._counter("texts", "Committed texts", "outcome", texts)
         self._tokens = self._counter("tokens", "Tokens of the committed texts", "outcome", texts)
@@ -66,6 +67,7 @@ class WorkerMetrics:
         """`module`: the loaded model."""
         self._load.labels(self._model).set(seconds)
         self.registry.register(DeviceMemory(self._model, module))
+        self.is_loaded = True
 
     def claimed(self, reason: ClaimReason) -> None:
         self._claims.labels(self._model, reason).inc()

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.db import UNAVAILABLE, make_engine, make_sessions, set_for_transaction
+from app.db import UNAVAILABLE, is_migrated, make_engine, make_sessions, migrate, set_for_transaction
 
 
 def test_a_setting_lasts_as_long_as_its_transaction(sessions: sessionmaker[Session]) -> None:
@@ -27,4 +27,18 @@ def test_the_server_ends_an_idle_transaction(database_url: str) -> None:
         time.sleep(0.6)
         with pytest.raises(UNAVAILABLE):
             session.execute(text("select 1"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("revision", "expected"), [("0001", False), ("9999", True)])
+def test_a_newer_schema_counts_as_migrated_and_an_older_one_does_not(
+    empty_database_url: str, revision: str, expected: bool
+) -> None:
+    """While a later version replaces this one, its migrations have run, and this process still answers."""
+    migrate(empty_database_url)
+    engine = make_engine(empty_database_url)
+    with engine.begin() as connection:
+        assert is_migrated(connection)
+        connection.execute(text("update alembic_version set version_num = :it"), {"it": revision})
+        assert is_migrated(connection) == expected
     engine.dispose()

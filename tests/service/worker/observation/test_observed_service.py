@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import CollectorRegistry
@@ -11,6 +12,7 @@ from app.local.servers import Servers
 from app.resources import ROOT
 from app.settings import Settings
 from tests.support.observed_service import NAME, PARENT, TEXT, TRACE, Observed, observed_service
+from tests.support.serving import NO_TLS
 from worker.observation.metrics_server import serve_metrics
 
 PHASES = ("queue", "tokenize", "forward", "reduce", "analyse", "commit", "finalize")
@@ -96,18 +98,36 @@ def test_the_labels_are_bounded(observed: Observed) -> None:
     assert labels <= allowed | {"method", "route", "le"}
 
 
+def test_a_worker_that_measures_is_ready(observed: Observed) -> None:
+    server = observed.metrics_url.removesuffix("/metrics")
+    for name, status in (("live", "live"), ("ready", "ready")):
+        answer = httpx.get(f"{server}/health/{name}", verify=NO_TLS)
+        assert (answer.status_code, answer.json()) == (200, {"status": status})
+
+
+def test_a_worker_that_loads_its_model_is_not_ready(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    serve_metrics(CollectorRegistry(), "127.0.0.1", 0, lambda: False)
+    server = caplog.messages[0].rpartition(" ")[2].removesuffix("/metrics")
+    statuses = [
+        httpx.get(server + path, verify=NO_TLS).status_code
+        for path in ("/health/live", "/health/ready", "/metrics")
+    ]
+    assert statuses == [200, 503, 200]
+
+
 def test_a_worker_works_although_its_port_is_taken(
     observed: Observed, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = int(observed.metrics_url.rpartition(":")[2].partition("/")[0])
-    serve_metrics(CollectorRegistry(), "127.0.0.1", port)
+    serve_metrics(CollectorRegistry(), "127.0.0.1", port, lambda: True)
     (line,) = caplog.messages
     assert f"cannot be served on 127.0.0.1, port {port}: " in line
     assert "the worker continues without; change LAYERSCOPE_WORKER_METRICS_HOST" in line
 
 
 def test_an_unknown_host_is_a_warning_too(caplog: pytest.LogCaptureFixture) -> None:
-    serve_metrics(CollectorRegistry(), "no.such.host.invalid", 0)
+    serve_metrics(CollectorRegistry(), "no.such.host.invalid", 0, lambda: True)
     assert "cannot be served on no.such.host.invalid" in caplog.text
 
 
