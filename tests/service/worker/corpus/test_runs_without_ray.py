@@ -11,15 +11,16 @@ import pytest
 from app.errors import ConfigurationError
 from layerscope.inputs import InputReader, TextRecord, UnreadableInputError
 from layerscope.inputs.remote_sources import find_remote_sources
-from tests.support.corpora import lines_of, planned, task_of, write_lines
+from tests.support.corpora import lines_of, measure_corpus, planned, task_of, write_lines
 from tests.support.tiny import causal_model, save
 from worker.corpus import manifest as manifests
 from worker.corpus.attempts import Attempts
 from worker.corpus.inputs import checksums, find_inputs
 from worker.corpus.manifest import Manifest, request_of
 from worker.corpus.measuring import PartMeasurer
-from worker.corpus.parts import complete_parts
+from worker.corpus.parts import MeasuredParts, complete_parts
 from worker.corpus.plan import part_name
+from worker.corpus.statistics_files import write_results
 from worker.corpus.storage import Storage
 
 
@@ -127,6 +128,18 @@ def test_a_part_that_fails_nine_times_stops_the_run(tmp_path: Path, source: Path
     storage.write(f"plan/{part_name(0)}", [b"not Parquet"])
     with pytest.raises(RuntimeError, match=r"9 attempts to measure part-00000.parquet have failed"):
         measurer.measure(0)
+
+
+def test_a_part_of_another_corpus_is_refused(tmp_path: Path, source: Path, model_folder: Path) -> None:
+    """It has the same name and columns."""
+    storage = measure_corpus(task_of(source, tmp_path / "out", model_folder))
+    other = write_lines(tmp_path / "other.jsonl", lines_of(20, longest=5))
+    other_storage = measure_corpus(task_of(other, tmp_path / "other", model_folder))
+    name = f"texts/{part_name(0)}"
+    storage.write(name, [other_storage.read(name)])
+    manifest = read_again(storage)
+    with pytest.raises(ConfigurationError, match=r"part-00000.parquet belongs to another corpus: delete it"):
+        write_results(storage, MeasuredParts(storage, manifest.job(), manifest.parts))
 
 
 def test_a_file_appears_as_a_whole(tmp_path: Path) -> None:
