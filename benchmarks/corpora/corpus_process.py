@@ -21,8 +21,8 @@ MIB = 2**20
 class CorpusRun:
     """`seconds`: of the whole command. `steady`: texts per second between the first and the last part.
 
-    `memory`: the highest resident memory in MiB of the process that plans and finalizes (driver), of one actor
-    (actor), and of all other processes together (Ray).
+    `memory`: the highest resident memory in MiB of the process that plans and finalizes (driver), of one
+    actor (actor), and of all other processes together (Ray).
     """
 
     seconds: float
