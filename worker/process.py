@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import threading
 import time
 
@@ -12,7 +13,6 @@ from app.jobs import notifications
 from app.local.commands import CANNOT_LOAD
 from app.models import read_models, require_model
 from app.observation.tracing import start_tracing
-from app.priority import Niceness, give_way
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
 from layerscope.core.loading.process_setup import settle_threads
@@ -28,6 +28,8 @@ from worker.runtime.rq_worker import run_worker
 from worker.runtime.shutdown import ShutdownDeadline
 from worker.tasks import set_context
 
+NICENESS = 10  # a worker that uses all processors would otherwise delay every request
+
 log = logging.getLogger("worker")
 
 
@@ -35,7 +37,8 @@ def main() -> int:
     arguments = argparse.ArgumentParser(prog="worker", description=__doc__)
     arguments.add_argument("--model", required=True, help="the name of a model in models.toml")
     name = arguments.parse_args().model
-    give_way(Niceness.WORKER)
+    if hasattr(os, "nice"):  # not on Windows; before the first thread, which inherits it
+        os.nice(NICENESS)
     logs.configure()
     try:
         return run(name, Settings())

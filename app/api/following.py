@@ -17,29 +17,32 @@ Read = Callable[[Collection[UUID]], dict[UUID, JobOut]]
 
 
 @dataclass(frozen=True)
-class Look:
+class SharedState:
     """What all clients that follow a job share. `json`: the state as JSON."""
 
     state: JobOut
     json: str
 
 
-def look_of(state: JobOut) -> Look:
-    return Look(state, state.model_dump_json())
+def shared(state: JobOut) -> SharedState:
+    return SharedState(state, state.model_dump_json())
+
+
+Looks = Callable[[float], AsyncIterator[SharedState | None]]  # for a time in seconds
 
 
 @dataclass
 class _Followed:
     """A job that clients follow. `look` is None after the job was deleted."""
 
-    look: Look | None
+    look: SharedState | None
     followers: int = 0
     error: Exception | None = None
     looked: asyncio.Event = field(default_factory=asyncio.Event)  # replaced at every look
 
     def publish(self, state: JobOut | None, error: Exception | None) -> None:
         if self.look is None or state != self.look.state:  # otherwise the JSON is the same, too
-            self.look = None if state is None else look_of(state)
+            self.look = None if state is None else shared(state)
         self.error = error
         self.looked.set()
         self.looked = asyncio.Event()
@@ -61,15 +64,15 @@ class Follower:
         return followed.look.state if followed is not None and followed.look is not None else None
 
     @asynccontextmanager
-    async def follow(self, state: JobOut) -> AsyncIterator[Callable[[float], AsyncIterator[Look | None]]]:
-        """Yields a function: for a time in seconds, all looks; None if the job was deleted.
+    async def follow(self, state: JobOut) -> AsyncIterator[Looks]:
+        """Yields a function that returns the states of all looks; None if the job was deleted.
 
         `state`: the present one. Raises: the errors of `read`.
         """
         job_id = state.id
         if job_id not in self._followed:
             self._pause = FIRST_PAUSE_SECONDS  # a short job may be finished soon
-            self._followed[job_id] = _Followed(look_of(state))
+            self._followed[job_id] = _Followed(shared(state))
         followed = self._followed[job_id]
         followed.followers += 1
         if self._task is None or self._task.done():
@@ -104,7 +107,7 @@ class Follower:
                 job.publish(states.get(job_id), error)
 
 
-async def _looks(followed: _Followed, seconds: float) -> AsyncIterator[Look | None]:
+async def _looks(followed: _Followed, seconds: float) -> AsyncIterator[SharedState | None]:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:

@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.access.principal import Principal
 from app.schemas import JobOut
 
-Read = Callable[[Collection[UUID], Principal], dict[UUID, JobOut]]
+ReadForPrincipal = Callable[[Collection[UUID], Principal], dict[UUID, JobOut]]
 
 
 class JointReads:
@@ -23,7 +23,7 @@ class JointReads:
     Only the event loop uses this object.
     """
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: ReadForPrincipal) -> None:
         self._read = read
         self._waiting: dict[Principal, dict[UUID, asyncio.Future[JobOut | None]]] = {}
         self._task: asyncio.Task[None] | None = None

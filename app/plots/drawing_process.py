@@ -1,6 +1,7 @@
 """Draws plots in a process of its own, so that drawing neither delays the service nor uses its memory."""
 
 import multiprocessing
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,9 +10,9 @@ from multiprocessing.process import BaseProcess
 
 from app.errors import TooBusy
 from app.plots import Format, Plot, PlotRow, draw
-from app.priority import Niceness, give_way
 
 PLOTS_PER_PROCESS = 200  # Matplotlib keeps some memory for every plot; a new process starts without it
+NICENESS = 5  # requests are more urgent than plots
 START_SECONDS, STOP_SECONDS = 60, 5
 
 
@@ -80,7 +81,8 @@ class DrawingProcess:
 
 def _serve(connection: Connection) -> None:
     """Answers requests until the service closes the connection or ends."""
-    give_way(Niceness.DRAWING)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     with suppress(EOFError, OSError, KeyboardInterrupt):
         connection.send("ready")
         while True:

@@ -17,7 +17,7 @@ from structlog.contextvars import bind_contextvars
 from app.access.audit import record
 from app.access.principal import Principal
 from app.api.access import PrincipalDep
-from app.api.following import Look, look_of
+from app.api.following import SharedState, shared
 from app.api.middleware import HEAD, Parameters, no_parameters, parameters_once
 from app.api.openapi import JOB_REQUEST_BODY, LOCATION, RETRY_AFTER, problems
 from app.api.request_body import Body, submitted_body
@@ -189,7 +189,7 @@ async def _wait(service: Service, state: JobOut, request: Request, seconds: floa
     return state
 
 
-def _existing(look: Look | None, job_id: UUID) -> JobOut:
+def _existing(look: SharedState | None, job_id: UUID) -> JobOut:
     if look is None:
         raise JobNotFound(f"There is no job {job_id}.")
     return look.state
@@ -224,7 +224,7 @@ async def follow_job(
 
 
 async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEvent]:
-    shown = look_of(state)
+    shown = shared(state)
     yield ServerSentEvent(event="progress", raw_data=shown.json)
     if state.finished_at is None:
         async with service.follower.follow(state) as looks:

@@ -16,11 +16,11 @@ import psutil
 import pytest
 
 from app.local.servers import running_servers
-from app.priority import Niceness
 from app.resources import MODELS, ROOT
 from tests.support.platforms import AS_ON_WINDOWS
 from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
 from tests.support.serving import NO_TLS
+from worker.process import NICENESS
 
 
 class Command:
@@ -105,7 +105,7 @@ def test_a_worker_gives_way_to_requests(stack: RunningStack) -> None:
         for pid, line in children(stack.process.pid).items()
         if "-m worker" in line
     }
-    assert found == {Niceness.WORKER}
+    assert found == {NICENESS}
 
 
 @pytest.mark.slow
