@@ -1,5 +1,6 @@
 """The command `layerscope`. Slow imports are in the functions that need them, to keep `--help` fast."""
 
+import gc
 import os
 import socket
 import sys
@@ -173,6 +174,8 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
         timeout_graceful_shutdown=5,  # otherwise an open event stream delays the shutdown without limit
     )
     server = uvicorn.Server(config)
+    gc.collect()
+    gc.freeze()  # to look through all that was imported, again and again, stops every request for 0.2 s
     server.run(sockets=[listener])
     if not server.started:
         raise ConfigurationError("The API could not start. Its messages are above.")

@@ -11,6 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.schemas import JobOut
 
+CLIENTS_AT_ONCE = 5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 1.0
 
 Read = Callable[[Collection[UUID]], dict[UUID, JobOut]]
@@ -38,14 +39,25 @@ class _Followed:
     look: SharedState | None
     followers: int = 0
     error: Exception | None = None
-    looked: asyncio.Event = field(default_factory=asyncio.Event)  # replaced at every look
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
-    def publish(self, state: JobOut | None, error: Exception | None) -> None:
+    async def publish(self, state: JobOut | None, error: Exception | None) -> None:
         if self.look is None or state != self.look.state:  # otherwise the JSON is the same, too
             self.look = None if state is None else shared(state)
         self.error = error
-        self.looked.set()
-        self.looked = asyncio.Event()
+        waiting, self.waiting = self.waiting, []
+        for place, client in enumerate(waiting):
+            if place % CLIENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # other requests are more urgent than events
+            if not client.done():  # it may have disconnected
+                client.set_result(None)
+
+    async def next_look(self, seconds: float) -> None:
+        """Raises: TimeoutError."""
+        client = asyncio.get_running_loop().create_future()
+        self.waiting.append(client)
+        async with asyncio.timeout(None if seconds == math.inf else seconds):
+            await client
 
 
 class Follower:
@@ -104,7 +116,7 @@ class Follower:
             except Exception as failure:  # the clients that wait receive it
                 error = failure
             for job_id, job in followed.items():
-                job.publish(states.get(job_id), error)
+                await job.publish(states.get(job_id), error)
 
 
 async def _looks(followed: _Followed, seconds: float) -> AsyncIterator[SharedState | None]:
@@ -112,7 +124,7 @@ async def _looks(followed: _Followed, seconds: float) -> AsyncIterator[SharedSta
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
         try:
-            await asyncio.wait_for(followed.looked.wait(), None if left == math.inf else left)
+            await followed.next_look(left)
         except TimeoutError:
             return
         if followed.error is not None:
