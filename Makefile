@@ -4,8 +4,9 @@ PORT ?= 8000
 JOBS ?= 2 # processes that run tests in parallel; each has its own PostgreSQL and Valkey
 BIN := .venv/bin
 SUPPLY := var/supply
+MANIFESTS := var/manifests
 
-.PHONY: profile real up test slow faults fuzz audit sbom lint structure bench demo-model install programs
+.PHONY: profile real up test slow faults fuzz audit sbom manifests lint structure bench demo-model install programs
 
 profile: .venv/installed
 	exec $(BIN)/layerscope profile
@@ -36,6 +37,9 @@ audit: $(SUPPLY)/installed
 
 sbom: $(SUPPLY)/installed
 	exec $(BIN)/python -m tools.supply sbom
+
+manifests: $(MANIFESTS)/installed
+	exec $(BIN)/python -m tools.manifests
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
@@ -72,4 +76,13 @@ $(SUPPLY)/installed: .venv/installed
 	$(PYTHON) -m venv $(SUPPLY)/tools
 	$(SUPPLY)/tools/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  cyclonedx-bom pip-audit pip-licenses
+	@touch $@
+
+# The schemas of Kubernetes and KEDA, and the policy linter, apart from each other and from ours.
+$(MANIFESTS)/installed: .venv/installed
+	$(PYTHON) -m venv $(MANIFESTS)/schemas
+	$(MANIFESTS)/schemas/bin/pip install --quiet --disable-pip-version-check \
+	  kubernetes-validate==1.37.0 cloudcoil-models-keda==2.16.1.0
+	$(PYTHON) -m venv $(MANIFESTS)/policies
+	$(MANIFESTS)/policies/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
 	@touch $@

@@ -51,7 +51,7 @@ LAYERS = {
     "worker": (
         ("__main__",),
         ("process",),
-        ("corpus", "load_failure", "tasks"),
+        ("corpus", "fetch_model", "load_failure", "tasks"),
         ("finalization",),
         ("measurement",),
         ("runtime",),

@@ -1,0 +1,1 @@
+"""Checks deploy/kubernetes: `make manifests` renders it, and compares it with schemas and policies."""
