@@ -28,7 +28,7 @@ from app.db import make_engine, make_sessions, migrate
 from app.local.servers import Servers, running_servers
 from app.resources import ROOT
 from app.settings import Settings
-from app.tables import Base
+from tests.support.empty_tables import empty_tables
 from tests.support.parallel import (  # noqa: F401  # hooks of pytest and pytest-xdist
     pytest_collection_modifyitems,
     pytest_xdist_make_scheduler,
@@ -119,21 +119,8 @@ def migrated_database_url(embedded_servers: Servers) -> str:
 @pytest.fixture
 def database_url(migrated_database_url: str) -> str:
     """The database of all tests, with empty tables."""
-    with psycopg.connect(migrated_database_url, autocommit=True) as connection:
-        _empty_tables(connection)
+    empty_tables(migrated_database_url)
     return migrated_database_url
-
-
-def _empty_tables(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    # A connection that an earlier test left inside a transaction would hold its locks forever.
-    connection.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and state like 'idle in transaction%'"
-    )
-    # Five times faster than TRUNCATE, which creates new files for every table and index.
-    with connection.transaction():
-        for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table.name)))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from app.local.servers import Servers
 from app.resources import ROOT
 from app.settings import Settings
+from tests.support.empty_tables import empty_tables
 from tests.support.observed_service import NAME, PARENT, TEXT, TRACE, Observed, observed_service
 from tests.support.serving import NO_TLS
 from worker.observation.metrics_server import serve_metrics
@@ -23,6 +24,7 @@ def observed(
     embedded_servers: Servers, migrated_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Observed]:
     folder = tmp_path_factory.mktemp("observed")
+    empty_tables(migrated_database_url)
     settings = Settings(
         home=folder / "home",
         database_url=migrated_database_url,
