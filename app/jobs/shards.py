@@ -23,7 +23,7 @@ from app.tables import Job, Shard, ShardDomain, StoredProfile, StoredTokens, Tex
 class ClaimReason(StrEnum):
     """Why a shard was free."""
 
-    FIRST = "first"  # nobody has claimed it before
+    FIRST = "first"  # not claimed before
     EXPIRED_LEASE = "expired_lease"  # the worker that had it died, or could not renew its lease
     RETURNED = "returned"  # the worker that had it was stopped, or could not measure it
 

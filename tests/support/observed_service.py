@@ -1,9 +1,6 @@
 """A real API and a real worker, and what they show of one job that they have finished."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from app.settings import Settings
 from tests.support.otlp_receiver import Receiver, otlp_receiver
 from tests.support.processes import wait_for
 from tests.support.serving import NO_TLS, serving
+from tests.support.worker_process import start_worker
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of the client
 OPEN_METRICS = {"Accept": "application/openmetrics-text"}
@@ -59,19 +57,9 @@ class Observed:
 @contextmanager
 def running_worker(settings: Settings, log: Path) -> Iterator[None]:
     """With metrics at any port, which the log names."""
-    environment = {
-        **os.environ,
-        "LAYERSCOPE_HOME": str(settings.home),
-        "LAYERSCOPE_DATABASE_URL": str(settings.database_url),
-        "LAYERSCOPE_REDIS_URL": str(settings.redis_url),
-        "LAYERSCOPE_MODELS": str(settings.models),
-        "LAYERSCOPE_SWEEP_SECONDS": "0.5",
-        **({"LAYERSCOPE_TRACES_ENDPOINT": settings.traces_endpoint} if settings.traces_endpoint else {}),
-        "LAYERSCOPE_WORKER_METRICS_PORT": "0",
-    }
-    command = (sys.executable, "-m", "worker", "--model", "demo")
+    traces = {"LAYERSCOPE_TRACES_ENDPOINT": settings.traces_endpoint} if settings.traces_endpoint else {}
     with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        process = start_worker(settings, "demo", out, LAYERSCOPE_WORKER_METRICS_PORT="0", **traces)
     try:
         yield
     finally:

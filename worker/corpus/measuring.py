@@ -163,7 +163,7 @@ class PartMeasurer:
 
 
 def _claim(job: Job, number: int, attempts: Attempts) -> Claim:
-    """A shard of the corpus, as the functions of the service know it. Nobody else can have it."""
+    """A shard of the corpus, as the functions of the service know it. No other actor measures it."""
     return Claim(job.id, number, 0, attempts.attempt, 0, 0, job.options, tuple(job.scopes))
 
 

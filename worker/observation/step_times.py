@@ -8,7 +8,7 @@ from enum import StrEnum
 class Step(StrEnum):
     """The steps of a shard, and the finalization of a job.
 
-    A GPU computes while the thread goes on. There, FORWARD is the time in which the layers are launched, and
+    A GPU computes asynchronously. There, FORWARD is the time in which the layers are launched, and
     REDUCE includes the time in which the thread waits for the numbers.
     """
 

@@ -142,9 +142,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.seconds, self._close)
 
     def _refuse(self, response: bytes) -> None:
-        if not (
-            self._is_busy() and self.cycle.response_started
-        ):  # it would be read as a part of that response
+        is_responding = self._is_busy() and self.cycle.response_started
+        if not is_responding:  # otherwise it would be read as a part of that response
             self.transport.write(response)
         self.transport.close()
 

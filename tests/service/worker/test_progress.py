@@ -1,9 +1,7 @@
 """A real worker reports its progress within a shard; what it reported is gone after it was killed."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -19,6 +17,7 @@ from app.settings import Settings
 from tests.support.processes import wait_for
 from tests.support.serving import NO_TLS, serving
 from tests.support.tiny import causal_model, save
+from tests.support.worker_process import start_worker
 
 TEXTS = {"cpp": [f"int f{i}() {{ return {'x' * 300}; }}" for i in range(20)], "python": ["y = 1\n" * 60] * 20}
 END_SECONDS = 90
@@ -47,16 +46,7 @@ def client(settings: Settings) -> Iterator[httpx.Client]:
 
 @contextmanager
 def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "LAYERSCOPE_HOME": str(settings.home),
-        "LAYERSCOPE_DATABASE_URL": str(settings.database_url),
-        "LAYERSCOPE_REDIS_URL": str(settings.redis_url),
-        "LAYERSCOPE_MODELS": str(settings.models),
-        "LAYERSCOPE_SWEEP_SECONDS": "0.5",
-        "LAYERSCOPE_LEASE_SECONDS": "3",
-    }
-    process = subprocess.Popen([sys.executable, "-m", "worker", "--model", "deep"], env=environment)
+    process = start_worker(settings, "deep")
     try:
         yield process
     finally:

@@ -6,9 +6,6 @@ The reference of a text is another text whose token ids are given.
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +23,7 @@ from tests.support.processes import wait_for
 from tests.support.serving import serving
 from tests.support.tiny import byte_tokenizer, causal_model, save
 from tests.support.tokenizers import TEMPLATE
+from tests.support.worker_process import start_worker
 
 Sessions = sessionmaker[Session]
 END_SECONDS = 150
@@ -59,23 +57,11 @@ def client(
         shard_texts=2,
     )
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
-        workers = [_worker(settings, name) for name in ("chat", "plain")]
+        workers = [start_worker(settings, name) for name in ("chat", "plain")]
         yield client
     for worker in workers:
         worker.kill()
         worker.wait()
-
-
-def _worker(settings: Settings, model: str) -> "subprocess.Popen[bytes]":
-    environment = {
-        **os.environ,
-        "LAYERSCOPE_HOME": str(settings.home),
-        "LAYERSCOPE_DATABASE_URL": str(settings.database_url),
-        "LAYERSCOPE_REDIS_URL": str(settings.redis_url),
-        "LAYERSCOPE_MODELS": str(settings.models),
-        "LAYERSCOPE_SWEEP_SECONDS": "0.5",
-    }
-    return subprocess.Popen((sys.executable, "-m", "worker", "--model", model), env=environment)
 
 
 class Measured:

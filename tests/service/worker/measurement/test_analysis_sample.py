@@ -2,9 +2,7 @@
 
 import csv
 import io
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -25,6 +23,7 @@ from layerscope.stats.sampling import sample
 from tests.support.processes import wait_for
 from tests.support.serving import serving
 from tests.support.tiny import add_known_activations, byte_tokenizer, causal_model, save
+from tests.support.worker_process import start_worker
 from worker.measurement.analysis_sample import SEED
 
 Array = NDArray[np.float64]
@@ -39,13 +38,12 @@ TEXTS = {
 class ServiceWithWorkers:
     """The service, and workers for its models."""
 
-    def __init__(self, client: httpx.Client, environment: dict[str, str]) -> None:
-        self.client, self._environment = client, environment
+    def __init__(self, client: httpx.Client, settings: Settings) -> None:
+        self.client, self._settings = client, settings
 
     @contextmanager
     def worker(self, model: str) -> Iterator[subprocess.Popen[bytes]]:
-        command = (sys.executable, "-m", "worker", "--model", model)
-        process = subprocess.Popen(command, env=self._environment)
+        process = start_worker(self._settings, model)
         try:
             yield process
         finally:
@@ -100,17 +98,8 @@ def running(
         lease_seconds=4,
         shard_texts=4,
     )
-    environment = {
-        **os.environ,
-        "LAYERSCOPE_HOME": str(settings.home),
-        "LAYERSCOPE_DATABASE_URL": str(settings.database_url),
-        "LAYERSCOPE_REDIS_URL": str(settings.redis_url),
-        "LAYERSCOPE_MODELS": str(models),
-        "LAYERSCOPE_SWEEP_SECONDS": "0.5",
-        "LAYERSCOPE_LEASE_SECONDS": "4",
-    }
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as client:
-        yield ServiceWithWorkers(client, environment)
+        yield ServiceWithWorkers(client, settings)
 
 
 @pytest.fixture(scope="module")
