@@ -30,7 +30,8 @@ faults: .venv/installed
 	FAULTS=whole exec $(BIN)/pytest -m '' --timeout 1800 tests/faults
 
 fuzz: .venv/installed
-	exec $(BIN)/pytest -m fuzz tests/fuzz
+	$(BIN)/pytest -m fuzz tests/fuzz
+	$(BIN)/pytest -n $(JOBS) -m hypothesis --hypothesis-profile 'new examples'
 
 audit: $(SUPPLY)/installed
 	exec $(BIN)/python -m tools.supply audit

@@ -46,12 +46,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 SESSION_MARK = "TEST_SESSION"
 
-# `make test` runs each property with few examples, `make slow` with many.
+# `make test` runs each property with few examples, `make slow` with many. Both always choose the same ones,
+# so that the result for a commit does not depend on chance. `make fuzz` searches with new ones each time.
 # An example that other processes delay is not a failure, so there are no time limits for examples.
-for profile, examples in (("few examples", 25), ("many examples", 100)):
+for profile, examples in (("few examples", 25), ("many examples", 100), ("new examples", 1000)):
     hypothesis.settings.register_profile(
         profile,
         max_examples=examples,
+        derandomize=profile != "new examples",
         deadline=None,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )

@@ -1,6 +1,7 @@
 """Reads the rows of a CSV file."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -13,10 +14,12 @@ DELIMITERS = (",", ";", "\t")
 def csv_rows(name: str, lines: Iterable[str]) -> Iterator[InputRow]:
     """A row for each record below the header. The delimiter is the one that gives the header the most fields.
 
+    A line ends with LF, CR LF, or CR alone, as some spreadsheets write it.
+
     Raises: UnreadableInputError if there is no header, or if quotation marks are wrong.
     """
     csv.field_size_limit(LONGEST)
-    remaining = iter(lines)
+    remaining = (part for line in lines for part in io.StringIO(line, newline=""))
     first = next(remaining, "")
     if not first.strip():
         raise UnreadableInputError(

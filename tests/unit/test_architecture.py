@@ -25,7 +25,7 @@ NEEDS_TRITON = {  # Triton comes with the PyTorch for GPUs only
     "layerscope.core.sums.triton_kernel",
 }
 Loaded = dict[str, set[str]]  # stage → the packages loaded after it
-ENTRY_POINTS = {"app/cli.py", "worker/process.py"}
+ENTRY_POINTS = {"app/cli.py", "worker/fetch_model.py", "worker/process.py"}
 
 
 def module_of(file: Path) -> str:
