@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from app.api.limits.slots import Slots
+from app.api.limits.turns import Turns
 from app.api.origin import HEADERS, HEALTH_CHECKS
 from app.api.pages.error_page import for_reader
 from app.api.problems import internal_error, problem_response
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def limit_requests(app: FastAPI, slots: Slots) -> None:
-    """Refuses requests for which no slot is free, except health checks."""
+    """Refuses requests for which no slot is free, and begins the others in turn, except health checks."""
     app.add_middleware(LimitMiddleware, slots=slots)
 
 
@@ -84,7 +85,7 @@ async def parameters_once(request: Request) -> None:
 
 class LimitMiddleware:
     def __init__(self, app: ASGIApp, slots: Slots) -> None:
-        self._app, self._slots = app, slots
+        self._app, self._slots, self._turns = app, slots, Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer: ASGIApp = self._app
@@ -92,6 +93,7 @@ class LimitMiddleware:
             if scope["type"] == "http" and scope["path"] not in HEALTH_CHECKS:
                 try:
                     stack.enter_context(self._slots.take())
+                    await self._turns.take()
                 except TooBusy as error:
                     answer = for_reader(Request(scope), problem_response(error))
             await answer(scope, receive, send)

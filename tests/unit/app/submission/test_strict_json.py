@@ -1,12 +1,16 @@
 """JSON is read as the standard library reads it, or refused at its place."""
 
 import json
+import threading
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from app.submission.strict_json import InvalidJson, parse
+from app.submission.strict_json import DECODER, DECODER_WITH_PAUSES, LARGE_BYTES, InvalidJson, parse
+from tests.support.byte_strategies import DOCUMENTS, as_json, damaged, soup
 from tests.support.submissions import JSON
 
 DEPTH_LIMIT = 16
@@ -21,6 +25,44 @@ def refused(body: bytes) -> InvalidJson:
 @given(JSON)
 def test_valid_json_is_parsed_as_the_standard_library_does(value: Any) -> None:
     assert parse(json.dumps(value).encode(), depth_limit=10_000) == value
+
+
+def outcome(body: bytes) -> Any:
+    try:
+        return parse(body, DEPTH_LIMIT)
+    except InvalidJson as error:
+        return error.path
+
+
+@given(JSON.map(as_json) | soup() | damaged(DOCUMENTS.map(as_json)) | st.binary(max_size=100))
+def test_a_large_document_is_read_as_a_small_one(body: bytes) -> None:
+    assert outcome(body + b" " * LARGE_BYTES) == outcome(body)
+
+
+def other_threads_ran(decoder: json.JSONDecoder, text: str) -> int:
+    """How often another thread got its turn while the text was read."""
+    turns, is_over = 0, threading.Event()
+
+    def take_turns() -> None:
+        nonlocal turns
+        while not is_over.is_set():
+            turns += 1
+            time.sleep(0.0001)
+
+    other = threading.Thread(target=take_turns)
+    other.start()
+    before = turns
+    decoder.decode(text)
+    counted = turns - before
+    is_over.set()
+    other.join()
+    return counted
+
+
+def test_other_threads_run_while_a_large_document_is_read() -> None:
+    text = json.dumps(["ab"] * 300_000)
+    assert other_threads_ran(DECODER_WITH_PAUSES, text) > 10
+    assert other_threads_ran(DECODER, text) < 10  # otherwise, the other decoder is no longer needed
 
 
 @pytest.mark.parametrize(("depth", "is_read"), [(16, True), (17, False)])
