@@ -7,12 +7,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from functools import partial
 from urllib.parse import urlsplit
 
-import httpx
-
 from benchmarks.load.busy_service import BusyService
 
 LARGEST_DOCUMENT = b'{"texts": [' + b'"ab",' * 899_999 + b'"ab"]}'
-TIMEOUT_SECONDS = 300
 PLOTS = (
     "mean_std",
     "abs_mean_abs_std",
@@ -65,12 +62,12 @@ def requests(count: int, send: Send, busy: BusyService) -> Iterator[None]:
 
 def plot(busy: BusyService, number: int) -> None:
     name, kind = PLOTS[number % len(PLOTS)], "png" if number % 2 else "svg"
-    httpx.get(f"{busy.url}/v1/jobs/{busy.finished}/plots/{name}.{kind}", timeout=TIMEOUT_SECONDS)
+    busy.client.get(f"{busy.url}/v1/jobs/{busy.finished}/plots/{name}.{kind}")
 
 
 def document(busy: BusyService, number: int) -> None:
     headers = {"Content-Type": "application/json"}
-    httpx.post(f"{busy.url}/v1/jobs", content=LARGEST_DOCUMENT, headers=headers, timeout=TIMEOUT_SECONDS)
+    busy.client.post(f"{busy.url}/v1/jobs", content=LARGEST_DOCUMENT, headers=headers)
 
 
 def nothing(busy: BusyService) -> AbstractContextManager[None]:

@@ -16,14 +16,16 @@ from benchmarks.service.running_service import RunningService, running_service
 FILES, OUR_FILES = 1_024, 4_096  # that the service and the clients may open
 FINISHED_TEXTS = 20
 MIB = 2**20
+TIMEOUT_SECONDS = 300
 LIMITS = {"LAYERSCOPE_OWNER_REQUESTS_PER_MINUTE": "1000000", "LAYERSCOPE_OWNER_LIVE_JOBS_LIMIT": "1000000"}
 
 
 @dataclass(frozen=True)
 class BusyService:
-    """`finished` and `running`: the ids of the two jobs."""
+    """`finished` and `running`: the ids of the two jobs. `client`: for requests of any thread."""
 
     service: RunningService
+    client: httpx.Client
     finished: str
     running: str
 
@@ -35,7 +37,7 @@ class BusyService:
         return f"{self.url}/v1/jobs/{self.running}"
 
     def texts_done(self) -> int:
-        return int(httpx.get(self.path_of_running_job()).json()["progress"]["done"])
+        return int(self.client.get(self.path_of_running_job()).json()["progress"]["done"])
 
     def api_memory(self) -> float:
         """The resident memory of the process that answers requests, in MiB."""
@@ -50,15 +52,12 @@ def busy_service(entry: Entry, texts: int) -> Iterator[BusyService]:
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
     try:
-        with running_service(entry, **LIMITS) as service:
+        with running_service(entry, **LIMITS) as service, httpx.Client(timeout=TIMEOUT_SECONDS) as client:
             resource.setrlimit(resource.RLIMIT_NOFILE, (OUR_FILES, most))
             finished = submit(service.url, FINISHED_TEXTS)
-            while (
-                httpx.get(f"{service.url}/v1/jobs/{finished}?wait=30", timeout=60).json()["finished_at"]
-                is None
-            ):
+            while client.get(f"{service.url}/v1/jobs/{finished}?wait=30").json()["finished_at"] is None:
                 pass
-            busy = BusyService(service, finished, submit(service.url, texts))
+            busy = BusyService(service, client, finished, submit(service.url, texts))
             while busy.texts_done() == 0:
                 time.sleep(0.5)
             yield busy

@@ -1,6 +1,7 @@
 """Response times of ordinary use while a job runs: polls, submissions, lists, waiting clients, downloads."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,9 @@ from benchmarks.load.hey import polls
 from benchmarks.report import Report
 from benchmarks.service.stored_jobs import insert_jobs
 
-POLL_RATE, HEALTH_RATE, SLOW_RATE = 100, 20, 20  # per second
+POLL_RATE, HEALTH_RATE, SLOW_RATE, DOWNLOAD_RATE = 100, 20, 20, 8  # per second
+FILES = ("results.csv", "texts.csv", "texts.ndjson", "results.json")
+PLOTS = 28
 SUBMISSIONS, TEXTS_PER_SUBMISSION = 40, 1_000
 LISTED_JOBS, LISTS = 10_000, 100
 WAITING = 500
@@ -33,7 +36,10 @@ def report_ordinary_load(report: Report, entry: Entry, texts: int, seconds: int)
                 "polls of a running job, 100 per second",
                 polls(busy.path_of_running_job(), POLL_RATE, seconds).summary(),
             ),
-            ("the same, during plots and downloads", _polls_during_downloads(busy, seconds)),
+            (
+                f"the same, during {PLOTS} plots and {DOWNLOAD_RATE * len(FILES)} downloads per second",
+                _polls_during_downloads(busy, seconds),
+            ),
             (
                 f"submissions of {TEXTS_PER_SUBMISSION:,} texts",
                 _times(partial(_submit_and_cancel, busy), SUBMISSIONS),
@@ -49,14 +55,12 @@ def report_ordinary_load(report: Report, entry: Entry, texts: int, seconds: int)
 
 
 def _polls_during_downloads(busy: BusyService, seconds: int) -> str:
-    def download(busy: BusyService, number: int) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            for name in ("results.csv", "texts.csv", "texts.ndjson", "results.json"):
-                httpx.get(f"{busy.url}/v1/jobs/{busy.finished}/{name}").raise_for_status()
-
-    with requests(2, download, busy), requests(28, plot, busy):
-        return polls(busy.path_of_running_job(), POLL_RATE, seconds).summary()
+    with requests(PLOTS, plot, busy), ThreadPoolExecutor(len(FILES)) as pool:
+        urls = [f"{busy.url}/v1/jobs/{busy.finished}/{name}" for name in FILES]
+        downloads = [pool.submit(polls, url, DOWNLOAD_RATE, seconds) for url in urls]
+        polled = polls(busy.path_of_running_job(), POLL_RATE, seconds)
+    statuses = sum((download.result().statuses for download in downloads), Counter[int]())
+    return f"{polled.summary()} (downloads by status: {dict(statuses)})"
 
 
 def _submit_and_cancel(busy: BusyService) -> float:
@@ -64,7 +68,7 @@ def _submit_and_cancel(busy: BusyService) -> float:
     started = time.perf_counter()
     job_id = submit(busy.url, TEXTS_PER_SUBMISSION)
     seconds = time.perf_counter() - started
-    httpx.post(f"{busy.url}/v1/jobs/{job_id}/cancel").raise_for_status()
+    busy.client.post(f"{busy.url}/v1/jobs/{job_id}/cancel").raise_for_status()
     return seconds
 
 

@@ -1,0 +1,160 @@
+"""The whole service for hours, while one of its processes is killed every minute.
+
+`python -m benchmarks.soak --minutes 120` prints whether the memory grew and whether anything was lost. All
+jobs have the same texts, so their files must be equal byte for byte.
+"""
+
+import argparse
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from statistics import median
+
+import httpx
+import psutil
+
+from benchmarks.contestants.contestant_process import Entry
+from benchmarks.contestants.registry import ALL_COMPONENTS
+from benchmarks.inputs.shapes import SHAPES, ensure_model
+from benchmarks.load.busy_service import LIMITS, MIB
+from benchmarks.measuring import hardware
+from benchmarks.paths import BUILT
+from benchmarks.service.http_jobs import NDJSON, lines
+from benchmarks.service.running_service import RunningService, running_service
+
+SHAPE, DTYPE = "d64", "float32"
+TEXTS = 300
+FILES = ("results.csv", "texts.csv", "plots/heatmap.png")
+PROCESSES = {"api": "app.cli api", "worker": "-m worker", "postgres": "postgres", "valkey": "valkey-server"}
+KILLED = ("worker", "worker", "worker", "valkey")  # in turn
+JOB_SECONDS, KILL_SECONDS, POLL_SECONDS, MEMORY_SECONDS = 20, 60, 0.5, 15  # from one to the next
+WAITING, STREAMS = 10, 10  # clients
+COMPARED_SHARE = 0.15  # of the time: the memory at the end is compared with that after as long a start
+
+Work = Callable[["Soak", httpx.Client], None]
+
+
+@dataclass
+class Soak:
+    """What happened so far. `memory`: MiB of each process; `files`: the hashes of each file of all jobs."""
+
+    service: RunningService
+    submitted: int = 0
+    latest_job: str | None = None
+    outcomes: Counter[str] = field(default_factory=Counter)
+    responses: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    files: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in FILES})
+    memory: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in PROCESSES})
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def repeat(self, seconds: float, work: Work) -> None:
+        with httpx.Client(base_url=self.service.url, timeout=120) as client:
+            while not self.is_over.wait(seconds):
+                try:
+                    work(self, client)
+                except (httpx.HTTPError, psutil.NoSuchProcess) as error:
+                    self.responses[f"{work.__name__}: {type(error).__name__}: {error}"[:100]] += 1
+
+    def processes(self) -> dict[str, psutil.Process]:
+        children = {" ".join(child.cmdline()): child for child in self.service.process.children()}
+        return {
+            name: child
+            for name, words in PROCESSES.items()
+            for command, child in children.items()
+            if words in command
+        }
+
+
+def measure_job(soak: Soak, client: httpx.Client) -> None:
+    answer = client.post("/v1/jobs?model=bench", content=lines(TEXTS), headers=NDJSON)
+    job = soak.latest_job = f"/v1/jobs/{answer.raise_for_status().json()['id']}"
+    soak.submitted += 1
+    state = answer.json()
+    while state["finished_at"] is None:
+        state = client.get(f"{job}?wait=30").raise_for_status().json()
+    soak.outcomes[f"{state['status']}, texts: {state['progress']}"] += 1
+    for name in FILES:
+        content = client.get(f"{job}/{name}").raise_for_status().content
+        soak.files[name].add(hashlib.sha256(content).hexdigest())
+    client.delete(job).raise_for_status()
+
+
+def poll(soak: Soak, client: httpx.Client) -> None:
+    if soak.latest_job is not None:
+        soak.responses[f"poll: {client.get(soak.latest_job).status_code}"] += 1
+
+
+def wait_for_job(soak: Soak, client: httpx.Client) -> None:
+    if soak.latest_job is not None:
+        client.get(f"{soak.latest_job}?wait=60")
+
+
+def receive_events(soak: Soak, client: httpx.Client) -> None:
+    if soak.latest_job is not None:
+        with client.stream("GET", f"{soak.latest_job}/events") as response:
+            for _ in response.iter_raw():
+                pass
+
+
+def kill_process(soak: Soak, client: httpx.Client) -> None:
+    name = KILLED[soak.kills.total() % len(KILLED)]
+    soak.processes()[name].kill()
+    soak.kills[name] += 1
+
+
+def note_memory(soak: Soak, client: httpx.Client) -> None:
+    for name, process in soak.processes().items():
+        soak.memory[name].append(process.memory_info().rss / MIB)
+
+
+TASKS: tuple[tuple[float, Work, int], ...] = (
+    (JOB_SECONDS, measure_job, 1),
+    (POLL_SECONDS, poll, 1),
+    (1, wait_for_job, WAITING),
+    (1, receive_events, STREAMS),
+    (KILL_SECONDS, kill_process, 1),
+    (MEMORY_SECONDS, note_memory, 1),
+)
+
+
+def run(service: RunningService, minutes: float) -> Soak:
+    soak = Soak(service)
+    with ThreadPoolExecutor(sum(clients for *_, clients in TASKS)) as pool:
+        tasks = [
+            pool.submit(soak.repeat, seconds, work)
+            for seconds, work, clients in TASKS
+            for _ in range(clients)
+        ]
+        wait(tasks, 60 * minutes, FIRST_EXCEPTION)
+        soak.is_over.set()
+    for task in tasks:
+        task.result()
+    return soak
+
+
+def print_results(soak: Soak) -> None:
+    print(f"{soak.submitted} jobs submitted; {dict(soak.outcomes)}")
+    print(f"killed: {dict(soak.kills)}; responses: {dict(soak.responses)}")
+    print("versions of each file:", {name: len(hashes) for name, hashes in soak.files.items()})
+    for name, values in soak.memory.items():
+        part = max(1, round(COMPARED_SHARE * len(values)))
+        start, end = median(values[part : 2 * part]), median(values[-part:])
+        print(f"memory of {name}: {start:.1f} MiB, then {end:.1f} MiB ({(end / start - 1):+.1%})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=120)
+    minutes = parser.parse_args().minutes
+    print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
+    entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
+    with running_service(entry, **LIMITS) as service:
+        print_results(run(service, minutes))
+
+
+if __name__ == "__main__":
+    main()
