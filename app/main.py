@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from app.access.audit import record_expired_job
 from app.api.access import principal_of
 from app.api.endpoints import archive, files, health, jobs, models, plots, system
 from app.api.html import static
@@ -51,7 +52,9 @@ def create_app(settings: Settings) -> FastAPI:
     service = make_service(settings, registry)
     sweeps = SweepCounter(registry)
     tracing = start_tracing(settings.traces_endpoint, "layerscope-api")
-    purging = partial(deletion.purge, service.sessions, settings.home, settings.retention_days)
+    purging = partial(
+        deletion.purge, service.sessions, settings.home, settings.retention_days, record_expired_job
+    )
 
     def shrink_cache() -> bool:
         cache.shrink(settings.home, settings.files_limit_bytes)

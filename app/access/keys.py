@@ -89,12 +89,17 @@ def listed(session: Session) -> Sequence[ApiKey]:
     return session.scalars(select(ApiKey).where(IS_KEY).order_by(ApiKey.id)).all()
 
 
-def revoke(session: Session, key_id: UUID) -> None:
-    """End a key and its sessions. Raises: KeyNotFound."""
-    revoked = func.coalesce(ApiKey.revoked_at, CLOCK)
-    statement = update(ApiKey).where(ApiKey.id == key_id, IS_KEY).values(revoked_at=revoked)
-    if session.scalar(statement.returning(ApiKey.id)) is None:
+def revoke(session: Session, key_id: UUID) -> str | None:
+    """End a key and its sessions. Its owner; None if the key was revoked before.
+
+    Raises: KeyNotFound.
+    """
+    of_key = ApiKey.id == key_id, IS_KEY
+    valid = update(ApiKey).where(*of_key, ApiKey.revoked_at.is_(None)).values(revoked_at=CLOCK)
+    owner = session.scalar(valid.returning(ApiKey.owner))
+    if owner is None and session.scalar(select(ApiKey.id).where(*of_key)) is None:
         raise KeyNotFound(f"There is no key {key_id}. `layerscope keys list` shows all keys.")
+    return owner
 
 
 def close_session(session: Session, key: str) -> None:

@@ -33,11 +33,12 @@ def create_key(
     ] = None,
 ) -> None:
     """Create a key and print it. It cannot be printed again."""
-    from app.access import keys
+    from app.access import audit, keys
 
     name, allowed, lifetime = read_owner(owner), read_scope(scope), read_lifetime(expires)
     with transaction(context) as session:
         key_id, key = keys.create(session, name, allowed, lifetime)
+    audit.record_key("key created", key_id, name, account_name())
     typer.echo(key)
     typer.echo(
         f"This key is shown only once. Its id is {key_id}. From now on, every request needs a key: "
@@ -70,19 +71,23 @@ def revoke_key(
     context: typer.Context, key_id: Annotated[UUID, typer.Argument(metavar="ID", help="From the list.")]
 ) -> None:
     """Revoke a key and the sessions of the page that it opened. It is refused within a second."""
-    from app.access import keys
+    from app.access import audit, keys
 
     with transaction(context) as session:
-        keys.revoke(session, key_id)
+        owner = keys.revoke(session, key_id)
+    if owner is not None:
+        audit.record_key("key revoked", key_id, owner, account_name())
 
 
 @contextmanager
 def transaction(context: typer.Context) -> Iterator["Session"]:
     """On the migrated database of the settings, which the command `layerscope` reads."""
+    from app import logs
     from app.db import make_engine, make_sessions
     from app.local.migrations import migrate_database
     from app.local.stack import connected
 
+    logs.configure()
     with connected(context.obj()) as (settings, _):
         migrate_database(settings)
         assert settings.database_url is not None  # `connected` has set it
@@ -92,6 +97,13 @@ def transaction(context: typer.Context) -> Iterator["Session"]:
                 yield session
         finally:
             engine.dispose()
+
+
+def account_name() -> str:
+    """Of this process; not the value of a variable, which anyone can set."""
+    import psutil
+
+    return psutil.Process().username()  # type: ignore[no-any-return]
 
 
 def read_owner(given: str) -> str:

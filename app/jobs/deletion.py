@@ -5,6 +5,7 @@ are then deleted in batches, each in its own transaction. If a process dies befo
 `purge` of any API process continues.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -20,22 +21,32 @@ from app.tables import Job, Text
 TEXTS_PER_BATCH = 1000
 
 
-def purge(sessions: sessionmaker[Session], home: Path, retention_days: float | None) -> bool:
+def purge(
+    sessions: sessionmaker[Session],
+    home: Path,
+    retention_days: float | None,
+    on_expiry: Callable[[UUID, str], None],
+) -> bool:
     """Delete one batch of the rows of hidden jobs, and the files here of deleted jobs.
+
+    `on_expiry` gets each job whose retention period was over, and its owner.
 
     Returns whether there may be more to delete. A lock allows one process at a time to delete rows.
     """
     _remove_files_of_absent_jobs(sessions, home)
+    expired: dict[UUID, str] = {}
     with sessions.begin() as session:
         if not try_lock(session, AdvisoryLock.PURGE):
             return False
         if retention_days is not None:
-            store.hide(session, Job.finished_at < CLOCK - timedelta(days=retention_days))
+            expired = store.hide(session, Job.finished_at < CLOCK - timedelta(days=retention_days))
         hidden = select(Job).where(Job.deletion_requested_at.is_not(None)).limit(1)
         job = session.scalars(hidden.with_for_update(skip_locked=True)).one_or_none()
         if job is not None:
             _delete_batch(session, job)
-        return job is not None
+    for job_id, owner in expired.items():
+        on_expiry(job_id, owner)
+    return job is not None
 
 
 def delete_rows(sessions: sessionmaker[Session], job_id: UUID) -> None:

@@ -237,9 +237,9 @@ def delete_job(session: Session, job_id: UUID) -> None:
         raise JobNotFound(f"There is no job {job_id}.")
 
 
-def hide(session: Session, which: ColumnElement[bool]) -> int:
-    """Finish jobs, hide them and release their idempotency keys. Returns the number of jobs."""
-    hidden = session.scalars(
+def hide(session: Session, which: ColumnElement[bool]) -> dict[UUID, str]:
+    """Finish jobs, hide them and release their idempotency keys. The owners of these jobs, by id."""
+    hidden = session.execute(
         update(Job)
         .where(which, VISIBLE)
         .values(
@@ -248,6 +248,6 @@ def hide(session: Session, which: ColumnElement[bool]) -> int:
             outcome=func.coalesce(Job.outcome, Outcome.CANCELLED),
             finished_at=func.coalesce(Job.finished_at, CLOCK),
         )
-        .returning(Job.id)
+        .returning(Job.id, Job.owner)
     )
-    return len(hidden.all())
+    return {row.id: row.owner for row in hidden}

@@ -1,9 +1,13 @@
 """The commands `layerscope keys`, on a real database."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from uuid import uuid4
 
+import psutil
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 from typer.testing import CliRunner, Result
@@ -11,15 +15,22 @@ from typer.testing import CliRunner, Result
 from app.access import keys
 from app.cli import cli
 from app.errors import KeyNotFound
+from app.resources import ROOT
 from app.tables import ApiKey
+from tests.support.audit_lines import audit_lines
 
 Layerscope = Callable[..., Result]
 CREATE = ("create", "--owner", "alice", "--scope", "write")
 
 
 @pytest.fixture
-def layerscope(database_url: str, redis_url: str) -> Layerscope:
-    environment = {"LAYERSCOPE_DATABASE_URL": database_url, "LAYERSCOPE_REDIS_URL": redis_url}
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    return {"LAYERSCOPE_DATABASE_URL": database_url, "LAYERSCOPE_REDIS_URL": redis_url}
+
+
+@pytest.fixture
+def layerscope(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Layerscope:
+    monkeypatch.setattr("app.logs.configure", lambda: None)  # it would change the log of the other tests
     return lambda *arguments: CliRunner().invoke(cli, ["keys", *arguments], env=environment)
 
 
@@ -78,6 +89,30 @@ def test_a_revoked_key_does_not_work(layerscope: Layerscope, sessions: sessionma
 def test_revoking_an_absent_key_is_an_error(layerscope: Layerscope) -> None:
     answer = layerscope("revoke", str(uuid4()))
     assert isinstance(answer.exception, KeyNotFound)
+
+
+def test_changes_of_keys_are_audited(layerscope: Layerscope) -> None:
+    with audit_lines() as lines:
+        created(layerscope)
+        (listed,) = json.loads(layerscope("list", "--json").stdout)
+        for _ in range(2):  # the second time, it changes nothing
+            assert layerscope("revoke", listed["id"]).exit_code == 0
+        layerscope("revoke", str(uuid4()))
+    about = {"account": psutil.Process().username(), "owner": "alice", "key": listed["id"]}
+    assert lines == [("key created", about), ("key revoked", about)]
+
+
+def test_the_audit_line_is_written_to_stderr_and_has_no_key(environment: dict[str, str]) -> None:
+    command = (sys.executable, "-P", "-m", "app.cli", "keys", *CREATE)
+    variables = {**os.environ, **environment, "LOGNAME": "somebody-else"}
+    answer = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=True)
+    line, *note = answer.stderr.splitlines()
+    written = json.loads(line)
+    assert (written["logger"], written["event"], written["owner"]) == ("audit", "key created", "alice")
+    assert written["account"] == psutil.Process().username()
+    assert written["key"] in note[0]
+    assert answer.stdout.strip().startswith("ls_")
+    assert answer.stdout.strip().removeprefix("ls_") not in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Engine, Table, func, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.audit import record_expired_job
 from app.coordination import CLOCK, AdvisoryLock
 from app.files import cache
 from app.jobs import deletion, shards, store
@@ -19,6 +20,7 @@ from app.jobs.deletion import TEXTS_PER_BATCH
 from app.jobs.shards import TokenResult
 from app.settings import Settings
 from app.tables import Base, Job
+from tests.support.audit_lines import audit_lines
 from tests.support.counting import statements
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import MODEL, commit, measured, must_claim, submit
@@ -67,7 +69,7 @@ def age(sessions: Sessions, job_id: UUID, days: float) -> None:
 def purge_all(sessions: Sessions, home: Path, days: float | None = 30) -> int:
     """Purges until nothing is left to delete. Returns the number of batches."""
     batches = 0
-    while deletion.purge(sessions, home, days):
+    while deletion.purge(sessions, home, days, record_expired_job):
         batches += 1
     return batches
 
@@ -112,8 +114,18 @@ def test_only_old_jobs_are_purged(sessions: Sessions, tmp_path: Path) -> None:
     with sessions() as session:
         assert set(session.scalars(select(Job.id))) == {young, unfinished}
     assert {name for name, count in rows(sessions).items() if count < kept[name]} == tables_of_jobs()
-    deletion.purge(sessions, tmp_path, 30)
+    deletion.purge(sessions, tmp_path, 30, record_expired_job)
     assert [folders[job_id].exists() for job_id in (old, young)] == [False, True]
+
+
+def test_the_end_of_a_retention_period_is_audited(sessions: Sessions, tmp_path: Path) -> None:
+    job_id = finished_job(sessions).id
+    with audit_lines() as lines:
+        purge_all(sessions, tmp_path)
+        assert lines == []
+        age(sessions, job_id, 31)
+        purge_all(sessions, tmp_path)
+    assert lines == [("job expired", {"owner": "local", "job": str(job_id)})]
 
 
 def test_without_a_retention_period_nothing_is_purged(sessions: Sessions, tmp_path: Path) -> None:
