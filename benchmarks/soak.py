@@ -1,13 +1,13 @@
 """The whole service for hours, while one of its processes is killed every minute.
 
 `python -m benchmarks.soak --minutes 120` prints whether the memory grew and whether anything was lost. All
-jobs have the same texts, so their files must be equal byte for byte.
+jobs have the same texts, so their files must be equal byte for byte. One of the two workers is never killed.
 """
 
 import argparse
 import hashlib
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -26,20 +26,21 @@ from benchmarks.service.http_jobs import NDJSON, lines
 from benchmarks.service.running_service import RunningService, running_service
 
 SHAPE, DTYPE = "d64", "float32"
-TEXTS = 300
-FILES = ("results.csv", "texts.csv", "plots/heatmap.png")
-PROCESSES = {"api": "app.cli api", "worker": "-m worker", "postgres": "postgres", "valkey": "valkey-server"}
-KILLED = ("worker", "worker", "worker", "valkey")  # in turn
+TEXTS, WORKERS = 100, 2
+FILES = ("results.csv", "texts.csv")
+PLOTS = ("plots/heatmap.png", "plots/relative.svg")
+PROCESSES = {"API": "app.cli api", "worker": "-m worker", "PostgreSQL": "postgres", "Valkey": "valkey-server"}
+KILLED = ("worker", "worker", "worker", "Valkey")  # in turn
 JOB_SECONDS, KILL_SECONDS, POLL_SECONDS, MEMORY_SECONDS = 20, 60, 0.5, 15  # from one to the next
 WAITING, STREAMS = 10, 10  # clients
-COMPARED_SHARE = 0.15  # of the time: the memory at the end is compared with that after as long a start
+PARTS = 12  # of the time; the memory is the median of each
 
 Work = Callable[["Soak", httpx.Client], None]
 
 
 @dataclass
 class Soak:
-    """What happened so far. `memory`: MiB of each process; `files`: the hashes of each file of all jobs."""
+    """What happened so far. `files`: the hashes of the files; `memory`: MiB of processes that survive."""
 
     service: RunningService
     submitted: int = 0
@@ -48,7 +49,7 @@ class Soak:
     responses: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     files: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in FILES})
-    memory: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in PROCESSES})
+    memory: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     is_over: threading.Event = field(default_factory=threading.Event)
 
     def repeat(self, seconds: float, work: Work) -> None:
@@ -59,14 +60,11 @@ class Soak:
                 except (httpx.HTTPError, psutil.NoSuchProcess) as error:
                     self.responses[f"{work.__name__}: {type(error).__name__}: {error}"[:100]] += 1
 
-    def processes(self) -> dict[str, psutil.Process]:
-        children = {" ".join(child.cmdline()): child for child in self.service.process.children()}
-        return {
-            name: child
-            for name, words in PROCESSES.items()
-            for command, child in children.items()
-            if words in command
-        }
+    def processes(self, name: str) -> list[psutil.Process]:
+        """The processes of this kind, the oldest one first."""
+        children = self.service.process.children()
+        found = [child for child in children if PROCESSES[name] in " ".join(child.cmdline())]
+        return sorted(found, key=lambda child: child.create_time())
 
 
 def measure_job(soak: Soak, client: httpx.Client) -> None:
@@ -76,10 +74,13 @@ def measure_job(soak: Soak, client: httpx.Client) -> None:
     state = answer.json()
     while state["finished_at"] is None:
         state = client.get(f"{job}?wait=30").raise_for_status().json()
-    soak.outcomes[f"{state['status']}, texts: {state['progress']}"] += 1
+    soak.outcomes[f"{state['status']}, {state['progress']['failed']} failed texts"] += 1
     for name in FILES:
         content = client.get(f"{job}/{name}").raise_for_status().content
         soak.files[name].add(hashlib.sha256(content).hexdigest())
+    for name in PLOTS:
+        client.get(f"{job}/{name}").raise_for_status()
+    soak.latest_job = None
     client.delete(job).raise_for_status()
 
 
@@ -102,13 +103,14 @@ def receive_events(soak: Soak, client: httpx.Client) -> None:
 
 def kill_process(soak: Soak, client: httpx.Client) -> None:
     name = KILLED[soak.kills.total() % len(KILLED)]
-    soak.processes()[name].kill()
+    soak.processes(name)[-1].kill()
     soak.kills[name] += 1
 
 
 def note_memory(soak: Soak, client: httpx.Client) -> None:
-    for name, process in soak.processes().items():
-        soak.memory[name].append(process.memory_info().rss / MIB)
+    for name in ("API", "worker", "PostgreSQL"):
+        soak.memory[name].append(soak.processes(name)[0].memory_info().rss / MIB)
+    soak.memory["layerscope up"].append(soak.service.process.memory_info().rss / MIB)
 
 
 TASKS: tuple[tuple[float, Work, int], ...] = (
@@ -141,9 +143,9 @@ def print_results(soak: Soak) -> None:
     print(f"killed: {dict(soak.kills)}; responses: {dict(soak.responses)}")
     print("versions of each file:", {name: len(hashes) for name, hashes in soak.files.items()})
     for name, values in soak.memory.items():
-        part = max(1, round(COMPARED_SHARE * len(values)))
-        start, end = median(values[part : 2 * part]), median(values[-part:])
-        print(f"memory of {name}: {start:.1f} MiB, then {end:.1f} MiB ({(end / start - 1):+.1%})")
+        size = max(1, len(values) // PARTS)
+        parts = [median(values[start : start + size]) for start in range(0, len(values), size)]
+        print(f"memory of {name} in MiB: {', '.join(f'{part:.1f}' for part in parts)}")
 
 
 def main() -> None:
@@ -152,7 +154,7 @@ def main() -> None:
     minutes = parser.parse_args().minutes
     print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
     entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
-    with running_service(entry, **LIMITS) as service:
+    with running_service(entry, LIMITS, WORKERS) as service:
         print_results(run(service, minutes))
 
 

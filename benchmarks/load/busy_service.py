@@ -52,7 +52,7 @@ def busy_service(entry: Entry, texts: int) -> Iterator[BusyService]:
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, most))
     try:
-        with running_service(entry, **LIMITS) as service, httpx.Client(timeout=TIMEOUT_SECONDS) as client:
+        with running_service(entry, LIMITS) as service, httpx.Client(timeout=TIMEOUT_SECONDS) as client:
             resource.setrlimit(resource.RLIMIT_NOFILE, (OUR_FILES, most))
             finished = submit(service.url, FINISHED_TEXTS)
             while client.get(f"{service.url}/v1/jobs/{finished}?wait=30").json()["finished_at"] is None:

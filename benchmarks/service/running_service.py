@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,9 @@ class RunningService:
 
 
 @contextmanager
-def running_service(entry: Entry, **variables: str) -> Iterator[RunningService]:
+def running_service(
+    entry: Entry, variables: Mapping[str, str] | None = None, workers: int = 1
+) -> Iterator[RunningService]:
     """Starts `layerscope up` with the model of `entry` on a free port; stops it at the end.
 
     `variables`: further variables of its environment.
@@ -54,9 +56,9 @@ def running_service(entry: Entry, **variables: str) -> Iterator[RunningService]:
     models.write_text(f'[bench]\nsource = {source}\ndtype = "{entry.dtype}"\ndevice = "{entry.device}"\n')
     with (home / "output").open("wb") as output:
         process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "app.cli", "up", "--port", "0"),
+            (sys.executable, "-P", "-m", "app.cli", "up", "--port", "0", "--workers", str(workers)),
             cwd=ROOT,
-            env=_environment(home / "home", models) | variables,
+            env={**_environment(home / "home", models), **(variables or {})},
             stdout=output,
             stderr=output,
         )
