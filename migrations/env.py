@@ -7,6 +7,10 @@ from sqlalchemy.pool import NullPool
 from app.coordination import AdvisoryLock
 from app.tables import Base
 
+# A statement that waits for the lock of a table blocks every later query of that table. Therefore it waits
+# only briefly, and the caller tries the whole migration again.
+LOCK_MILLISECONDS = 500
+
 
 def run() -> None:
     url = make_url(context.config.attributes["database_url"]).set(drivername="postgresql+psycopg")
@@ -16,6 +20,7 @@ def run() -> None:
         with context.begin_transaction():
             # One migration at a time: the API, workers and `layerscope migrate` may start together.
             connection.exec_driver_sql(f"select pg_advisory_xact_lock({AdvisoryLock.MIGRATION:d})")
+            connection.exec_driver_sql(f"set local lock_timeout = {LOCK_MILLISECONDS}")
             context.run_migrations()
 
 

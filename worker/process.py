@@ -11,6 +11,7 @@ from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications
 from app.local.commands import CANNOT_LOAD
+from app.local.migrations import wait_until_migrated
 from app.models import read_models, require_model
 from app.observation.tracing import start_tracing
 from app.resources import model_list_files, model_list_location
@@ -63,6 +64,7 @@ def run(name: str, settings: Settings) -> int:
     if settings.worker_metrics_port is not None:
         host, port = settings.worker_metrics_host, settings.worker_metrics_port
         serve_metrics(metrics.registry, host, port, lambda: metrics.is_loaded)
+    wait_until_migrated(settings)
     started = time.perf_counter()
     try:
         with loading(redis, name):
