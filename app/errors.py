@@ -18,7 +18,7 @@ LayerscopeError
 │   ├── RangeNotSatisfiable (416)       the range starts after the end of the file
 │   ├── DatabaseUnavailable (503)
 │   ├── NotMigrated (503)
-│   ├── TooManyRequests (429)           an owner exceeds a limit
+│   ├── TooManyRequests (429)           an owner or a client exceeds a limit
 │   ├── TooBusy (503)                   too many clients do the same at the moment
 │   ├── DiskFull (507)
 │   └── JobFailure                      why a job failed: its problem is stored as the `error` of the job
@@ -121,7 +121,7 @@ class TooBusy(ProblemError):
 
 
 class TooManyRequests(ProblemError):
-    status, title, code = 429, "A limit of the owner is exceeded", "too-many-requests"
+    status, title, code = 429, "A limit of the owner or of the client is exceeded", "too-many-requests"
 
 
 class DiskFull(ProblemError):

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     drawing_seconds: float = Field(60, gt=0)
     files_limit_bytes: int = Field(20 * 1024 * MIB, gt=0)
 
+    invalid_keys_per_minute: int = Field(600, gt=0)
     owner_requests_per_minute: int = Field(6000, gt=0)
     owner_live_jobs_limit: int = Field(1000, gt=0)
     owner_queued_texts_limit: int = Field(10_000_000, gt=0)

@@ -1,5 +1,6 @@
 """Who sends a request: the key in its header, or the session of the page in its cookie."""
 
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -31,11 +32,20 @@ async def key_of(
 Key = Annotated[str | None, Depends(key_of)]
 
 
+def client_of(request: Request) -> str:
+    """The address of the client; for IPv6 the network with the first 64 bits, which one client may have."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:  # what a proxy says, or a socket without addresses
+        return "a client without an address"
+    return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
+
+
 async def principal_of(request: Request, service: ServiceDep, key: Key) -> Principal:
     """Raises: Unauthorized, TooManyRequests, Forbidden."""
     principal = service.authentication.remembered(key)
     if principal is None:
-        principal = await run_in_threadpool(service.authentication.find, key)
+        principal = await run_in_threadpool(service.authentication.find, key, client_of(request))
     if principal.key_id is not None:
         bind_contextvars(owner=principal.owner, key=str(principal.key_id))
         await run_in_threadpool(service.request_rate.count, principal.owner)

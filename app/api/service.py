@@ -55,12 +55,16 @@ class Service:
 
     @cached_property
     def authentication(self) -> Authentication:
-        return Authentication(self.sessions)
+        return Authentication(self.sessions, self._rate("invalid keys", "invalid_keys_per_minute"))
 
     @cached_property
     def request_rate(self) -> RequestRate:
+        return self._rate("requests", "owner_requests_per_minute")
+
+    def _rate(self, what: str, setting: str) -> RequestRate:
         assert self.settings.redis_url is not None  # create_app requires it
-        return RequestRate(self.redis, self.settings.redis_url, self.settings.owner_requests_per_minute)
+        limit = getattr(self.settings, setting)
+        return RequestRate(self.redis, self.settings.redis_url, limit, what, setting)
 
     @cached_property
     def quotas(self) -> Quotas:

@@ -21,7 +21,11 @@ from tests.support.serving import NO_TLS
 from tests.support.stack import SHORT_TIMES, running_stack
 
 # Otherwise most requests would only be answered with 429.
-LIMITS = {"LAYERSCOPE_OWNER_REQUESTS_PER_MINUTE": "1000000", "LAYERSCOPE_OWNER_LIVE_JOBS_LIMIT": "1000000"}
+LIMITS = {
+    "LAYERSCOPE_INVALID_KEYS_PER_MINUTE": "1000000",
+    "LAYERSCOPE_OWNER_REQUESTS_PER_MINUTE": "1000000",
+    "LAYERSCOPE_OWNER_LIVE_JOBS_LIMIT": "1000000",
+}
 # For bodies, the phase `coverage` sends a thousand requests.
 WITHOUT_BODIES = """
 [[operations]]

@@ -60,7 +60,7 @@ def read_comparison(
     query: Annotated[CompareQuery, Query()], principal: VisitorDep, service: ServiceDep
 ) -> Response:
     if principal is None:
-        return sign_in_page(refused=False)
+        return sign_in_page()
     with service.session_of(principal) as session:
         jobs, absent = _jobs(service, session, query.ids)
         compared = compare_jobs(session, jobs, query.selection, query.axis) if len(jobs) > 1 else None

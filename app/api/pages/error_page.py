@@ -18,7 +18,7 @@ def for_reader(request: Request, problem: Response) -> Response:
         return problem
     shown = json.loads(bytes(problem.body))
     page = (
-        render("sign_in.html", status_code=401, refused=False)
+        render("sign_in.html", status_code=401, message="")
         if problem.status_code == 401
         else render("error.html", status_code=problem.status_code, problem=shown)
     )

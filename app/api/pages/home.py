@@ -34,7 +34,7 @@ def read_home(
     query: Annotated[HomeQuery, Query()], principal: VisitorDep, service: ServiceDep, request: Request
 ) -> Response:
     if principal is None:
-        return sign_in_page(refused=False)
+        return sign_in_page()
     try:
         with service.session_of(principal) as session:
             found = store.page(session, status=None, model=None, limit=JOBS_SHOWN, before=None)

@@ -72,7 +72,7 @@ def page_of_job(
     A visitor without a key signs in first; a job or text that does not exist has a page too.
     """
     if principal is None:
-        return sign_in_page(refused=False)
+        return sign_in_page()
     try:
         with service.session_of(principal) as session:
             job = store.get(session, _id_of(job_id))

@@ -35,7 +35,7 @@ class JobsQuery(BaseModel):
 @router.get("/jobs")
 def list_jobs(listed: Annotated[JobsQuery, Query()], principal: VisitorDep, service: ServiceDep) -> Response:
     if principal is None:
-        return sign_in_page(refused=False)
+        return sign_in_page()
     with service.session_of(principal) as session:
         found = store.page(
             session,

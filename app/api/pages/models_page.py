@@ -53,7 +53,7 @@ class ShownModel:
 @router.get("/models")
 def read_models_page(principal: VisitorDep, service: ServiceDep) -> Response:
     if principal is None:
-        return sign_in_page(refused=False)
+        return sign_in_page()
     with service.session_of(principal) as session:
         models = _shown(principal, service, session)
     return render("models.html", principal=principal, models=models)

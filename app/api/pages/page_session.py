@@ -1,5 +1,6 @@
 """Signs in to the web page with a key, and signs out."""
 
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
@@ -8,11 +9,11 @@ from fastapi.responses import RedirectResponse
 
 from app.access import keys
 from app.access.audit import record
-from app.api.access import COOKIE, PageSession
+from app.api.access import COOKIE, PageSession, client_of
 from app.api.html import render
 from app.api.limits.received_body import received_bytes
 from app.api.service import Service, ServiceDep
-from app.errors import LimitExceeded
+from app.errors import LimitExceeded, TooManyRequests, Unauthorized
 
 FORM_LIMIT_BYTES = 4096
 
@@ -22,9 +23,13 @@ router = APIRouter(include_in_schema=False)
 @router.post("/session")
 async def sign_in(request: Request, service: ServiceDep) -> Response:
     """Opens a session with the key of the form, and sets its cookie."""
-    page_session = await run_in_threadpool(_open, service, await _key_of_form(request, service))
+    key = await _key_of_form(request, service)
+    try:
+        page_session = await run_in_threadpool(_open, service, key, client_of(request))
+    except TooManyRequests as error:
+        return _page(error.detail, error.status, error.headers)
     if page_session is None:
-        return sign_in_page(refused=True)
+        return sign_in_page("The key is unknown, expired or revoked.")
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
         COOKIE,
@@ -47,9 +52,14 @@ async def sign_out(service: ServiceDep, page_session: PageSession) -> Response:
     return response
 
 
-def sign_in_page(*, refused: bool) -> Response:
-    page = render("sign_in.html", status_code=401, refused=refused)
-    page.headers["WWW-Authenticate"] = "Bearer"
+def sign_in_page(message: str = "") -> Response:
+    """`message`: why the key was refused."""
+    return _page(message, 401, {"WWW-Authenticate": "Bearer"})
+
+
+def _page(message: str, status: int, headers: Mapping[str, str]) -> Response:
+    page = render("sign_in.html", status_code=status, message=message)
+    page.headers.update(headers)
     return page
 
 
@@ -60,11 +70,17 @@ async def _key_of_form(request: Request, service: Service) -> str:
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
 
 
-def _open(service: Service, key: str) -> str | None:
+def _open(service: Service, key: str, client: str) -> str | None:
+    """The key of a new session; None if the key is not valid. Raises: TooManyRequests."""
+    try:
+        principal = service.authentication.find(key, client)
+    except Unauthorized:
+        return None
+    if principal.key_id is not None:
+        service.request_rate.count(principal.owner)
     with service.sessions.begin() as session:
-        principal = keys.find(session, key)
         page_session = keys.open_session(session, key)
-    if principal is not None and page_session is not None:
+    if page_session is not None:
         record("signed in", principal)
     return page_session
 

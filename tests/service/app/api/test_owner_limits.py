@@ -61,17 +61,24 @@ def test_requests_per_minute(settings: Settings, sessions: Sessions, redis: Redi
         assert [name for name in redis.scan_iter() if b"alice" in name]
 
 
+def rate(redis_url: str, per_minute: int) -> RequestRate:
+    return RequestRate(connect(redis_url), redis_url, per_minute, "requests", "owner_requests_per_minute")
+
+
 def test_two_processes_count_together_and_alone_without_redis(redis_url: str) -> None:
-    limits = [RequestRate(connect(redis_url), redis_url, 4) for _ in range(2)]
+    limits = [rate(redis_url, 4) for _ in range(2)]
     for limit in limits * 2:
         limit.count("alice")
     for limit in limits:
         with pytest.raises(TooManyRequests):
             limit.count("alice")
     unreachable = "redis://127.0.0.1:1"
-    for limit in [RequestRate(connect(unreachable), unreachable, 2) for _ in range(2)]:
+    for limit in [rate(unreachable, 2) for _ in range(2)]:
         limit.count("alice")
+        limit.check("alice")
         limit.count("alice")
+        with pytest.raises(TooManyRequests):
+            limit.check("alice")
         with pytest.raises(TooManyRequests):
             limit.count("alice")
 

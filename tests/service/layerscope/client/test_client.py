@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.coordination import CLOCK
 from app.errors import ModelUnavailable
+from app.settings import Settings
 from app.tables import Job as JobRow
 from layerscope import Client, Job
 from layerscope.client import tables
@@ -33,7 +34,7 @@ from layerscope.client.errors import (
 )
 from tests.support.finished_job import finished_job
 from tests.support.keys import new_key
-from tests.support.processes import wait_for
+from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
 
@@ -193,13 +194,13 @@ def test_a_job_that_was_deleted_is_still_shown(finished: Job) -> None:
     assert "<svg" not in finished._repr_html_()
 
 
-def test_the_key_is_sent(api: httpx.Client, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_is_sent(settings: Settings, sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
     key, reader = new_key(sessions, "alice"), new_key(sessions, "alice", "read")
-    wait_for(lambda: api.get("/v1/models").status_code == 401)  # the service looks for keys once a second
-    with Client(str(api.base_url)) as client, pytest.raises(UnauthorizedError, match="key"):
-        client.models()
-    with Client(str(api.base_url), api_key=reader) as client, pytest.raises(ForbiddenError):
-        client.submit(["a"], model="demo")
-    monkeypatch.setenv("LAYERSCOPE_API_KEY", key)
-    with Client(str(api.base_url)) as client:
-        assert client.submit(["a"], model="demo").status == "queued"
+    with serving(settings) as url:
+        with Client(url) as client, pytest.raises(UnauthorizedError, match="key"):
+            client.models()
+        with Client(url, api_key=reader) as client, pytest.raises(ForbiddenError):
+            client.submit(["a"], model="demo")
+        monkeypatch.setenv("LAYERSCOPE_API_KEY", key)
+        with Client(url) as client:
+            assert client.submit(["a"], model="demo").status == "queued"
