@@ -118,16 +118,6 @@ def test_addresses_that_one_client_may_have_are_limited_together(
     assert status(client, "ls_x", **{"X-Forwarded-For": "2001:db8:0:1::1"}) == 401
 
 
-def test_a_revoked_key_is_invalid(client: httpx.Client, sessions: Sessions) -> None:
-    with sessions.begin() as session:
-        key_id, key = keys.create(session, "alice", KeyScope.READ, None)
-    assert status(client, key) == 200
-    with sessions.begin() as session:
-        keys.revoke(session, key_id)
-    time.sleep(REMEMBERED_SECONDS)
-    assert [status(client, key) for _ in range(LIMIT + 1)] == [401] * LIMIT + [429]
-
-
 def test_sessions_count_as_requests_of_the_owner(settings: Settings, sessions: Sessions) -> None:
     key = new_key(sessions, "alice")
     with limited(settings, owner_requests_per_minute=2) as client:
@@ -167,6 +157,21 @@ def test_beyond_the_limit_the_database_is_not_asked(
     assert not executed
 
 
+def test_a_key_that_was_revoked_is_no_longer_known(
+    refused: Refused, sessions: Sessions, engine: Engine
+) -> None:
+    with sessions.begin() as session:
+        key_id, key = keys.create(session, "alice", KeyScope.READ, None)
+    assert refused(key) is None
+    with sessions.begin() as session:
+        keys.revoke(session, key_id)
+    time.sleep(REMEMBERED_SECONDS)
+    assert [refused(key) for _ in range(LIMIT)] == [Unauthorized] * LIMIT
+    with statements(engine) as executed:
+        assert refused(key) is TooManyRequests
+    assert not executed
+
+
 def test_requests_without_a_key_ask_the_database_once_a_second(
     refused: Refused, sessions: Sessions, engine: Engine
 ) -> None:
@@ -181,13 +186,15 @@ def test_requests_without_a_key_ask_the_database_once_a_second(
     assert len(executed) == 1
 
 
-def test_only_the_latest_keys_are_known(
+def test_only_the_keys_that_were_used_last_are_known(
     refused: Refused, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(authentication, "REMEMBERED_KEYS", 2)
-    several = [new_key(sessions, owner) for owner in ("alice", "bob", "carol")]
-    assert [refused(key) for key in several] == [None] * 3
+    alice, bob, carol = (new_key(sessions, owner) for owner in ("alice", "bob", "carol"))
+    assert [refused(key) for key in (alice, bob)] == [None, None]
+    time.sleep(REMEMBERED_SECONDS)
+    assert [refused(key) for key in (alice, carol)] == [None, None]
     for _ in range(LIMIT):
         refused("ls_x")
     time.sleep(REMEMBERED_SECONDS)
-    assert [refused(key) for key in several] == [TooManyRequests, None, None]
+    assert [refused(key) for key in (alice, bob, carol)] == [None, TooManyRequests, None]
