@@ -38,7 +38,7 @@ class Report(BaseModel):
     """How far a worker is with a shard.
 
     `share`: of the work of the shard, analyses included, from 0 to 1. `texts`: those of the shard. `tokens`:
-    those that were measured. `measured`: by domain the texts that were measured or cannot be measured.
+    those that were measured. `measured`: by domain the texts that were measured, without those that failed.
     """
 
     model_config = ConfigDict(frozen=True)

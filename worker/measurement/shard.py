@@ -56,14 +56,17 @@ def measure(
     healthy = [i for i in range(len(texts)) if i not in errors]
     measured = {i: failed_row(claim, i, texts[i].domain, error) for i, error in errors.items()}
     for i in errors:
-        work.measured(i, tokens=0)
+        work.failed(i)
     work.plan_analyses(sampled - set(errors))
     with work.observed(head):
         for profile in _profiles(context, claim, work.tokenized(texts[i].text for i in healthy)):
             lease.check()
             index = healthy[profile.ordinal]
             measured[index] = row_of(claim, index, texts[index].domain, profile)
-            work.measured(index, tokens=profile.tokens if profile.error is None else 0)
+            if profile.error is None:
+                work.measured(index, profile.tokens)
+            else:
+                work.failed(index)
         analysed = [i for i in sorted(sampled) if measured[i].error is None]
         work.times.enter(Step.ANALYSE if analysed else None)
         for analysis in _analyses(context, claim, [texts[i].text for i in analysed], lease):

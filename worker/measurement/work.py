@@ -40,8 +40,8 @@ class Work:
         self._domains = [text.domain for text in texts]
         self._characters = [min(len(str(text.text)), limit) for text in texts]
         self._sampled: Collection[int] = ()
-        self._tokens: dict[int, int] = {}  # of the measured texts, by index
-        self._measured: Counter[str] = Counter()  # by domain, failed texts included
+        self._tokens: dict[int, int] = {}  # by index; of texts that cannot be measured, 0
+        self._measured: Counter[str] = Counter()  # by domain
         self._done = 0  # multiplications
         self._share = 0.0
 
@@ -65,9 +65,13 @@ class Work:
             yield text
 
     def measured(self, index: int, tokens: int) -> None:
-        """The text with this index in the shard was measured, or cannot be measured: 0 tokens."""
+        """The text with this index in the shard was measured."""
         self._tokens[index] = tokens
         self._measured[self._domains[index]] += 1
+
+    def failed(self, index: int) -> None:
+        """The text with this index in the shard cannot be measured."""
+        self._tokens[index] = 0
 
     def plan_analyses(self, indices: Collection[int]) -> None:
         self._sampled = indices
