@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, end)
 print("child started", flush=True)
 while True:
-    time.sleep(60)
+    time.sleep(0.1)  # a signal immediately before a sleep does not interrupt it
 """
 
 OWNER = f"""
@@ -39,7 +40,7 @@ try:
     with stop_on_signals(), Supervisor([child]) as running:
         print("process", running.children[0].process.pid, flush=True)
         while True:
-            time.sleep(60)
+            time.sleep(0.1)
 except Stop:
     print("owner ended", flush=True)
 """
@@ -50,8 +51,11 @@ def python(code: str, **options: float) -> Command:
 
 
 @pytest.fixture
-def owner(tmp_path: Path) -> "Owner":
-    return Owner(tmp_path / "output")
+def owner(tmp_path: Path) -> "Iterator[Owner]":
+    owner = Owner(tmp_path / "output")
+    yield owner
+    owner.process.kill()
+    owner.process.wait()
 
 
 class Owner:
