@@ -1,6 +1,7 @@
 """The JSON state of jobs, computed from their rows. Functions that read the database take a Session."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -108,11 +109,18 @@ def _waits_for(job: Job, models: ModelStates) -> str | None:
     if offered is None:
         sentence = "The job waits, but its model is no longer in the model list: add it, or cancel the job."
     elif failure is not None:
-        sentence = f"The job waits. Its model cannot be loaded since {failure.since}: {failure.reason}"
+        sentence = (
+            f"The job waits. Its model cannot be loaded since {_second(failure.since)}: {failure.reason}"
+        )
     elif job.measured_with is not None and "versions" in offered:
         different = differences(job.measured_with, offered)
         sentence = f"The job waits for a worker with {different}." if different else None
     return sentence
+
+
+def _second(moment: datetime) -> str:
+    """As in RFC 3339, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _missing_worker(state: JobOut, live: Live) -> str | None:

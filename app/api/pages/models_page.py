@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fastapi import APIRouter, Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.principal import Principal
@@ -15,8 +14,8 @@ from app.api.pages.page_session import sign_in_page
 from app.api.service import Service, ServiceDep
 from app.jobs import counts
 from app.jobs.counts import Backlog, ModelPace
+from app.jobs.state.model_states import Failure, read_model_states
 from app.schemas import ConfiguredModel
-from app.tables import ModelFailure
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,7 +33,7 @@ class Availability(StrEnum):
 @dataclass(frozen=True)
 class ShownModel:
     model: ConfiguredModel
-    failure: ModelFailure | None
+    failure: Failure | None
     backlog: Backlog
     pace: ModelPace | None
     is_loading: bool
@@ -60,7 +59,7 @@ def read_models_page(principal: VisitorDep, service: ServiceDep) -> Response:
 
 
 def _shown(principal: Principal, service: Service, session: Session) -> list[ShownModel]:
-    failures = {failure.name: failure for failure in session.scalars(select(ModelFailure))}
+    failures = read_model_states(session, service.models).failures
     backlog = counts.backlog_by_model(session)
     loading = service.reports.read((), service.models).loading
     return [

@@ -14,22 +14,23 @@ from app.tables import LoadedModel, ModelFailure
 
 Known = Mapping[str, dict[str, Any]]
 
-_SINCE = func.to_char(func.timezone("UTC", ModelFailure.since), 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
 # One statement, because every poll of an unfinished job needs it.
 _STATEMENT = select(
     CLOCK,
     select(func.jsonb_object_agg(LoadedModel.name, LoadedModel.measured_with)).scalar_subquery(),
     select(
-        func.jsonb_object_agg(ModelFailure.name, func.jsonb_build_array(_SINCE, ModelFailure.reason))
+        func.jsonb_object_agg(
+            ModelFailure.name, func.jsonb_build_array(ModelFailure.since, ModelFailure.reason)
+        )
     ).scalar_subquery(),
 )
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why no worker can load a model. `since`: a time of RFC 3339, in UTC."""
+    """Why no worker can load a model."""
 
-    since: str
+    since: datetime
     reason: str
 
 
@@ -49,7 +50,11 @@ def read_model_states(session: Session, models: Mapping[str, ModelConfig]) -> Mo
     """Facts are those of the last worker that loaded the model, or else those of the model list."""
     at, loaded, failures = session.execute(_STATEMENT).one()
     known = {name: _facts((loaded or {}).get(name), config) for name, config in models.items()}
-    return ModelStates(known, {name: Failure(*found) for name, found in (failures or {}).items()}, at)
+    reasons = {
+        name: Failure(datetime.fromisoformat(since), reason)
+        for name, (since, reason) in (failures or {}).items()
+    }
+    return ModelStates(known, reasons, at)
 
 
 def known_models(session: Session, models: Mapping[str, ModelConfig]) -> Known:
