@@ -28,7 +28,7 @@ class Moments:
 
     Args:
         shape: the shape of the arrays to be added.
-    Source: Welford 1962; merging: Chan, Golub, LeVeque 1979. The formula Σx² − (Σx)²/n is not used because it
+    Source: Chan, Golub, LeVeque 1979. The formula Σx² − (Σx)²/n is not used because it
         loses digits by cancellation.
     """
 
@@ -38,9 +38,15 @@ class Moments:
         self.m2: Array = np.zeros(shape)
 
     def add(self, values: Array) -> None:
-        """Adds the values of one text: `shape`, nan = no value."""
+        """Adds the values of n ≥ 1 texts: (n, *shape), nan = no value."""
         present = ~np.isnan(values)
-        self._combine(present.astype(np.float64), np.where(present, values, 0.0), np.zeros_like(self.m2))
+        count = present.sum(0, dtype=np.float64)
+        # Values that are all equal have no deviation from the first one, and so a variance of exactly 0.
+        first = np.take_along_axis(values, present.argmax(0)[None], 0)[0]
+        steps = np.where(present, values - first, 0.0)
+        mean = np.divide(steps.sum(0), count, out=np.zeros_like(count), where=count > 0)
+        m2 = np.square(np.where(present, steps - mean, 0.0)).sum(0)
+        self._combine(count, np.where(count > 0, first + mean, 0.0), m2)
 
     def merge(self, other: "Moments") -> "Moments":
         """Adds everything that `other` has counted; returns self."""

@@ -40,11 +40,15 @@ class TextGroups:
         self._texts = 0
 
     def add(self, values: Array) -> None:
-        """Adds the values of one text: `shape`, nan = no value."""
+        """Adds the values of n texts: (n, *shape), nan = no value."""
         present = ~np.isnan(values)
-        self._sums[self._texts % GROUPS] += np.where(present, values, 0.0)
-        self._counts[self._texts % GROUPS] += present
-        self._texts += 1
+        known = np.where(present, values, 0.0)
+        for start in range(0, len(values), GROUPS):  # no group twice
+            some = slice(start, start + GROUPS)
+            groups = (self._texts + np.arange(len(known[some]))) % GROUPS
+            self._sums[groups] += known[some]
+            self._counts[groups] += present[some]
+            self._texts += len(groups)
 
     def ranks(self) -> Ranks:
         """The ranks by mean and their 95 % percentile intervals, which need at least two texts.

@@ -1,6 +1,7 @@
 """The share of the first token in the mean and in the variance of a layer."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,11 @@ class FirstTokenShare:
     variance: Array  # of the variance over texts; nan with fewer than two, or if they differ only by rounding
 
 
+class _Deviations(NamedTuple):
+    mean: Array  # `shape`
+    each: Array  # (n, *shape), of each text from the mean
+
+
 class FirstTokenShares:
     """The share of the first token in a metric that is a mean over tokens, such as `delta_abs_mean`.
 
@@ -30,31 +36,35 @@ class FirstTokenShares:
     Args:
         shape: the shape of the values of a text; memory does not grow with the number of texts.
     Source: the decomposition of the variance of a sum by covariances, Shorrocks 1982; sums of products about
-        the running means as in Welford 1962.
+        the means, merged as in Chan, Golub, LeVeque 1979.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.texts = 0
         self._part, self._whole, self._squares, self._products = np.zeros((4, *shape))
 
-    def add(self, everything: Array, first: Array, tokens: float) -> None:
-        """Adds a text, unless one of its values is nan.
+    def add(self, everything: Array, first: Array, tokens: Array) -> None:
+        """Adds n texts without those that have a value that is nan.
 
         Args:
-            everything, first: `shape`, the values of the metric in scopes `all` and `first`.
-            tokens: T, the number of measured tokens, at least 1.
+            everything, first: (n, *shape), the values of the metric in scopes `all` and `first`.
+            tokens: (n,) T, the number of measured tokens, at least 1.
         """
-        part = first / tokens
-        if np.isnan(everything + part).any():
+        axes = tuple(range(1, first.ndim))
+        part = first / np.expand_dims(tokens, axes)
+        complete = ~np.isnan(everything + part).any(axes)
+        if not complete.any():
             return
-        self.texts += 1
-        off = part - self._part
-        self._part += off / self.texts
-        before = everything - self._whole
-        self._whole += before / self.texts
-        after = everything - self._whole
-        self._products += off * after
-        self._squares += before * after
+        parts, wholes = _deviations(part[complete]), _deviations(everything[complete])
+        off, apart = parts.mean - self._part, wholes.mean - self._whole
+        added = int(complete.sum())
+        total = self.texts + added
+        weight = self.texts * added / total
+        self._products += (parts.each * wholes.each).sum(0) + weight * off * apart
+        self._squares += (wholes.each * wholes.each).sum(0) + weight * apart * apart
+        self._part += off * (added / total)
+        self._whole += apart * (added / total)
+        self.texts = total
 
     def share(self) -> FirstTokenShare:
         """The shares of all texts added so far; nan without a text, or if the mean or the variance is 0."""
@@ -73,9 +83,15 @@ def first_token_share(everything: Array, first: Array, tokens: Array) -> FirstTo
         tokens: (texts,).
     """
     shares = FirstTokenShares(everything.shape[1:])
-    for values in zip(everything, first, tokens, strict=True):
-        shares.add(*values)
+    shares.add(everything, first, tokens)
     return shares.share()
+
+
+def _deviations(values: Array) -> _Deviations:
+    """Of (n, *shape). They are exactly 0 if all values are equal: the mean is computed from the first one."""
+    steps = values - values[0]
+    mean = steps.mean(0)
+    return _Deviations(values[0] + mean, steps - mean)
 
 
 def _ratio(over: Array, under: Array) -> Array:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from layerscope.stats.token_share import first_token_share
+from layerscope.stats.token_share import FirstTokenShares, first_token_share
 
 Array = NDArray[np.float64]
 
@@ -73,6 +73,20 @@ def test_neither_scale_nor_order_changes_a_share(
     turned = first_token_share(all_tokens[order], first[order], tokens[order])
     np.testing.assert_allclose(turned.mean, one.mean, rtol=1e-12)
     assert (np.isnan(turned.variance) == np.isnan(one.variance)).all()
+
+
+@given(profiles(), st.integers(0, 12))
+def test_texts_that_are_added_in_parts_count_as_if_added_together(
+    profile: tuple[Array, Array, Array], cut: int
+) -> None:
+    first, rest, tokens = profile
+    all_tokens = whole(first, rest, tokens)
+    shares = FirstTokenShares(first.shape[1:])
+    for part in (slice(cut), slice(cut, None)):
+        shares.add(all_tokens[part], first[part], tokens[part])
+    together = first_token_share(all_tokens, first, tokens)
+    np.testing.assert_allclose(shares.share().mean, together.mean, rtol=1e-12)
+    np.testing.assert_allclose(shares.share().variance, together.variance, rtol=1e-9, atol=1e-12)
 
 
 def test_texts_that_differ_only_by_rounding_have_no_variance_in_any_order() -> None:

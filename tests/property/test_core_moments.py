@@ -16,7 +16,7 @@ ROWS = st.tuples(st.integers(0, 12), st.integers(1, 4)).flatmap(
 def moments_of(rows: Rows) -> Moments:
     moments = Moments((rows.shape[1],))
     for row in rows:
-        moments.add(row)
+        moments.add(row[None])
     return moments
 
 
@@ -39,6 +39,21 @@ def test_numpy_agrees(rows: Rows) -> None:
         np.testing.assert_allclose(
             var, present.var(ddof=1) if len(present) > 1 else np.nan, rtol=1e-9, atol=1e-6
         )
+
+
+@given(ROWS.filter(len))
+def test_texts_that_are_added_together_count_as_if_added_one_by_one(rows: Rows) -> None:
+    together = Moments((rows.shape[1],))
+    together.add(rows)
+    assert_same(together, moments_of(rows))
+
+
+@given(st.floats(-1e6, 1e6), st.integers(2, 12))
+def test_equal_values_have_no_variance(value: float, texts: int) -> None:
+    moments = Moments((1,))
+    moments.add(np.full((texts, 1), value))
+    moments.add(np.full((1, 1), value))
+    assert moments.summary().var.tolist() == [0]
 
 
 @given(ROWS, st.integers(0, 12), st.integers(0, 12))

@@ -1,9 +1,10 @@
-"""Accumulates the texts of one domain one by one; its memory does not grow with their number."""
+"""Accumulates the texts of one domain, some at a time; its memory does not grow with their number."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.tables import Job
 from layerscope.arrays import Array
@@ -43,9 +44,9 @@ class TextStatistics:
         self._few: list[Array] = []  # the values of all texts, as long as they are fewer than BEYOND
 
     def add(self, values: Array) -> None:
+        """(n, *shape): the values of n ≥ 1 texts."""
         self.moments.add(values)
-        if len(self._few) < BEYOND:
-            self._few.append(values)
+        self._few.extend(values[: BEYOND - len(self._few)])
 
     def table(self, summary: Summary) -> Array:
         """(..., 5): mean, variance, deviation, interval of each value; nan if there is none."""
@@ -74,20 +75,22 @@ class Accumulator:
         self.analysis_statistics = TextStatistics((self.layers, len(metrics_of(job.analyses))))
         self.analyses: dict[int, Array] = {}  # by ordinal; as many as the job's options allow
 
-    def add(self, values: Array, tokens: int, massive: Sequence[int] = ()) -> None:
-        """A text: (C, S, L, M), its number of tokens, and the positions of its massive tokens."""
+    def add(self, values: Array, tokens: NDArray[np.int64], untypical: NDArray[np.int64]) -> None:
+        """n ≥ 1 texts: (n, C, S, L, M), their numbers of tokens, and of those outside the scope `typical`."""
         self.statistics.add(values)
         self.groups.add(values[..., RANKED])
-        self.shares.add(values[:, ALL, :, ABSOLUTE], values[:, FIRST, :, ABSOLUTE], tokens)
-        in_scope = (tokens, tokens - 1, 1, tokens - len({0, *massive}))
-        for scope, count in zip(self._job.scopes, in_scope, strict=False):  # older jobs have no `typical`
-            self.texts[scope] += count > 0
-            self.tokens[scope] += count
+        self.shares.add(
+            values[:, :, ALL, :, ABSOLUTE], values[:, :, FIRST, :, ABSOLUTE], tokens.astype(float)
+        )
+        in_scope = (tokens, tokens - 1, np.ones_like(tokens), tokens - untypical)
+        for scope, counts in zip(self._job.scopes, in_scope, strict=False):  # older jobs have no `typical`
+            self.texts[scope] += int((counts > 0).sum())
+            self.tokens[scope] += int(counts.sum())
 
     def add_analysis(self, ordinal: int, analysis: Array) -> None:
         """(L, ANALYSIS_NUMBERS)."""
         self.analyses[ordinal] = analysis
-        self.analysis_statistics.add(select_metrics(analysis, metrics_of(self._job.analyses)))
+        self.analysis_statistics.add(select_metrics(analysis, metrics_of(self._job.analyses))[None])
 
     def analysed_values(self) -> Array:
         """(n, L, M) of the requested metrics."""

@@ -1,12 +1,14 @@
 """The statistics of a job from its measured texts, wherever these are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from app.tables import Job
 from layerscope import values as codec
-from layerscope.arrays import Array
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
 from worker.finalization.accumulator import Accumulator, StatisticsRow
@@ -15,6 +17,8 @@ from worker.measurement.analysis_sample import SAMPLING
 
 # A row with the attributes of StoredProfile, of a text without error, and its `domain`.
 MeasuredText = Any
+
+TEXTS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,30 @@ def estimators_of(job: Job) -> dict[str, Any]:
 
 def _accumulate(job: Job, texts: Iterable[MeasuredText]) -> dict[str, Accumulator]:
     accumulators: dict[str, Accumulator] = {}
-    components = len(job.options["components"])
-    for text in texts:
-        values = codec.decode(text.values, components, len(job.scopes))
-        for name in (text.domain, POOLED_DOMAIN):
-            if name not in accumulators:
-                accumulators[name] = Accumulator(job, values.shape)
-            _add(accumulators[name], text, values)
+    remaining = iter(texts)
+    while some := list(islice(remaining, TEXTS_AT_A_TIME)):
+        _accumulate_some(job, some, accumulators)
     return accumulators
 
 
-def _add(accumulator: Accumulator, text: MeasuredText, values: Array) -> None:
-    accumulator.add(values, text.tokens, text.massive or ())
+def _accumulate_some(job: Job, texts: Sequence[MeasuredText], accumulators: dict[str, Accumulator]) -> None:
+    components, scopes = len(job.options["components"]), len(job.scopes)
+    values = np.stack([codec.decode(text.values, components, scopes) for text in texts])
+    tokens = np.array([text.tokens for text in texts])
+    untypical = np.array([len({0, *(text.massive or ())}) for text in texts])
+    domains = np.array([text.domain for text in texts], dtype=object)
+    for name in (*dict.fromkeys(domains), POOLED_DOMAIN):
+        which = slice(None) if name == POOLED_DOMAIN else domains == name
+        if name not in accumulators:
+            accumulators[name] = Accumulator(job, values.shape[1:])
+        accumulators[name].add(values[which], tokens[which], untypical[which])
+    for text in texts:
+        for name in (text.domain, POOLED_DOMAIN):
+            _add_details(accumulators[name], text)
+
+
+def _add_details(accumulator: Accumulator, text: MeasuredText) -> None:
+    """What only some jobs have: massive tokens and analyses."""
     if text.massive is not None:
         norms = codec.decode_square_norms(text.square_norms)
         accumulator.massive_tokens.add(text.tokens, text.massive, text.massive_strings, norms)

@@ -34,7 +34,7 @@ try:
         pids = [child.process.pid for child in running.children]
         print(json.dumps([running.database_url, running.redis_url, pids]), flush=True)
         while True:
-            time.sleep(60)
+            time.sleep(0.1)
 except Stop:
     sys.exit(0)
 except ConfigurationError as error:

@@ -8,7 +8,7 @@ from layerscope.stats.moments import Moments
 def moments_of(texts: list[list[float]]) -> Moments:
     moments = Moments((len(texts[0]),))
     for values in texts:
-        moments.add(np.array(values))
+        moments.add(np.array([values]))
     return moments
 
 

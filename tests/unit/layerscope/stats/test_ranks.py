@@ -10,8 +10,7 @@ Array = NDArray[np.float64]
 
 def ranks_of(texts: Array) -> Ranks:
     groups = TextGroups(texts.shape[1:])
-    for values in texts:
-        groups.add(values)
+    groups.add(texts)
     return groups.ranks()
 
 
@@ -97,3 +96,13 @@ def test_the_same_texts_give_the_same_ranks_in_any_unit(rng: np.random.Generator
     texts = rng.lognormal(size=(40, 8, 2))
     for one, other in zip(vars(ranks_of(texts)).values(), vars(ranks_of(texts * 3)).values(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_texts_that_are_added_together_count_as_if_added_one_by_one(rng: np.random.Generator) -> None:
+    texts = rng.normal(size=(2 * GROUPS + 9, 3, 2))
+    texts[rng.random(texts.shape) < 0.1] = np.nan
+    groups = TextGroups(texts.shape[1:])
+    for start in range(0, len(texts), 7):
+        groups.add(texts[start : start + 7])
+    for found, expected in zip(vars(groups.ranks()).values(), vars(ranks_of(texts)).values(), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -1,0 +1,70 @@
+"""The statistics of a job do not depend on how many of its texts are accumulated at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from app.tables import Job
+from layerscope.names import COMPONENTS, METRICS, SCOPES
+from layerscope.values import encode, encode_square_norms
+from worker.finalization import statistics
+from worker.finalization.compare_domains import DomainTexts, SelectedValues
+
+LAYERS, TEXTS = 3, 23
+
+
+@dataclass(frozen=True)
+class MeasuredText:
+    ordinal: int
+    domain: str
+    tokens: int
+    values: bytes
+    massive: list[int]
+    massive_strings: list[str]
+    square_norms: bytes
+    analysis: None = None
+
+
+def measured_text(ordinal: int, rng: np.random.Generator) -> MeasuredText:
+    values = rng.lognormal(size=(len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS)))
+    values[rng.random(values.shape) < 0.1] = np.nan
+    massive = [0] if ordinal % 2 else []
+    norms = encode_square_norms(rng.lognormal(size=(2, LAYERS)))
+    strings = ["<s>"] * len(massive)
+    return MeasuredText(ordinal, "cpp", int(rng.integers(1, 9)), encode(values), massive, strings, norms)
+
+
+class NoOtherDomain:
+    """Nothing is read from it: a single domain is not compared."""
+
+    def by_domain(self) -> Mapping[str, DomainTexts]:
+        raise AssertionError
+
+    def select(self, chosen: Mapping[str, DomainTexts]) -> SelectedValues:
+        raise AssertionError
+
+
+def rows_of(job: Job, texts: list[MeasuredText]) -> list[dict[str, Any]]:
+    found = statistics.statistics_of(job, texts, lambda layers: NoOtherDomain())
+    return [*found.layers, *found.first_tokens, *found.massive, *found.strings]
+
+
+@pytest.mark.parametrize("at_a_time", [1, 7])
+def test_the_number_of_texts_at_a_time_does_not_matter(
+    at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    job = Job(id=uuid4(), options={"components": list(COMPONENTS)}, scopes=list(SCOPES))
+    texts = [measured_text(ordinal, rng) for ordinal in range(TEXTS)]
+    expected = rows_of(job, texts)
+    monkeypatch.setattr(statistics, "TEXTS_AT_A_TIME", at_a_time)
+    for found, row in zip(rows_of(job, texts), expected, strict=True):
+        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
+        assert {name: found[name] for name in numbers} == pytest.approx(numbers, rel=1e-9)
+        assert {name: found[name] for name in row.keys() - numbers} == {
+            name: row[name] for name in row.keys() - numbers
+        }
