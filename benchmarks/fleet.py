@@ -29,6 +29,7 @@ from app.jobs import shards
 from app.jobs.shards import Claim, TextResult
 from app.local.servers import Servers, running_servers
 from benchmarks.measuring import hardware
+from benchmarks.measuring.processor_time import processor_seconds
 from benchmarks.measuring.timing import spread
 from benchmarks.service.stored_jobs import MEASURED_WITH, MODEL, insert_jobs, stored_values
 
@@ -201,20 +202,11 @@ def _until(cycles: Any, begin: float, end: float) -> Iterator[Cycle]:
 
 
 def _processor_seconds(groups: Mapping[str, Sequence[int | None]]) -> dict[str, float]:
-    """Of the processes of each group and their children, with the wall clock."""
+    """Of the processes of each group, with the wall clock."""
     found = {"wall": time.monotonic()}
     for name, pids in groups.items():
-        parents = [psutil.Process(pid) for pid in pids]
-        everything = [*parents, *(child for parent in parents for child in parent.children(recursive=True))]
-        found[name] = sum(map(_seconds_of, everything))
+        found[name] = sum(processor_seconds(psutil.Process(pid)) for pid in pids)
     return found
-
-
-def _seconds_of(process: psutil.Process) -> float:
-    with suppress(psutil.NoSuchProcess):
-        times = process.cpu_times()
-        return float(times.user + times.system)
-    return 0.0
 
 
 def _report(

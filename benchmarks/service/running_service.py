@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from benchmarks.contestants.contestant_process import Entry
+from benchmarks.measuring.processor_time import processor_seconds
 from benchmarks.paths import BUILT, ROOT
 
 READY_SECONDS = 120
@@ -28,13 +29,8 @@ class RunningService:
     home: Path
 
     def processor_seconds(self) -> float:
-        """The processor time that all processes of the service have used, including their ended children."""
-        total = 0.0
-        for process in (self.process, *self.process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):  # it has ended
-                times = process.cpu_times()
-                total += times.user + times.system + times.children_user + times.children_system
-        return total
+        """What all processes of the service have used."""
+        return processor_seconds(self.process)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from torch import nn
 
@@ -20,6 +21,7 @@ from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.inputs.texts import LONGEST, SHORTEST, of_length, synthetic, tokens_of
 from benchmarks.measuring.interference import RepeatBudget, Run
 from benchmarks.measuring.interleaving import interleave
+from benchmarks.measuring.processor_time import processor_seconds
 from benchmarks.measuring.timing import ratios, spread
 from benchmarks.paths import LOG, ROOT
 from benchmarks.report import LOG_HEAD, Report
@@ -169,3 +171,21 @@ def test_only_the_benchmarks_of_the_service_need_its_packages() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert all(option in done.stdout for option in ("--only", "--shape", "--budget", "--no-log"))
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_the_processor_time_includes_children_that_have_ended(ended: bool) -> None:
+    work = "import sys, time\nwhile time.process_time() < 0.5: pass\nprint('done', flush=True)"
+    rest = "" if ended else "\nsys.stdin.read()"
+    parent = (
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work + rest!r}]); sys.stdin.read()"
+    )
+    command = (sys.executable, "-c", parent)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "done\n"
+        found = psutil.Process(process.pid)
+        if ended:
+            psutil.wait_procs(found.children())
+        assert processor_seconds(found) >= 0.5
+        process.communicate()
