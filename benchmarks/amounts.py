@@ -23,13 +23,14 @@ class ModelAmounts:
 
 @dataclass(frozen=True)
 class DatabaseAmounts:
-    """The amounts of the sections `intake`, `size` and `plots`."""
+    """The amounts of the sections without a model."""
 
     intake_texts: int
     intake_wide_texts: int  # with values of 28 layers
     jobs: int
     texts_per_job: int
     size_texts: int  # whose size on disk is measured
+    finalized_texts: int
     plot_rounds: int
 
 
@@ -57,5 +58,5 @@ def model_amounts(shape: str, device: str, quick: bool) -> ModelAmounts:
 
 def database_amounts(quick: bool) -> DatabaseAmounts:
     if quick:
-        return DatabaseAmounts(50_000, 1_000, 200, 1_000, 1_000, 1)
-    return DatabaseAmounts(1_000_000, 20_000, 1_000, 10_000, 20_000, 5)
+        return DatabaseAmounts(50_000, 1_000, 200, 1_000, 1_000, 5_000, 1)
+    return DatabaseAmounts(1_000_000, 20_000, 1_000, 10_000, 20_000, 100_000, 5)

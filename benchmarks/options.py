@@ -23,7 +23,7 @@ MODEL_SECTIONS = (
     "load",
     "profile",
 )  # once per shape and dtype
-DATABASE_SECTIONS = ("intake", "size", "plots")  # without a model
+DATABASE_SECTIONS = ("intake", "size", "finalization", "plots")  # without a model
 SECTIONS = (*MODEL_SECTIONS, *DATABASE_SECTIONS)
 DTYPES = tuple(dtype.value for dtype in DType)
 

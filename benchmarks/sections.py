@@ -67,9 +67,10 @@ def run_model_sections(report: Report, options: Options, shape: str, dtype: str)
 
 def run_database_sections(report: Report, options: Options) -> None:
     if missing := missing_packages():
-        report.say(f"Skipped intake, size and plots: {', '.join(missing)} not installed.")
+        report.say(f"Skipped the sections without a model: {', '.join(missing)} not installed.")
         return
     # Imported here, because this module must work without the packages of the service.
+    from benchmarks.service.finalization import report_finalization
     from benchmarks.service.intake import report_intake
     from benchmarks.service.plots import report_plots
     from benchmarks.service.table_size import report_table_size
@@ -79,6 +80,8 @@ def run_database_sections(report: Report, options: Options) -> None:
         report_intake(report, amounts.intake_texts, amounts.intake_wide_texts)
     if options.selects("size"):
         report_table_size(report, amounts.jobs, amounts.texts_per_job, amounts.size_texts)
+    if options.selects("finalization"):
+        report_finalization(report, amounts.finalized_texts)
     if options.selects("plots"):
         report_plots(report, options.rounds or amounts.plot_rounds)
 

@@ -6,6 +6,8 @@ jobs have the same texts, so their files must be equal byte for byte. One of the
 
 import argparse
 import hashlib
+import signal
+import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -152,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=120)
     minutes = parser.parse_args().minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the service ends with this process
     print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
     entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
     with running_service(entry, LIMITS, WORKERS) as service:
