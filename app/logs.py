@@ -36,8 +36,9 @@ def configure(level: int = logging.INFO) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level)
-    # It would log a warning for each request with an invalid id: a client could fill the log.
-    logging.getLogger("asgi_correlation_id").setLevel(logging.ERROR)
+    # They log a warning for each request with an invalid id or form: a client could fill the log.
+    for name in ("asgi_correlation_id", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(True)
 
 

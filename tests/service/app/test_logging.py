@@ -69,6 +69,24 @@ def test_lines_name_their_request_and_job_and_never_a_text(
     assert CANARY not in json.dumps(lines())
 
 
+INVALID_FORM = (
+    b'--limit\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n'
+    b"Content-Transfer-Encoding: %s\r\n\r\na\r\n--limitx"
+)
+
+
+def test_invalid_requests_do_not_fill_the_log(logging_api: tuple[httpx.Client, Lines]) -> None:
+    client, lines = logging_api
+    assert client.get("/v1/jobs", headers={"X-Request-Id": f"{CANARY} x"}).status_code == 200
+    form = {"Content-Type": "multipart/form-data; boundary=limit"}
+    for path in ("/v1/jobs", "/jobs/preview"):
+        answer = client.post(path, content=INVALID_FORM % CANARY.encode(), headers=form)
+        assert answer.status_code == 422
+    assert client.post("/v1/jobs", content=b"{").status_code == 415
+    assert client.get("/nothing").status_code == 404
+    assert lines() == []
+
+
 def audited(lines: list[dict[str, Any]]) -> list[tuple[str, str, str | None, str | None]]:
     found = [line for line in lines if line["logger"] == "audit"]
     return [(line["event"], line["owner"], line.get("key"), line.get("job")) for line in found]
