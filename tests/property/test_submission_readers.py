@@ -1,11 +1,14 @@
 """The readers of submissions, with arbitrary bytes: a value, or an error that is the fault of the client."""
 
 import gzip
+import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +20,10 @@ from app.submission.json_document import read_submission
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModel
 from app.submission.stream_parameters import PARAMETERS, read_parameters
+from app.submission.uploads.form_data import form_data
+from app.submission.uploads.uploaded_files import read_files, texts_of
 from tests.support.byte_strategies import DOCUMENTS, TEXTS, VALUES, as_json, damaged, in_pieces, soup
+from tests.support.multipart import FORM_TOKENS, FORM_TYPE, FORM_TYPES, PARTS, Part, as_form
 
 SETTINGS = Settings(
     text_limit_bytes=200, texts_per_job_limit=5, domains_per_job_limit=3, json_values_limit=500
@@ -100,6 +106,34 @@ def test_compressed_ndjson_is_read_or_refused(pieces: Sequence[bytes]) -> None:
     with refusing_only_as_the_fault_of_the_client():
         stream = gunzip(pieces, SETTINGS)
         assert_can_be_stored(read_texts(stream, SETTINGS, read_parameters([], None, MODELS)))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("forms")
+
+
+FORMS = PARTS.map(as_form)
+
+
+@given(st.binary(max_size=300) | soup(FORM_TOKENS) | FORMS | damaged(FORMS), FORM_TYPES)
+def test_a_form_is_read_or_refused(folder: Path, body: bytes, content_type: str) -> None:
+    with (
+        refusing_only_as_the_fault_of_the_client(),
+        form_data(io.BytesIO(body), content_type, folder) as form,
+    ):
+        files = read_files(form, None, MODELS, SETTINGS)
+        assert_can_be_stored(texts_of(files, SETTINGS))
+
+
+@given(PARTS)
+def test_the_parts_of_a_form_keep_their_names_order_and_contents(folder: Path, parts: list[Part]) -> None:
+    with form_data(io.BytesIO(as_form(parts)), FORM_TYPE, folder) as form:
+        assert form.fields == [
+            (part.name, part.content.decode("utf-8", "replace")) for part in parts if part.file is None
+        ]
+        found = [(name, file.read()) for name, file in form.files]
+    assert found == [(part.file, part.content) for part in parts if part.file is not None]
 
 
 def outcome(read: Callable[..., Iterable[StoredText]], *arguments: Any) -> object:

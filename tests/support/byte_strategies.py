@@ -76,8 +76,8 @@ def damaged(draw: st.DrawFn, valid: st.SearchStrategy[bytes]) -> bytes:
     return data[:start] + middle + data[end:]
 
 
-def soup() -> st.SearchStrategy[bytes]:
-    return st.lists(st.sampled_from(TOKENS), max_size=40).map(b"".join)
+def soup(tokens: Sequence[bytes] = TOKENS) -> st.SearchStrategy[bytes]:
+    return st.lists(st.sampled_from(tokens), max_size=40).map(b"".join)
 
 
 @st.composite
