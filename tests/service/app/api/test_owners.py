@@ -105,6 +105,22 @@ def test_a_foreign_job_answers_like_an_absent_one(
     assert alice.get("/v1/jobs").text == before
 
 
+def test_a_job_that_its_owner_waits_for_is_as_foreign(
+    alice: httpx.Client, bob: httpx.Client, admin: httpx.Client
+) -> None:
+    """The service keeps its state for all clients that wait for it."""
+    job_id = submit(alice)["id"]
+    with alice.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
+        lines = stream.iter_lines()
+        next(line for line in lines if line.startswith("data: "))
+        time.sleep(0.3)  # the client has begun to wait
+        for path in ("/v1/jobs/{}?wait=5", "/v1/jobs/{}/events"):
+            absent, foreign = uuid4(), bob.get(path.format(job_id))
+            assert foreign.status_code == 404
+            assert foreign.text.replace(job_id, str(absent)) == bob.get(path.format(absent)).text
+        assert admin.get(f"/v1/jobs/{job_id}?wait=0.1").status_code == 200
+
+
 def test_the_owner_and_an_admin_see_the_job(
     alice: httpx.Client, admin: httpx.Client, sessions: Sessions
 ) -> None:
