@@ -3,6 +3,7 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.errors import NoStatistics
+from app.files import cache
 from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job, layer_profile
@@ -22,6 +24,7 @@ from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
 from tests.support.lognormal_job import lognormal_job
 from tests.support.serving import serving
+from tests.support.slow_clients import connect, service
 
 ABSENT = UUID(int=0)
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "relative")
@@ -289,6 +292,23 @@ def test_many_plots_at_once_do_not_delay_other_requests(
             time.sleep(0.01)
     assert {future.result().status_code for future in drawn} == {200}
     assert slowest < 1
+
+
+def test_plots_of_clients_that_have_gone_are_not_drawn(
+    api_settings: Settings, sessions: sessionmaker[Session], redis_url: str, tmp_path: Path
+) -> None:
+    job_id = finished_job(sessions).id
+    *names, last = (f"{name}.{kind}" for name in STUDIED for kind in ("svg", "png"))
+    with service(api_settings, tmp_path) as url, ExitStack() as gone:
+        for name in names:  # one of them waits until the process that draws has started
+            connection = gone.enter_context(connect(url))
+            connection.sendall(f"GET {path(job_id, name)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(0.3)
+        gone.close()
+        assert httpx.get(f"{url}{path(job_id, last)}", timeout=120).status_code == 200
+    drawn = {file.name.partition("-")[2] for file in cache.folder_of(tmp_path, job_id).rglob("*.*")}
+    assert last in drawn
+    assert len(drawn) <= 2
 
 
 def test_one_plot_too_many_is_told_to_come_back(
