@@ -109,7 +109,7 @@ def test_a_job_that_its_owner_waits_for_is_as_foreign(
     alice: httpx.Client, bob: httpx.Client, admin: httpx.Client
 ) -> None:
     """The service keeps its state for all clients that wait for it."""
-    job_id = submit(alice)["id"]
+    job_id = str(submit(alice)["id"])
     with alice.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
         lines = stream.iter_lines()
         next(line for line in lines if line.startswith("data: "))
