@@ -1,14 +1,17 @@
 """A forged message in Redis can do nothing but run `drain`."""
 
+import os
+import pickle
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from rq import Callback, Queue, Repeat, Retry, Webhook
+from rq.serializers import DefaultSerializer
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs.notifications import DRAIN, queue_of
@@ -93,6 +96,26 @@ def test_a_timeout_of_a_message_does_not_interrupt_drain(
     queue.enqueue(DRAIN, MODEL, job_timeout=1)
     work(queue)
     assert ran == ["whole"]
+
+
+class MakesFolder:
+    """Reading its pickle makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self._path),)
+
+
+def test_a_pickle_is_not_read(queue: Queue, redis: Redis, tmp_path: Path) -> None:
+    attack = MakesFolder(tmp_path / "made")
+    Queue(queue.name, connection=redis, serializer=DefaultSerializer).enqueue(DRAIN, attack)
+    work(queue)
+    assert queue.is_empty()
+    assert list(tmp_path.iterdir()) == []
+    pickle.loads(pickle.dumps(attack))
+    assert (tmp_path / "made").is_dir()
 
 
 @pytest.mark.parametrize("function", ["os.mkdir", "worker.tasks.set_context", "builtins.exec"])
