@@ -46,7 +46,7 @@ def wait_or_fail(
 
 def _is_alone(redis: Redis, name: str) -> bool:
     try:
-        return notifications.workers_alive(redis, name) == 0
+        return notifications.workers_by_model(redis)[name] == 0
     except RedisError:
         return False
 

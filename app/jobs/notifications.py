@@ -54,18 +54,17 @@ def notify(redis: Redis, model: str) -> bool:
     return True
 
 
-def workers_alive(redis: Redis, model: str) -> int:
-    """The workers whose keys have not expired, by the clock of Redis.
-
-    Raises: RedisError.
-    """
-    return len(Worker.all(queue=queue_of(redis, model)))
-
-
 def workers_by_model(redis: Redis) -> Counter[str]:
-    """The numbers of living workers, as `workers_alive` counts them. Raises: RedisError."""
-    workers = Worker.all(connection=redis)
-    return Counter(name.removeprefix(_PREFIX) for worker in workers for name in worker.queue_names())
+    """The numbers of workers whose keys have not expired, by the clock of Redis. Raises: RedisError.
+
+    RQ's `Worker.all` would raise the timeout of all connections that the pool makes later to minutes.
+    """
+    with redis.pipeline(transaction=False) as pipeline:
+        for key in Worker.all_keys(connection=redis):
+            pipeline.hget(key, "queues")
+        found = pipeline.execute()
+    queues = [queue for names in found if names is not None for queue in names.decode().split(",")]
+    return Counter(queue.removeprefix(_PREFIX) for queue in queues)
 
 
 def models_served(redis: Redis) -> set[str]:

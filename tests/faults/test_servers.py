@@ -54,7 +54,7 @@ def restart_empty(service: RunningService) -> None:
 
 def alive_by_redis(service: RunningService) -> int:
     with service.redis() as redis:
-        return notifications.workers_alive(redis, MODEL)
+        return notifications.workers_by_model(redis)[MODEL]
 
 
 def test_6_redis_is_unreachable(service: RunningService, reference: Reference) -> None:

@@ -1,5 +1,7 @@
 """The configured models."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter
 from redis import RedisError
 
@@ -33,9 +35,10 @@ def list_models(principal: PrincipalDep, service: ServiceDep) -> ModelList:
     return ModelList(data=data)
 
 
-def workers_alive(service: Service) -> dict[str, int]:
+def workers_alive(service: Service) -> Mapping[str, int]:
     """By configured model. Empty if Redis is unavailable."""
     try:
-        return {name: notifications.workers_alive(service.redis, name) for name in service.models}
+        alive = notifications.workers_by_model(service.redis)
     except RedisError:
         return {}
+    return {name: alive[name] for name in service.models}
