@@ -1,10 +1,14 @@
 """The engine, the sessions and the migrations of the database."""
 
+from typing import Any
+
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, func, make_url, select
+from psycopg.pq import Format
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 from sqlalchemy.exc import InternalError, OperationalError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -23,7 +27,7 @@ def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_s
     """
     url = make_url(database_url).set(drivername="postgresql+psycopg")
     limit = f"-c idle_in_transaction_session_timeout={int(idle_in_transaction_seconds * 1000)}"
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -31,6 +35,20 @@ def make_engine(database_url: str, *, pool_size: int = 20, idle_in_transaction_s
         hide_parameters=True,  # texts must not appear in error messages
         connect_args={"options": f"-c timezone=UTC {limit}", "connect_timeout": 5},
     )
+    event.listen(engine, "connect", _stream_in_binary)
+    return engine
+
+
+class _BinaryServerCursor(psycopg.ServerCursor[Any]):
+    """Streams rows in the binary format of PostgreSQL. As text, values of texts would be twice as long."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.format = Format.BINARY
+
+
+def _stream_in_binary(connection: psycopg.Connection[Any], _: object) -> None:
+    connection.server_cursor_factory = _BinaryServerCursor
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
