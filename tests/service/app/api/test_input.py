@@ -29,6 +29,7 @@ def body(**changes: Any) -> dict[str, Any]:
 WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
     ("an unknown field", body(text=["a"]), ["/text"]),
     ("an unknown field with marks of a pointer", body(**{"a/b~c": 1}), ["/a~1b~0c"]),
+    ("what the service decides", body(owner="bob", id="x", status="succeeded"), ["/owner", "/id", "/status"]),
     ("an unknown option", body(options={"maxtokens": 1}), ["/options/maxtokens"]),
     ("no texts", {"model": "demo"}, ["/texts"]),
     ("null for texts", body(texts=None), ["/texts"]),
