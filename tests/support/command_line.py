@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def layerscope(
-    *arguments: str, cwd: Path, stdin: bytes = b"", seconds: float = 120, **environment: str
+    *arguments: str, cwd: Path, stdin: bytes = b"", seconds: float = 240, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     """A process of its own, in `cwd`, whose parent is the home folder of the user."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LAYERSCOPE_")}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-GIVE_UP_SECONDS = 30.0  # not a limit of the product: a test of such a limit names its seconds
+GIVE_UP_SECONDS = 90.0  # not a limit of the product: a test of such a limit names its seconds
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def test_a_killed_process_is_restarted_at_its_address(layerscope: Callable[..., 
         os.kill(child(pid, mark), signal.SIGKILL)
         wait_for(lambda name=name: f"{name} started again" in up.printed())  # type: ignore[misc]
         assert f"{name} was ended by SIGKILL; starting it again in 0.5 s" in up.printed()
-        wait_for(lambda: is_ready(base_url), seconds=30)
+        wait_for(lambda: is_ready(base_url))
     before = list(children(pid))
     assert up.press_ctrl_c() == 0
     wait_until_gone(before, seconds=0.5)
@@ -162,12 +162,15 @@ def test_after_up_was_killed_no_process_remains_and_it_can_start_again(
 
 
 @pytest.mark.slow
-def test_commands_share_the_running_servers(layerscope: Callable[..., Command], tmp_path: Path) -> None:
+def test_commands_share_the_running_servers(
+    layerscope: Callable[..., Command], tmp_path: Path, free_tcp_port: int
+) -> None:
     with running_servers(tmp_path / "home") as running:
         assert layerscope("migrate").process.wait(60) == 0
-        api = layerscope("api", "--port", "0")
+        api = layerscope("api", "--port", str(free_tcp_port))
         worker = layerscope("worker", "--model", "demo")
-        wait_for(lambda: children(worker.process.pid), seconds=30)
+        wait_for(lambda: children(worker.process.pid))
+        wait_for(lambda: is_ready(f"http://127.0.0.1:{free_tcp_port}"))
         assert worker.press_ctrl_c() == 0
         assert api.press_ctrl_c() == 0
         assert all(server.is_alive() for server in running.children)
