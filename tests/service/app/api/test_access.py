@@ -1,7 +1,6 @@
 """Which requests need a key, and what the scope of a key allows."""
 
 import logging
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -22,10 +21,12 @@ from app.tables import ApiKey, Base, KeyScope
 from tests.service.app.api.test_owners import ask, routes
 from tests.support.keys import bearer, client_with, new_key
 from tests.support.over_http import BODY, submit
+from tests.support.redis_contents import contents
 from tests.support.serving import serving
 
 Sessions = sessionmaker[Session]
 NEVER = ("/health/live", "/health/ready")
+TEXT = "canary-57d0"
 SYSTEM = ("/metrics", "/docs", "/openapi.json")
 INVALID: tuple[dict[str, str], ...] = (
     {},
@@ -140,14 +141,14 @@ def test_the_system_pages_can_be_protected(settings: Settings, sessions: Session
         assert httpx.get(f"{url}/health/ready").status_code == 200
 
 
-def test_no_key_is_stored_or_logged(
+def test_no_key_and_no_text_is_in_redis_or_the_log_and_no_key_in_the_database(
     url: str, sessions: Sessions, database_url: str, redis: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     key = new_key(sessions, "alice")
     with client_with(url, key) as client:
-        submit(client)
-        assert client.post("/v1/jobs", json=BODY | {"model": "absent"}).status_code == 422
+        submit(client, texts={"cpp": [TEXT]})
+        assert client.post("/v1/jobs", json=BODY | {"texts": [TEXT], "model": "absent"}).status_code == 422
     assert httpx.get(f"{url}/v1/jobs", headers=bearer(key + "x")).status_code == 401
     with psycopg.connect(database_url) as connection:
         rows = [
@@ -156,8 +157,11 @@ def test_no_key_is_stored_or_logged(
             for row in connection.execute(f"select t::text from {table.name} t").fetchall()
         ]
     assert any("alice" in row for row in rows)
-    stored = [str(redis.dump(name)) for name in redis.scan_iter()]
+    assert any(TEXT in row for row in rows)
+    stored = [value.decode("utf-8", "replace") for value in contents(redis)]
+    assert any("worker.tasks.drain" in value for value in stored)
     logged = [record.getMessage() for record in caplog.records]
     assert logged
     secret = key.removeprefix("ls_")
-    assert not [place for place in (*rows, *stored, *logged) if re.search(re.escape(secret), place)]
+    assert not [place for place in (*rows, *stored, *logged) if secret in place]
+    assert not [place for place in (*stored, *logged) if TEXT in place]
