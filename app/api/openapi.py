@@ -43,6 +43,7 @@ RETRY_AFTER = {"Retry-After": {"description": "seconds", "schema": {"type": "int
 LOCATION = {"Location": {"description": "of the job", "schema": {"type": "string"}}}
 HEADERS = {
     401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    408: RETRY_AFTER,
     416: {"Content-Range": {"description": "the size of the file", "schema": {"type": "string"}}},
     429: RETRY_AFTER,
     503: RETRY_AFTER,

@@ -20,6 +20,7 @@ from app.api.service import RETRY_AFTER_SECONDS
 from app.db import NOT_MIGRATED, UNAVAILABLE
 from app.errors import (
     PROBLEM_TYPE,
+    BodyTimeout,
     DatabaseUnavailable,
     JobNotFinished,
     JobNotFound,
@@ -34,7 +35,7 @@ from layerscope.unknown_names import unknown
 
 MEDIA_TYPE = "application/problem+json"
 MISSING_TABLE = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
-RETRIED = (DatabaseUnavailable, JobNotFinished, NotMigrated, TooBusy)
+RETRIED = (BodyTimeout, DatabaseUnavailable, JobNotFinished, NotMigrated, TooBusy)
 
 Handler = Callable[[Request, Exception], Response]
 

@@ -76,12 +76,17 @@ def test_a_plot_that_ends_or_occupies_the_process_is_given_up(caption: str, reas
         drawing.close()
 
 
-def test_after_many_plots_a_new_process_starts(
+def test_after_many_plots_a_new_process_starts_and_no_file_stays_open(
     drawing: DrawingProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drawing_process, "PLOTS_PER_PROCESS", 2)
-    found: list[Any] = [process_of(drawing) for _ in range(4)]
+    found: list[Any] = []
+    open_files = []
+    for _ in range(4):
+        found.append(process_of(drawing))
+        open_files.append(psutil.Process().num_fds())
     assert found[0] == found[1] != found[2] == found[3]
+    assert open_files[:2] == open_files[2:]
 
 
 def test_closing_ends_the_process(drawing: DrawingProcess) -> None:
