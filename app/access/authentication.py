@@ -63,9 +63,14 @@ class Authentication:
         if key is None:
             self._remember(name, None, since)
         else:
-            self._forget(name)
+            self.forget(key)
             self._invalid_keys.count(client)
         raise _refusal(key)
+
+    def forget(self, key: str) -> None:
+        """The next request with the key looks it up."""
+        with self._changing:
+            self._remembered.pop(_name_of(key), None)
 
     def _remember(self, name: bytes | None, principal: Principal | None, since: float) -> None:
         with self._changing:
@@ -73,10 +78,6 @@ class Authentication:
             self._remembered[name] = principal, since
             if len(self._remembered) > REMEMBERED_KEYS:
                 del self._remembered[next(iter(self._remembered))]
-
-    def _forget(self, name: bytes | None) -> None:
-        with self._changing:
-            self._remembered.pop(name, None)
 
 
 def _name_of(key: str | None) -> bytes | None:

@@ -102,6 +102,7 @@ def revoke(session: Session, key_id: UUID) -> str | None:
     return owner
 
 
-def close_session(session: Session, key: str) -> None:
-    """End a session of the page, if it is one."""
-    session.execute(delete(ApiKey).where(ApiKey.sha256 == hash_of(key), ~IS_KEY))
+def close_session(session: Session, key: str) -> bool:
+    """End a session of the page. Whether there was one."""
+    statement = delete(ApiKey).where(ApiKey.sha256 == hash_of(key), ~IS_KEY)
+    return session.scalar(statement.returning(ApiKey.id)) is not None

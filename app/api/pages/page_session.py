@@ -1,6 +1,7 @@
 """Signs in to the web page with a key, and signs out."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
@@ -43,10 +44,10 @@ async def sign_in(request: Request, service: ServiceDep) -> Response:
 
 
 @router.post("/session/end")
-async def sign_out(service: ServiceDep, page_session: PageSession) -> Response:
+async def sign_out(request: Request, service: ServiceDep, page_session: PageSession) -> Response:
     """Ends the session. It needs no scope, since a key with any scope can sign in."""
     if page_session is not None:
-        await run_in_threadpool(_close, service, page_session)
+        await run_in_threadpool(_close, service, page_session, client_of(request))
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
@@ -85,9 +86,12 @@ def _open(service: Service, key: str, client: str) -> str | None:
     return page_session
 
 
-def _close(service: Service, page_session: str) -> None:
-    with service.sessions.begin() as session:
-        principal = keys.find(session, page_session)
-        keys.close_session(session, page_session)
-    if principal is not None:
-        record("signed out", principal)
+def _close(service: Service, page_session: str, client: str) -> None:
+    """Raises: TooManyRequests."""
+    with suppress(Unauthorized):
+        principal = service.authentication.find(page_session, client)
+        with service.sessions.begin() as session:
+            is_closed = keys.close_session(session, page_session)
+        service.authentication.forget(page_session)
+        if is_closed:
+            record("signed out", principal)

@@ -76,6 +76,12 @@ def test_invalid_keys_are_limited_wherever_they_are_sent(client: httpx.Client, s
     assert client.get("/v1/jobs").status_code == 401
 
 
+def test_signing_out_without_a_session_is_limited_too(client: httpx.Client, sessions: Sessions) -> None:
+    new_key(sessions, "alice")
+    statuses = [client.post("/session/end", headers=COOKIE).status_code for _ in range(LIMIT + 1)]
+    assert statuses == [303] * LIMIT + [429]
+
+
 def test_the_page_says_so_next_to_its_field(client: httpx.Client, sessions: Sessions) -> None:
     key = new_key(sessions, "alice")
     exceed(client)

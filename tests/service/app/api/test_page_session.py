@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.access import keys
 from app.settings import Settings
 from app.tables import KeyScope
+from tests.support.audit_lines import audit_lines
 from tests.support.jobs_by_hand import submit
 from tests.support.keys import bearer, new_key
 from tests.support.serving import serving
@@ -101,7 +102,9 @@ def test_signing_out_ends_the_session(page: httpx.Client, key: str) -> None:
 
 
 def test_a_key_cannot_be_revoked_by_signing_out(page: httpx.Client, key: str) -> None:
-    page.post("/session/end", headers={"Cookie": f"{COOKIE}={key}"})
+    with audit_lines() as lines:
+        page.post("/session/end", headers={"Cookie": f"{COOKIE}={key}"})
+    assert lines == []
     assert page.get("/v1/jobs", headers=bearer(key)).status_code == 200
 
 
