@@ -14,6 +14,14 @@ from tests.support.processes import RunningStack
 CPP = ["int main() {}", "return 0;", "for (;;) {}", "std::cout << 1;"]
 PYTHON = ["print(1)", "x = [1, 2]", "def f(): pass", "import os"]
 
+AXIS_INCLUDES_INTERVALS = """(() => {
+  const section = document.getElementById("chart-effect");
+  const drawing = echarts.getInstanceByDom(section.querySelector(".drawing"));
+  const [least, most] = drawing.getModel().getComponent("yAxis").axis.scale.getExtent();
+  const [series] = JSON.parse(section.querySelector("script").textContent).series;
+  return series.low.length > 0 && least <= Math.min(...series.low) && Math.max(...series.high) <= most;
+})()"""
+
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
@@ -47,6 +55,7 @@ def test_from_dropped_files_to_a_number_and_its_file(
     browser.wait_for("document.querySelector('#job .badge')?.textContent === 'succeeded'")
     browser.wait_for("document.querySelector('#chart-profile svg') !== null")
     assert browser.evaluate("document.querySelector('#answer + .answer li').textContent.length > 20")
+    assert browser.evaluate(AXIS_INCLUDES_INTERVALS)
     browser.evaluate("document.querySelector('[name=component]').value = 'mlp'")
     browser.evaluate(
         "document.querySelector('[name=component]').dispatchEvent(new Event('change', {bubbles: true}))"

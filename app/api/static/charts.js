@@ -5,6 +5,7 @@ const SYMBOLS = ["circle", "rect", "triangle", "diamond"];
 const DASHES = ["solid", "dashed", "dotted"];
 const LINES_WITH_BANDS = 4; // more bands hide each other
 const DOMINANT = 3; // a layer this many times larger than all others is drawn at the edge
+const ALIKE = 0.8; // values whose smallest is more than this share of the largest
 const COLD = ["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"];
 const WARM = ["#f1eef6", "#a6bddb", "#3690c0", "#045a8d", "#023858"];
 
@@ -43,6 +44,13 @@ function limits(chart) {
   const [first, second] = [...sizes].sort((a, b) => b - a);
   if (!second || first < DOMINANT * second) return null;
   return { place: sizes.indexOf(first), reach: 1.15 * second };
+}
+
+// Whether an axis that includes 0 would hide the differences.
+function differLittle(chart) {
+  const values = known(chart.series.flatMap((series) => series.values));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return Math.min(low / high, high / low) > ALIKE;
 }
 
 // A value at its place on the axis: that of its layer, or its relative depth.
@@ -90,23 +98,26 @@ function bands(chart, cut) {
   return chart.series
     .map((series, index) => ({ series, index }))
     .filter(({ series }) => series.low.length)
-    .map(({ series, index }) => ({
-      type: "custom",
-      silent: true,
-      z: 1,
-      tooltip: { show: false },
-      data: [0],
-      renderItem: (_, api) => {
-        const places = series.low.map((_, place) => place).filter((place) => series.low[place] !== null);
-        const across = (place) => (series.at ? series.at[place] : place);
-        const edge = (ends) => places.map((place) => api.coord([across(place), within(ends[place])]));
-        return {
-          type: "polygon",
-          shape: { points: [...edge(series.high), ...edge(series.low).reverse()] },
-          style: { fill: COLOURS[index % COLOURS.length], opacity: 0.15 },
-        };
-      },
-    }));
+    .map(({ series, index }) => {
+      const places = series.low.map((_, place) => place).filter((place) => series.low[place] !== null);
+      const across = (place) => (series.at ? series.at[place] : place);
+      const ends = places.map((place) => [across(place), within(series.low[place]), within(series.high[place])]);
+      const edge = (api, end) => ends.map((place) => api.coord([place[0], place[end]]));
+      return {
+        type: "custom",
+        silent: true,
+        z: 1,
+        tooltip: { show: false },
+        data: ends,
+        encode: { x: 0, y: [1, 2] }, // the axis includes the intervals
+        renderItem: ({ dataIndex }, api) =>
+          dataIndex === 0 && {
+            type: "polygon",
+            shape: { points: [...edge(api, 2), ...edge(api, 1).reverse()] },
+            style: { fill: COLOURS[index % COLOURS.length], opacity: 0.15 },
+          },
+      };
+    });
 }
 
 function lines(chart) {
@@ -122,7 +133,7 @@ function lines(chart) {
       textStyle: { color: style("--ink") },
     },
     xAxis: chart.series.some(({ at }) => at) ? depthAxis() : layerAxis(chart),
-    yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach) } : {}),
+    yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach) } : { scale: differLittle(chart) }),
     series: [...bands(chart, cut), ...lineSeries(chart, cut)],
   };
 }
@@ -156,7 +167,8 @@ const layerAxis = (chart) => ({
 
 const depthAxis = () => ({ ...layerAxis({ tokens: [], layers: [] }), type: "value", min: 0, max: 1, name: "relative depth" });
 
-const valueAxis = (name, more) => ({ ...axisStyle(), type: "value", name, scale: true, ...more });
+// With `scale`, the axis does not need to include 0.
+const valueAxis = (name, more) => ({ ...axisStyle(), type: "value", name, ...more });
 
 const textOf = (chart, item) => {
   if (chart.kind === "points") return bothReadings(chart, item.dataIndex);
@@ -233,7 +245,7 @@ function points(chart) {
       min: ({ min }) => roundedUp(min / 2),
       max: ({ max }) => roundedUp(max),
     },
-    yAxis: valueAxis(up.name, {}),
+    yAxis: valueAxis(up.name, { scale: true }),
     series: [
       {
         type: "scatter",
