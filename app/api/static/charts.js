@@ -130,10 +130,11 @@ function lines(chart) {
       type: "scroll",
       top: 0,
       right: 24,
+      itemGap: 20,
       textStyle: { color: style("--ink") },
     },
     xAxis: chart.series.some(({ at }) => at) ? depthAxis() : layerAxis(chart),
-    yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach) } : { scale: differLittle(chart) }),
+    yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach), ...withoutLabelAtEdge() } : { scale: differLittle(chart) }),
     series: [...bands(chart, cut), ...lineSeries(chart, cut)],
   };
 }
@@ -166,6 +167,9 @@ const layerAxis = (chart) => ({
 });
 
 const depthAxis = () => ({ ...layerAxis({ tokens: [], layers: [] }), type: "value", min: 0, max: 1, name: "relative depth" });
+
+// The edge is near the last round number, and their labels would touch.
+const withoutLabelAtEdge = () => ({ axisLabel: { ...axisStyle().axisLabel, showMaxLabel: false } });
 
 // With `scale`, the axis does not need to include 0.
 const valueAxis = (name, more) => ({ ...axisStyle(), type: "value", name, ...more });
