@@ -284,8 +284,8 @@ def test_a_row_of_a_csv_file_has_as_many_cells_as_the_header(write: Write) -> No
     found, report = read(write("x.csv", 'text,label\n"a\nb",x\n\nint f(a, b),x\nc\n"d",x\n'))
     assert found == [("x", "a\nb"), ("x", "d")]
     assert reasons(report) == [
-        ("line 5", "has 3 cells, but the header has 2"),
-        ("line 6", "has 1 cells, but the header has 2"),
+        ("line 5", "must have 2 cells like the header, but has 3"),
+        ("line 6", "must have 2 cells like the header, but has 1"),
     ]
 
 
