@@ -43,5 +43,7 @@ def csv_rows(name: str, lines: Iterable[str]) -> Iterator[InputRow]:
 
 def _row(place: str, header: list[str], cells: list[str]) -> InputRow:
     if len(cells) != len(header):
-        return InputRow(place, None, error=f"must have {len(header)} cells like the header, but has {len(cells)}")
+        return InputRow(
+            place, None, error=f"must have {len(header)} cells like the header, but has {len(cells)}"
+        )
     return InputRow(place, dict(zip(header, cells, strict=True)))
