@@ -42,7 +42,7 @@ class Command:
         return self.output.read_text()
 
     def base_url(self) -> str:
-        wait_for(lambda: "ready at" in self.printed() or self.process.poll() is not None, seconds=60)
+        wait_for(lambda: "ready at" in self.printed() or self.process.poll() is not None, seconds=180)
         found = re.search(r"ready at (http://\S+)", self.printed())
         assert found, self.printed()
         return found[1]
