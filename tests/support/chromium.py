@@ -9,7 +9,11 @@ from typing import Any, Literal
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage"]  # the tests may run as root in a container
+REBOUND = "rebound.example"  # a name of another site that leads to this machine
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-dev-shm-usage"),  # the tests may run as root in a container
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
+]
 POLLS, POLL_MILLISECONDS = 600, 50
 INSTALL = "no Chromium on this machine: apt-get install chromium"
 
