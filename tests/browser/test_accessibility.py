@@ -10,11 +10,14 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.settings import Settings
 from tests.browser.test_pages_in_browser import HOSTILE
 from tests.support.chromium import Browser
 from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import submit
+from tests.support.keys import new_key
 from tests.support.lognormal_job import lognormal_job
+from tests.support.serving import serving
 
 AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
 SERIOUS = ("serious", "critical")
@@ -53,14 +56,26 @@ def test_no_page_has_serious_findings(
     browser: Browser, api: httpx.Client, every_page: list[str], width: int, scheme: Literal["light", "dark"]
 ) -> None:
     browser.show_at(width, scheme)
-    found = {}
-    for path in every_page:
-        browser.open(str(api.base_url).rstrip("/") + path)
-        browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
-        browser.wait_for(
-            "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
-        )
-        found[path] = findings(browser)
-        too_wide = browser.evaluate("document.documentElement.scrollWidth > innerWidth")
-        found[path] += ["the page is wider than the window"] if too_wide else []
+    url = str(api.base_url).rstrip("/")
+    found = {path: findings_of(browser, url + path) for path in every_page}
     assert {path: found[path] for path in found if found[path]} == {}
+
+
+def test_the_page_to_sign_in_has_none(
+    browser: Browser, settings: Settings, sessions: sessionmaker[Session]
+) -> None:
+    new_key(sessions, "alice")
+    browser.show_at(400, "light")
+    with serving(settings) as url:
+        assert findings_of(browser, url) == []
+        assert browser.evaluate("document.querySelector('[type=password]') !== null")
+
+
+def findings_of(browser: Browser, url: str) -> list[str]:
+    browser.open(url)
+    browser.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    browser.wait_for(
+        "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
+    )
+    too_wide = browser.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return [*findings(browser), *(["the page is wider than the window"] if too_wide else [])]
