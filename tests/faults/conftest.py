@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from tests.faults.support.checks import server_errors, wait_until_nothing_is_left
 from tests.faults.support.disturbed_job import Reference
 from tests.faults.support.monitor import JobMonitor
 from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD
-from tests.faults.support.service import START_SECONDS, RunningService, random_texts, running_service
+from tests.faults.support.service import MODEL, START_SECONDS, RunningService, random_texts, running_service
 from tests.support.tiny import causal_model, save
 
 
@@ -41,6 +43,23 @@ def run_without_faults(service: RunningService, texts: list[tuple[str, str]]) ->
         monitor.wait_for_end(START_SECONDS)
     seconds = time.monotonic() - begun
     return Reference(texts, service.file(job_id, "results.csv"), service.file(job_id, "texts.csv"), seconds)
+
+
+@pytest.fixture
+def tiny_settings(empty_database_url: str, redis_url: str, tmp_path: Path) -> Settings:
+    """For a tiny model, short shards, and a database of its own without tables."""
+    folder = save(causal_model(num_hidden_layers=2), tmp_path / "model")
+    models = tmp_path / "models.toml"
+    models.write_text(f'[{MODEL}]\nsource = "{folder}"\ndevice = "cpu"\n')
+    return Settings(
+        home=tmp_path / "home",
+        database_url=empty_database_url,
+        redis_url=redis_url,
+        models=models,
+        lease_seconds=4,
+        sweep_seconds=0.5,
+        shard_texts=4,
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,18 @@ def start_worker(
     settings: Settings, model: str, output: IO[bytes] | None = None, **variables: str
 ) -> "subprocess.Popen[bytes]":
     """`output`: for its messages; None: they go where those of the tests go. `variables`: further ones."""
-    environment = {
+    environment = {**environment_of(settings), **variables}
+    return subprocess.Popen(worker_arguments(model), env=environment, stdout=output, stderr=output)
+
+
+def worker_arguments(model: str) -> tuple[str, ...]:
+    """Runs the packages of the working directory."""
+    return (sys.executable, "-m", "worker", "--model", model)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """For a process of the service."""
+    return {
         **os.environ,
         "LAYERSCOPE_HOME": str(settings.home),
         "LAYERSCOPE_DATABASE_URL": str(settings.database_url),
@@ -20,7 +31,5 @@ def start_worker(
         "LAYERSCOPE_MODELS": str(settings.models),
         "LAYERSCOPE_SWEEP_SECONDS": str(settings.sweep_seconds),
         "LAYERSCOPE_LEASE_SECONDS": str(settings.lease_seconds),
-        **variables,
+        "LAYERSCOPE_SHARD_TEXTS": str(settings.shard_texts),
     }
-    command = (sys.executable, "-m", "worker", "--model", model)
-    return subprocess.Popen(command, env=environment, stdout=output, stderr=output)

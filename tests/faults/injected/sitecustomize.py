@@ -117,7 +117,8 @@ def wrap_tasks(tasks: ModuleType) -> None:
 
     for name, wrapper in {"_claim": claim, "measure": measured, "_commit": committed}.items():
         setattr(tasks, name, wrapper)
-    tasks.notifications = SimpleNamespace(notify=notified)  # type: ignore[attr-defined]
+    others = vars(tasks.notifications)
+    tasks.notifications = SimpleNamespace(**{**others, "notify": notified})  # type: ignore[attr-defined]
 
 
 def delay(point: str) -> None:
