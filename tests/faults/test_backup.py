@@ -27,6 +27,7 @@ pytestmark = pytest.mark.slow
 
 TEXTS = random_texts(80)  # 20 shards
 SHARD_SECONDS = 0.5
+DUMP_SECONDS = 5  # more than it takes
 KEY = "the same request"
 FILES = ("results.csv", "texts.csv")
 
@@ -54,6 +55,9 @@ def test_a_job_continues_from_a_backup_on_other_servers(tiny_settings: Settings,
     with running(tiny_settings, tmp_path / "before", SHARD_SECONDS) as (api, worker):
         job_id = str(request(api)["id"])
         worker.wait_for_commits(3)
+        worker.injection.slow_down(DUMP_SECONDS)  # so that a shard is leased meanwhile
+        known = len(worker.injection.events("measuring"))
+        wait_for(lambda: len(worker.injection.events("measuring")) > known)
         dump(tiny_settings.database_url or "", file)
         assert api.get(f"/v1/jobs/{job_id}").json()["status"] == "running"
         worker.injection.slow_down(0)
