@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from app.api.limits.refusals import SECURITY_HEADERS
 from app.api.limits.slots import Slots
 from app.api.limits.turns import Turns
-from app.api.origin import HEADERS, HEALTH_CHECKS
+from app.api.origin import HEALTH_CHECKS
 from app.api.pages.error_page import for_reader
 from app.api.problems import internal_error, problem_response
 from app.errors import TooBusy
@@ -134,7 +135,7 @@ class RequestMiddleware:
             if answer.status is not None:
                 raise
             page_or_problem = for_reader(Request(scope), internal_error())
-            for name, value in HEADERS.items():  # as OriginMiddleware adds them to all other answers
+            for name, value in SECURITY_HEADERS.items():  # as OriginMiddleware adds them to all other answers
                 page_or_problem.headers.setdefault(name, value)
             await page_or_problem(scope, receive, answer.send)
 

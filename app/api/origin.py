@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.limits.refusals import SECURITY_HEADERS
 from app.api.problems import problem_response
 from app.errors import ForeignOrigin, HostNotAllowed, ProblemError
 from layerscope.addresses import is_loopback
@@ -20,7 +21,6 @@ ANY_HOST = "*"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Probes of an orchestrator name the address of a container. The answers contain no data.
 HEALTH_CHECKS = ("/health/live", "/health/ready")
-HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "frame-ancestors 'none'"}
 
 
 def add_origin_checks(app: FastAPI, allowed_hosts: Collection[str]) -> None:
@@ -40,7 +40,7 @@ class OriginMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.api.limits.refusals import header_too_large, not_http
+from app.api.limits.refusals import header_too_large, header_too_slow, not_http
 from app.settings import KIB, Settings
 
 if sys.platform != "win32":
@@ -139,7 +139,13 @@ class LimitedProtocol(HttpToolsProtocol):
         return not self._is_busy() or self.cycle.more_body or self.flow.write_paused
 
     def _wait_for_header(self) -> None:
-        self._deadline = self.loop.call_later(self.seconds, self._close)
+        self._deadline = self.loop.call_later(self.seconds, self._end_waiting)
+
+    def _end_waiting(self) -> None:
+        if self._header_bytes is None:  # nothing of a request has arrived
+            self._close()
+        else:
+            self._refuse(header_too_slow(self.seconds))
 
     def _refuse(self, response: bytes) -> None:
         is_responding = self._is_busy() and self.cycle.response_started

@@ -107,6 +107,10 @@ def test_a_connection_without_a_request_is_closed(
         time.sleep(0.5)
         connection.sendall(half and b"more")  # it does not start the time again
         with connection, suppress(ConnectionResetError):
+            if half:
+                status, problem = answer_of(connection)
+                assert (status, problem["type"]) == (408, "urn:layerscope:problem:request-timeout")
+                assert "LAYERSCOPE_HEADER_SECONDS" in str(problem["detail"])
             assert connection.recv(100) == b""
         assert 0.9 < time.monotonic() - started < 2.5
 
