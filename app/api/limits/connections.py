@@ -5,6 +5,7 @@ other client could connect.
 """
 
 import asyncio
+import math
 import sys
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -72,8 +73,8 @@ class LimitedProtocol(HttpToolsProtocol):
     """A connection of uvicorn that is closed if it sends no whole header in time, or too large a one.
 
     If there are too many, the one that has kept the service waiting the longest is closed: for a request, for
-    the rest of a body, or until it reads a response. `server_state`, `cycle` and `flow` are not documented by
-    uvicorn; test_slow_clients.py fails if they change.
+    the rest of a body, or until it reads a response. `server_state`, `cycle`, `flow` and
+    `timeout_keep_alive` are not documented by uvicorn; test_slow_clients.py fails if they change.
     """
 
     limit: int
@@ -81,6 +82,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
+        self.timeout_keep_alive = math.ceil(self.seconds)  # until the next request
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes: int | None = None  # of a header that has begun
         self._wait_for_header()

@@ -1,5 +1,6 @@
 """Slow and many clients: each gets a clear answer, and none prevents others from being served."""
 
+import socket
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -115,6 +116,25 @@ def test_a_connection_without_a_request_is_closed(
         assert 0.9 < time.monotonic() - started < 2.5
 
 
+def test_a_connection_without_a_further_request_is_closed(
+    api_settings: Settings, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with service(api_settings, tmp_path, header_seconds=1) as url, connect(url) as connection:
+        connection.sendall(ANSWERED)
+        assert answered_bytes(connection).startswith(b"HTTP/1.1 200")
+        started = time.monotonic()
+        assert connection.recv(1) == b""
+        assert time.monotonic() - started < 4  # the default of uvicorn is 5 s
+
+
+def answered_bytes(connection: socket.socket) -> bytes:
+    """A response with a JSON object."""
+    received = b""
+    while b"}" not in received:
+        received += connection.recv(65536)
+    return received
+
+
 LONG = b"a" * 70_000
 ANSWERED = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -143,10 +163,7 @@ def test_a_large_header_is_refused_after_other_requests(api: httpx.Client) -> No
     with connect(str(api.base_url)) as connection:
         for request in (ANSWERED, ANSWERED.replace(b"Host", b"X: " + LONG[:60_000] + b"\r\nHost")):
             connection.sendall(request)
-            received = b""
-            while b"}" not in received:
-                received += connection.recv(65536)
-            assert received.startswith(b"HTTP/1.1 200")
+            assert answered_bytes(connection).startswith(b"HTTP/1.1 200")
         connection.sendall(b"GET /health/live HTTP/1.1\r\nX: " + LONG)
         assert answer_of(connection)[0] == 431
 
