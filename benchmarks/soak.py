@@ -87,31 +87,34 @@ def measure_job(soak: Soak, client: httpx.Client) -> None:
 
 
 def poll(soak: Soak, client: httpx.Client) -> None:
-    if soak.latest_job is not None:
-        soak.responses[f"poll: {client.get(soak.latest_job).status_code}"] += 1
+    if (job := soak.latest_job) is not None:
+        soak.responses[f"poll: {client.get(job).status_code}"] += 1
 
 
 def wait_for_job(soak: Soak, client: httpx.Client) -> None:
-    if soak.latest_job is not None:
-        client.get(f"{soak.latest_job}?wait=60")
+    if (job := soak.latest_job) is not None:
+        client.get(f"{job}?wait=60")
 
 
 def receive_events(soak: Soak, client: httpx.Client) -> None:
-    if soak.latest_job is not None:
-        with client.stream("GET", f"{soak.latest_job}/events") as response:
+    if (job := soak.latest_job) is not None:
+        with client.stream("GET", f"{job}/events") as response:
             for _ in response.iter_raw():
                 pass
 
 
 def kill_process(soak: Soak, client: httpx.Client) -> None:
     name = KILLED[soak.kills.total() % len(KILLED)]
-    soak.processes(name)[-1].kill()
-    soak.kills[name] += 1
+    *survivors, latest = soak.processes(name)
+    if survivors or name != "worker":  # otherwise the other worker has not been started again yet
+        latest.kill()
+        soak.kills[name] += 1
 
 
 def note_memory(soak: Soak, client: httpx.Client) -> None:
     for name in ("API", "worker", "PostgreSQL"):
-        soak.memory[name].append(soak.processes(name)[0].memory_info().rss / MIB)
+        for process in soak.processes(name)[:1]:
+            soak.memory[name].append(process.memory_info().rss / MIB)
     soak.memory["layerscope up"].append(soak.service.process.memory_info().rss / MIB)
 
 

@@ -8,8 +8,9 @@ from app.coordination import AdvisoryLock
 from app.tables import Base
 
 # A statement that waits for the lock of a table blocks every later query of that table. Therefore it waits
-# only briefly, and the caller tries the whole migration again.
-LOCK_MILLISECONDS = 500
+# only briefly, and the caller tries the whole migration again. PostgreSQL cancels an autovacuum that is in
+# the way after `deadlock_timeout`, 1 s by default, so the time is longer.
+LOCK_MILLISECONDS = 1_500
 
 
 def run() -> None:

@@ -38,6 +38,7 @@ def client_of(request: Request) -> str:
         address = ip_address(request.client.host if request.client else "")
     except ValueError:  # what a proxy says, or a socket without addresses
         return "a client without an address"
+    address = getattr(address, "ipv4_mapped", None) or address  # as a proxy for both versions writes it
     return str(ip_network((address, 64), strict=False) if isinstance(address, IPv6Address) else address)
 
 

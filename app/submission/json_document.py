@@ -8,15 +8,14 @@ from app.jobs.store import Draft, StoredText
 from app.settings import Settings
 from app.submission import rules
 from app.submission.input_errors import InputErrors
-from app.submission.json_size import measure
-from app.submission.rules import KnownModel, KnownModels, over_limit
+from app.submission.json_size import check_values
+from app.submission.rules import KnownModel, KnownModels
 from app.submission.strict_json import InvalidJson, parse
 from app.submission.text_values import read_item
 from layerscope.names import DEFAULT_DOMAIN, TextForm
 from layerscope.text_forms import Mistake
 
 SEND_LINES = "For one JSON object in each line, send the header 'Content-Type: application/x-ndjson'"
-CONTAINER_VALUES = 8  # an array or object needs as much memory and time as so many strings
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def read_submission(
 
 
 def _read_object(body: bytes, settings: Settings) -> dict[str, Any]:
-    _check_size(body, settings)
+    check_values(body, "The body", settings, "; send NDJSON instead")
     errors = InputErrors()
     try:
         value = parse(body, settings.json_depth_limit)
@@ -71,15 +70,6 @@ def _read_object(body: bytes, settings: Settings) -> dict[str, Any]:
             return value
         errors.add('must be a JSON object with the texts, such as {"texts": {"cpp": ["int i;"]}}')
     raise errors.to_exception()
-
-
-def _check_size(body: bytes, settings: Settings) -> None:
-    """Python needs up to two hundred bytes for an array or object of two. Raises: LimitExceeded."""
-    size = measure(body)
-    if CONTAINER_VALUES * size.containers + size.separators > settings.json_values_limit:
-        counted = f"an array or object counts as {CONTAINER_VALUES}"
-        limit = f"{settings.json_values_limit} values, of which {counted}; send NDJSON instead"
-        raise over_limit("The body", limit, "json_values_limit")
 
 
 def _domains(texts: Any, errors: InputErrors) -> Iterator[Domain]:

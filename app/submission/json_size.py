@@ -3,6 +3,10 @@
 import re
 from typing import NamedTuple
 
+from app.settings import Settings
+from app.submission.rules import over_limit
+
+CONTAINER_VALUES = 8  # an array or object needs as much memory and time as so many strings
 PIECE_BYTES = 2**20  # other threads can run between two pieces
 _ESCAPED = re.compile(rb"\\.", re.DOTALL)
 
@@ -12,6 +16,15 @@ class JsonSize(NamedTuple):
 
     containers: int
     separators: int
+
+
+def check_values(body: bytes, what: str, settings: Settings, remedy: str = "") -> None:
+    """Python needs up to two hundred bytes for an array or object of two. Raises: LimitExceeded."""
+    size = measure(body)
+    if CONTAINER_VALUES * size.containers + size.separators > settings.json_values_limit:
+        counted = f"an array or object counts as {CONTAINER_VALUES}"
+        limit = f"{settings.json_values_limit} values, of which {counted}{remedy}"
+        raise over_limit(what, limit, "json_values_limit")
 
 
 def measure(body: bytes) -> JsonSize:

@@ -7,8 +7,9 @@ from app.jobs.store import StoredText
 from app.settings import Settings
 from app.submission import rules
 from app.submission.input_errors import InputErrors
+from app.submission.json_size import check_values
 from app.submission.stream_parameters import LineParameters, StreamRequest
-from app.submission.strict_json import InvalidJson, parse
+from app.submission.strict_json import LARGE_BYTES, InvalidJson, parse
 from app.submission.text_values import FIELDS_OF_TEXT, FORMS, TextValue, read_value, wrong_forms
 from layerscope.names import DEFAULT_DOMAIN, TEXT_FORMS, OnInvalid, TextForm
 from layerscope.text_forms import Mistake, pair_mistake, text_mistake
@@ -24,13 +25,13 @@ class LineErrors:
     """Adds the errors of a line, with its number."""
 
     def __init__(self, number: int, errors: InputErrors) -> None:
-        self._number, self._errors = number, errors
+        self.number, self._errors = number, errors
         self.found = False
 
     def add(self, wrong: str | None, *path: str | int) -> None:
         if wrong is not None:
             self.found = True
-            self._errors.add(f"line {self._number}: {wrong}", self._number, *path)
+            self._errors.add(f"line {self.number}: {wrong}", self.number, *path)
 
 
 def read_line(
@@ -59,6 +60,8 @@ def read_line(
 def _read_object(
     line: bytes, settings: Settings, lines: LineParameters, errors: LineErrors
 ) -> dict[str, Any] | None:
+    if len(line) > LARGE_BYTES:
+        check_values(line, f"Line {errors.number}", settings)
     try:
         value = parse(line, settings.json_depth_limit)
     except InvalidJson as error:

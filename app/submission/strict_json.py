@@ -84,7 +84,19 @@ def _refuse(constant: str) -> None:
 def _integer(digits: str) -> int:
     if len(digits) > LONGEST_NUMBER:
         raise ValueError(f"a number has {len(digits)} digits, more than {LONGEST_NUMBER}")
+    _check_ascii(digits)
     return int(digits)
+
+
+def _float(number: str) -> float:
+    _check_ascii(number)
+    return float(number)
+
+
+def _check_ascii(number: str) -> None:
+    """Python's scanner in Python accepts the digits of all scripts (before Python 3.12.8)."""
+    if not number.isascii():
+        raise ValueError("a number has digits that are not ASCII")
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer)
@@ -98,7 +110,9 @@ class DecoderWithPauses(json.JSONDecoder):
     """
 
     def __init__(self) -> None:
-        super().__init__(object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer)
+        super().__init__(
+            object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer, parse_float=_float
+        )
         self.scan_once = json.scanner.py_make_scanner(self)  # type: ignore[attr-defined]  # not in the stubs
 
 

@@ -114,6 +114,15 @@ def test_other_addresses_are_not_limited(client: httpx.Client, sessions: Session
     assert status(client, key, **{"X-Forwarded-For": "192.0.2.1"}) == 200
 
 
+def test_ipv4_addresses_in_the_form_of_ipv6_are_limited_apart(
+    client: httpx.Client, sessions: Sessions
+) -> None:
+    new_key(sessions, "alice")
+    statuses = [status(client, "ls_x", **{"X-Forwarded-For": "::ffff:192.0.2.1"}) for _ in range(LIMIT + 1)]
+    assert statuses == [401] * LIMIT + [429]
+    assert status(client, "ls_x", **{"X-Forwarded-For": "::ffff:192.0.2.2"}) == 401
+
+
 @pytest.mark.parametrize("address", ["2001:db8::{}", "not-an-address-{}"])
 def test_addresses_that_one_client_may_have_are_limited_together(
     client: httpx.Client, sessions: Sessions, address: str

@@ -264,3 +264,9 @@ def test_the_texts_of_paired_domains_are_counted_at_the_end() -> None:
     ]
     with_pairs = lines({**two, "pair": "p"}, two, {**one, "pair": "p"})
     assert len(read(with_pairs, paired=True)) == 3
+
+
+def test_a_line_with_too_many_values_is_refused_before_they_are_built() -> None:
+    line = b'{"text": "a", "x": [' + b"[]," * 130_000 + b"[]]}"
+    with pytest.raises(LimitExceeded, match=r"Line 1 .*LAYERSCOPE_JSON_VALUES_LIMIT"):
+        list(read_texts([line], Settings(), stream()))

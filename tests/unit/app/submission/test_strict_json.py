@@ -1,14 +1,17 @@
 """JSON is read as the standard library reads it, or refused at its place."""
 
 import json
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.cli import SWITCH_SECONDS
 from app.submission.strict_json import DECODER, DECODER_WITH_PAUSES, LARGE_BYTES, InvalidJson, parse
 from tests.support.byte_strategies import DOCUMENTS, as_json, damaged, soup
 from tests.support.submissions import JSON
@@ -39,6 +42,12 @@ def test_a_large_document_is_read_as_a_small_one(body: bytes) -> None:
     assert outcome(body + b" " * LARGE_BYTES) == outcome(body)
 
 
+@pytest.mark.parametrize("number", ["6\u0664", "\u0661", "1.\u0665", "1e\u0662"])
+def test_digits_of_other_scripts_are_not_json(number: str) -> None:
+    body = f"[{number}]".encode()
+    assert outcome(body) == outcome(body + b" " * LARGE_BYTES) == ()
+
+
 def other_threads_ran(decoder: json.JSONDecoder, text: str) -> int:
     """How often another thread got its turn while the text was read."""
     turns, is_over = 0, threading.Event()
@@ -59,6 +68,15 @@ def other_threads_ran(decoder: json.JSONDecoder, text: str) -> int:
     return counted
 
 
+@pytest.fixture
+def switching_like_the_service() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("switching_like_the_service")
 def test_other_threads_run_while_a_large_document_is_read() -> None:
     text = json.dumps(["ab"] * 300_000)
     assert other_threads_ran(DECODER_WITH_PAUSES, text) > 10
