@@ -12,6 +12,7 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 
 from app.access.principal import Principal
+from app.api.limits.turns import Turns
 from app.schemas import JobOut
 
 ReadForPrincipal = Callable[[Collection[UUID], Principal], dict[UUID, JobOut]]
@@ -27,6 +28,7 @@ class JointReads:
         self._read = read
         self._waiting: dict[Principal, dict[UUID, asyncio.Future[JobOut | None]]] = {}
         self._task: asyncio.Task[None] | None = None
+        self._turns = Turns()
 
     async def read(self, job_id: UUID, principal: Principal) -> JobOut | None:
         """The state; None if there is no such job. Raises: the errors of `read`."""
@@ -36,7 +38,9 @@ class JointReads:
         if self._task is None or self._task.done():
             # Log lines of the task must not name the request that started it.
             self._task = asyncio.create_task(self._read_all(), context=Context())
-        return await asyncio.shield(of_principal[job_id])  # others may wait for it, too
+        state = await asyncio.shield(of_principal[job_id])  # others may wait for it, too
+        await self._turns.take()  # otherwise all of them would continue before anything else
+        return state
 
     async def _read_all(self) -> None:
         while self._waiting:
