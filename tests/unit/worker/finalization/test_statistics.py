@@ -1,7 +1,6 @@
 """The statistics of a job do not depend on how many of its texts are accumulated at a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -11,31 +10,20 @@ import pytest
 from app.tables import Job
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from layerscope.values import encode, encode_square_norms
+from worker.corpus.parts import MeasuredRow
 from worker.finalization import statistics
 from worker.finalization.compare_domains import DomainTexts, SelectedValues
 
 LAYERS, TEXTS = 3, 23
 
 
-@dataclass(frozen=True)
-class MeasuredText:
-    ordinal: int
-    domain: str
-    tokens: int
-    values: bytes
-    massive: list[int]
-    massive_strings: list[str]
-    square_norms: bytes
-    analysis: None = None
-
-
-def measured_text(ordinal: int, rng: np.random.Generator) -> MeasuredText:
+def measured_text(ordinal: int, rng: np.random.Generator) -> MeasuredRow:
     values = rng.lognormal(size=(len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS)))
     values[rng.random(values.shape) < 0.1] = np.nan
     massive = [0] if ordinal % 2 else []
     norms = encode_square_norms(rng.lognormal(size=(2, LAYERS)))
     strings = ["<s>"] * len(massive)
-    return MeasuredText(ordinal, "cpp", int(rng.integers(1, 9)), encode(values), massive, strings, norms)
+    return MeasuredRow(ordinal, "cpp", int(rng.integers(1, 9)), encode(values), massive, strings, norms, None)
 
 
 class NoOtherDomain:
@@ -48,7 +36,7 @@ class NoOtherDomain:
         raise AssertionError
 
 
-def rows_of(job: Job, texts: list[MeasuredText]) -> list[dict[str, Any]]:
+def rows_of(job: Job, texts: list[MeasuredRow]) -> list[dict[str, Any]]:
     found = statistics.statistics_of(job, texts, lambda layers: NoOtherDomain())
     return [*found.layers, *found.first_tokens, *found.massive, *found.strings]
 
