@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.telemetry import TelemetryConfig
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 
 from app.access.audit import record_expired_job
 from app.api.access import principal_of
@@ -29,7 +30,7 @@ from app.api.pages import (
     text_pages,
 )
 from app.api.problems import answer_with_problems
-from app.api.service import Service
+from app.api.service import THREADS_FOR_REQUESTS, Service
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.files import cache
@@ -62,17 +63,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        limit_threads()
         with (
             notifications.sweeper(service.sessions, service.redis, settings.sweep_seconds, sweeps.count),
             Periodic("purge", purging, settings.sweep_seconds),
             Periodic("file cache", shrink_cache, settings.sweep_seconds),
         ):
             yield
-        await service.follower.close()  # otherwise a look in progress would keep a connection of the engine
-        service.drawing_process.close()
-        service.reports.close()
-        service.redis.close()
-        service.engine.dispose()
+        await close(service)
         if tracing is not None:
             await run_in_threadpool(tracing.close)
 
@@ -121,6 +119,20 @@ def _include_routers(app: FastAPI, protect_system: bool) -> None:
         app.include_router(module.router, dependencies=[no_query])
 
 
+async def close(service: Service) -> None:
+    await service.follower.close()  # otherwise a look in progress would keep a connection of the engine
+    service.drawing_process.close()
+    service.reports.close()
+    service.redis.close()
+    service.engine.dispose()
+
+
+def limit_threads() -> None:
+    """Python runs one thread at a time. If 40 of them read the database, as many as AnyIO permits, the event
+    loop gets a 41st of the time, and health checks wait."""
+    current_default_thread_limiter().total_tokens = THREADS_FOR_REQUESTS
+
+
 def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
     if settings.database_url is None or settings.redis_url is None:
         raise ConfigurationError(
@@ -132,6 +144,7 @@ def make_service(settings: Settings, registry: CollectorRegistry) -> Service:
     models = read_models(*model_list_files(settings.models))
     registry.register(WorkCollector(sessions, redis, models))
     ProcessCollector(registry=registry)
+    GCCollector(registry=registry)
     return Service(
         settings=settings,
         models=models,

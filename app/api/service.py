@@ -40,6 +40,8 @@ RETRY_AFTER_SECONDS = 2
 SPOOLING_THREADS = 4
 REPORTS_TIMEOUT = 0.25  # seconds; what workers report is only information
 WRITING_FILES = 2
+THREADS_FOR_REQUESTS = 8
+THREADS_FOR_REDIS = 40
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,11 @@ class Service:
         """The thread that reads and writes large JSON bodies. It needs Python for seconds; several at a time
         would delay all other requests and would not be faster."""
         return CapacityLimiter(1)
+
+    @cached_property
+    def asking_redis(self) -> CapacityLimiter:
+        """The threads that wait for Redis. If it does not answer, other requests still have theirs."""
+        return CapacityLimiter(THREADS_FOR_REDIS)
 
     @cached_property
     def spooling(self) -> CapacityLimiter:

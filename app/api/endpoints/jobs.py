@@ -10,7 +10,6 @@ from uuid import UUID
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from structlog.contextvars import bind_contextvars
 
@@ -81,7 +80,8 @@ async def create_job(
     if is_new:
         bind_contextvars(job=str(state.id))
         record("job submitted", principal, state.id)
-        await run_in_threadpool(notifications.notify, service.redis, state.model.name)
+        notify = partial(notifications.notify, service.redis, state.model.name)
+        await to_thread.run_sync(notify, limiter=service.asking_redis)
     else:
         response.status_code = 200
     response.headers["Location"] = state.links.self
