@@ -36,13 +36,6 @@ STORED_OF_TOKENS = np.dtype("<f4")
 ANALYSIS_NUMBERS = len(ANALYSIS_METRICS) + 3 * TOP_ACTIVATIONS + 1  # per layer
 
 
-class ByteRange(NamedTuple):
-    """A part of the stored bytes; `first` is counted from 0."""
-
-    first: int
-    length: int
-
-
 class AnalysisParts(NamedTuple):
     """The numbers of analysed texts, each (..., L, K)."""
 
@@ -68,17 +61,6 @@ def encode(values: Array) -> bytes:
 def decode(stored: bytes, components: int, scopes: int) -> Array:
     """The values of a text, (C, S, L, M) float64, read-only; `components` is C, `scopes` is S."""
     return np.frombuffer(stored, STORED).reshape(components, scopes, -1, len(METRICS))
-
-
-def slice_of(component: int, scope: int, scopes: int, layers: int) -> ByteRange:
-    """The range of the stored bytes with the values of one component and one of `scopes` scopes, (L, M)."""
-    length = STORED.itemsize * layers * len(METRICS)
-    return ByteRange((component * scopes + scope) * length, length)
-
-
-def decode_slice(stored: bytes) -> Array:
-    """The values of one component and scope, (L, M) float64, from the bytes in the range of `slice_of`."""
-    return np.frombuffer(stored, STORED).reshape(-1, len(METRICS))
 
 
 def encode_square_norms(square_norms: Array) -> bytes:

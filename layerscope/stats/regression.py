@@ -53,9 +53,10 @@ def robust_coefficient(design: Array, values: Array, size: Array) -> Coefficient
     if leverage.max() > _HIGHEST_LEVERAGE:
         return _no_result(values.shape[1])
     fitted = np.einsum("ni,nc->ic", projected, values)  # (k, K)
-    residuals = values - np.einsum("ni,ic->nc", regressors, fitted)
-    error = np.sqrt(np.einsum("n,nc->c", np.square(projected[:, -1] / (1 - leverage)), np.square(residuals)))
-    reliable = exceeds_rounding(np.sqrt(np.square(residuals).mean(0)), size)
+    residuals = np.einsum("ni,ic->nc", regressors, fitted)
+    squares = np.square(np.subtract(values, residuals, out=residuals), out=residuals)
+    error = np.sqrt(np.einsum("n,nc->c", np.square(projected[:, -1] / (1 - leverage)), squares))
+    reliable = exceeds_rounding(np.sqrt(squares.mean(0)), size)
     return _coefficient(fitted[-1] / scale[-1], np.where(reliable, error / scale[-1], np.nan), n - k)
 
 

@@ -8,10 +8,9 @@ complete.
 import io
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ from layerscope.arrays import Array
 from layerscope.names import METRICS
 from worker.corpus.plan import part_name
 from worker.corpus.storage import Storage
-from worker.finalization.compare_domains import DomainTexts
+from worker.finalization.compared_texts import DomainTexts
 
 TEXTS, STATISTICS = "texts", "statistics"
 SCHEMA = pa.schema(
@@ -86,7 +85,7 @@ class MeasuredParts:
             yield from self._rows_of(part)
 
     def by_domain(self) -> dict[str, DomainTexts]:
-        """All texts of each domain; `tokens` is 0 if a text could not be measured."""
+        """All texts of each domain."""
         columns: dict[str, tuple[array[int], array[int]]] = {}
         for part in range(self.parts):
             table: Any = pq.read_table(self._file(STATISTICS, part), columns=["domain", "ordinal", "tokens"])
@@ -135,41 +134,3 @@ class MeasuredParts:
 
     def _file(self, folder: str, part: int) -> io.BytesIO:
         return io.BytesIO(self.storage.read(f"{folder}/{part_name(part)}"))
-
-
-class ComparedParts:
-    """The texts of a corpus for the comparison of its domains. `folder` is for a temporary file."""
-
-    def __init__(self, parts: MeasuredParts, texts: Mapping[str, DomainTexts], folder: Path) -> None:
-        self._parts, self._texts, self._folder = parts, texts, folder
-
-    def by_domain(self) -> Mapping[str, DomainTexts]:
-        return self._texts
-
-    def select(self, chosen: Mapping[str, DomainTexts]) -> "HeldValues":
-        ordinals = np.sort(np.concatenate([of.ordinals for of in chosen.values()]))
-        file: Any = None
-        place = 0
-        job = self._parts.job
-        for row in self._parts.measured():
-            if place < len(ordinals) and row.ordinal == ordinals[place]:
-                values = codec.decode(row.values, len(job.options["components"]), len(job.scopes))
-                if file is None:
-                    shape = (len(ordinals), *values.shape)
-                    file = np.memmap(self._folder / "values", np.float64, "w+", shape=shape)
-                file[place] = values
-                place += 1
-        return HeldValues(file, ordinals, chosen)
-
-
-@dataclass(frozen=True)
-class HeldValues:
-    """The values of the selected texts in a file: (n, C, S, L, M), in ordinal order."""
-
-    file: Array
-    ordinals: Any
-    chosen: Mapping[str, DomainTexts]
-
-    def of(self, domain: str, component: int, scope: int) -> Array:
-        places = np.searchsorted(self.ordinals, self.chosen[domain].ordinals)
-        return np.array(self.file[places, component, scope])

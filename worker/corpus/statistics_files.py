@@ -1,10 +1,8 @@
 """The files of the statistics of a corpus: those of a job, written in the same way."""
 
 import json
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from app.files.cells import csv_lines
@@ -17,9 +15,10 @@ from app.files.rows import Row, sorted_rows
 from app.files.transitions import transition_lines
 from app.tables import Job
 from layerscope.names import COMPARISON_COLUMNS, RANK_COLUMNS, Component, Outcome, Scope
-from worker.corpus.parts import ComparedParts, MeasuredParts
+from worker.corpus.parts import MeasuredParts
 from worker.corpus.storage import Storage
-from worker.finalization.compare_domains import DomainTexts, comparison_rows
+from worker.finalization.compare_domains import comparison_rows
+from worker.finalization.compared_texts import DomainTexts
 from worker.finalization.statistics import Statistics, statistics_of
 
 
@@ -50,11 +49,13 @@ class Counts:
 
 
 def write_results(storage: Storage, parts: MeasuredParts) -> tuple[Counts, Tables]:
-    """Computes the statistics from the parts, one after the other, and writes their files."""
+    """Computes the statistics from the parts, one after the other, and writes their files.
+
+    Raises: DiskFull.
+    """
     job, texts = parts.job, parts.by_domain()
     counts = _counts(texts)
-    with tempfile.TemporaryDirectory(prefix="layerscope-") as folder:
-        found = statistics_of(job, parts.measured(), lambda _: ComparedParts(parts, texts, Path(folder)))
+    found = statistics_of(job, parts.measured(), texts)
     tables = _tables(job, found)
     state = json.dumps(_state(job, counts))
     for name, pieces in _files(job, state, found, tables):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,40 +24,9 @@ from layerscope.stats.moments import Summary
 from layerscope.stats.multiple_testing import benjamini_hochberg, holm
 from layerscope.stats.two_sample import Sample, paired, welch
 from worker.finalization.accumulator import Accumulator
+from worker.finalization.compared_texts import ComparedTexts, DomainTexts
 
 DomainNames = tuple[str, str]
-
-# Memory for the values of a job's texts. If a domain would take more, evenly spaced texts represent it
-# where single values are needed; the moments always include all texts.
-HELD_BYTES = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class DomainTexts:
-    """The texts of one domain, in ordinal order."""
-
-    ordinals: NDArray[np.int64]
-    places: NDArray[np.int64]  # in a paired job, texts of two domains with the same place are partners
-    tokens: Array
-
-    def at(self, which: NDArray[np.bool_]) -> "DomainTexts":
-        return DomainTexts(self.ordinals[which], self.places[which], self.tokens[which])
-
-
-class SelectedValues(Protocol):
-    """The values of the texts that were selected."""
-
-    def of(self, domain: str, component: int, scope: int) -> Array:
-        """(n, L, M): those of the selected texts of a domain in one component and scope."""
-
-
-class ComparedTexts(Protocol):
-    """Where the texts of a job are: in the database, or in the parts of a corpus."""
-
-    def by_domain(self) -> Mapping[str, DomainTexts]:
-        """All texts of each domain; `tokens` is 0 if a text could not be measured."""
-
-    def select(self, chosen: Mapping[str, DomainTexts]) -> SelectedValues: ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +57,7 @@ class Comparison:
 
 
 def compare_domains(
-    stored: ComparedTexts, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
+    compared: ComparedTexts, job: Job, summaries: Mapping[str, Summary], analysed: Mapping[str, Analysed]
 ) -> Iterator[Comparison]:
     """Compares all pairs of domains.
 
@@ -98,19 +67,17 @@ def compare_domains(
     if not pairs:
         return
     pooled = summaries[POOLED_DOMAIN].mean
-    texts = {domain: of for domain, of in stored.by_domain().items() if domain in summaries}
-    most = HELD_BYTES // (pooled[0, 0].nbytes * (len(summaries) - 1))
-    some = _spaced(texts, most, together=bool(job.options.get("paired")))
-    selected = stored.select(some)
     for c, component in enumerate(job.options["components"]):
         for s, scope in enumerate(job.scopes):
             size = _rounding_sizes(pooled[c, s])
-            values = {domain: selected.of(domain, c, s) for domain in some}
+            values = compared.values(c, s)
             samples = {domain: _sample(summary, (c, s)) for domain, summary in summaries.items()}
-            found = _compare_all(job, pairs, some, values, samples, size)
+            found = _compare_all(job, pairs, compared.chosen, values, samples, size)
             yield Comparison((scope, component), METRICS, pairs, found)
     if metrics := metrics_of(job.analyses):
-        yield Comparison(ANALYSIS_PLACE, metrics, pairs, _compare_analysed(job, pairs, texts, analysed))
+        yield Comparison(
+            ANALYSIS_PLACE, metrics, pairs, _compare_analysed(job, pairs, compared.texts, analysed)
+        )
 
 
 def _compare_analysed(
@@ -189,22 +156,6 @@ def _corrected(found: Sequence[dict[str, Array]]) -> dict[str, Array]:
     table["p_holm"] = np.stack([holm(p) for p in p_values], axis=-1)
     table["q_value"] = np.stack([benjamini_hochberg(p) for p in p_values], axis=-1)
     return table
-
-
-def _spaced(texts: Mapping[str, DomainTexts], most: int, together: bool) -> dict[str, DomainTexts]:
-    """At most `most` measured texts of each domain, evenly spaced.
-
-    If `together`, the places are the same in all domains, and texts that cannot have a partner are omitted.
-    """
-    ends = {domain: of.places.max() + 1 for domain, of in texts.items()}
-    if together:
-        ends = dict.fromkeys(ends, max(ends.values()))
-    return {domain: _at_spaced_places(of, most, ends[domain]) for domain, of in texts.items()}
-
-
-def _at_spaced_places(texts: DomainTexts, most: int, end: int) -> DomainTexts:
-    held = texts.at((texts.tokens > 0) & (texts.places >= 0))
-    return held.at(held.places * most // end > (held.places - 1) * most // end)
 
 
 def comparison_rows(comparison: Comparison) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ from sqlalchemy import Result, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.db import UNAVAILABLE
-from app.errors import NoStatistics, NoTextSucceeded
+from app.errors import DiskFull, NoStatistics, NoTextSucceeded
 from app.jobs import completion
 from app.logs import about
 from app.tables import (
@@ -27,7 +27,7 @@ from app.tables import (
 )
 from worker.finalization.lengths import length_rows
 from worker.finalization.statistics import estimators_of, statistics_of
-from worker.finalization.stored_texts import StoredTexts, write_comparisons
+from worker.finalization.stored_texts import texts_by_domain, write_comparisons
 from worker.runtime.shutdown import ShutdownDeadline
 
 FINALIZATION_ATTEMPTS = 9  # as many as a shard has
@@ -76,7 +76,7 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
     try:
         with session.begin_nested():
             finalize(session, job)
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, DiskFull) as error:
         if _is_temporary(error):
             with suppress(*UNAVAILABLE):
                 _abandon(sessions, job.id)
@@ -87,12 +87,13 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Whether the cause is the state of the server (disk full, no connection, restart), not the statement.
+    """Whether the cause is the state of a disk or of the server (disk full, no connection, restart), not the
+    statement.
 
     Source: PostgreSQL's error codes, classes 53 and 57P.
     """
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return state.startswith(("53", "57P"))
+    return isinstance(error, DiskFull) or state.startswith(("53", "57P"))
 
 
 def _abandon(sessions: sessionmaker[Session], job_id: UUID) -> None:
@@ -105,8 +106,9 @@ def finalize(session: Session, job: Job) -> None:
 
     A request that cancels or deletes the job meanwhile waits only for the writing, not for the computation.
     """
-    with _measured(session, job) as texts:
-        found = statistics_of(job, texts, partial(StoredTexts, session, job))
+    texts = texts_by_domain(session, job)
+    with _measured(session, job) as measured:
+        found = statistics_of(job, measured, texts)
     lengths = length_rows(session, job)
     if not completion.lock(session, job):
         return

@@ -1,22 +1,22 @@
 """The statistics of a job from its measured texts, wherever these are."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
 
+from app.disk_space import storing
 from app.tables import Job
 from layerscope import values as codec
 from layerscope.names import POOLED_DOMAIN
 from layerscope.stats.estimators import ESTIMATORS
 from worker.finalization.accumulator import Accumulator, StatisticsRow
-from worker.finalization.compare_domains import Analysed, ComparedTexts, Comparison, compare_domains
+from worker.finalization.compare_domains import Analysed, Comparison, compare_domains
+from worker.finalization.compared_texts import ComparedTexts, DomainTexts, MeasuredText
 from worker.measurement.analysis_sample import SAMPLING
-
-# A row with the attributes of StoredProfile, of a text without error, and its `domain`.
-MeasuredText = Any
 
 TEXTS_AT_A_TIME = 256
 
@@ -32,14 +32,17 @@ class Statistics:
     comparisons: list[Comparison]
 
 
-def statistics_of(
-    job: Job, texts: Iterable[MeasuredText], compared: Callable[[int], ComparedTexts]
-) -> Statistics:
+def statistics_of(job: Job, measured: Iterable[MeasuredText], texts: Mapping[str, DomainTexts]) -> Statistics:
     """The statistics of the measured texts of a job, which come in ordinal order and are never all in memory.
 
-    `compared`: gives the texts of the job, for its number of layers.
+    `texts`: all texts of each domain. Raises: DiskFull.
     """
-    domains = _accumulate(job, texts)
+    with storing(), TemporaryFile(prefix="layerscope-") as file:
+        return _statistics_of(job, measured, ComparedTexts(job, texts, file))
+
+
+def _statistics_of(job: Job, measured: Iterable[MeasuredText], compared: ComparedTexts) -> Statistics:
+    domains = _accumulate(job, compared.keeping(measured))
     summaries = {
         domain: accumulator.statistics.moments.summary() for domain, accumulator in sorted(domains.items())
     }
@@ -47,10 +50,7 @@ def statistics_of(
     layers = [row for domain, summary in summaries.items() for row in domains[domain].rows(domain, summary)]
     firsts = [row for domain in summaries for row in domains[domain].first_token_rows(domain)]
     massive, strings = _massive_rows(job, domains)
-    comparisons = []
-    if domains:
-        stored = compared(domains[POOLED_DOMAIN].layers)
-        comparisons = list(compare_domains(stored, job, summaries, analysed))
+    comparisons = list(compare_domains(compared, job, summaries, analysed))
     return Statistics(layers, firsts, massive, strings, comparisons)
 
 

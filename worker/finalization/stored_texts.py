@@ -1,51 +1,22 @@
 """What comparing the domains of a job reads from the database, and writes to it."""
 
 from array import array
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
-from sqlalchemy import ARRAY, ColumnElement, Integer, any_, case, func, literal, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from app.tables import Job, StoredProfile, Text
-from layerscope import values as codec
-from layerscope.arrays import Array
-from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, COMPARISON_STATISTICS, METRICS
-from worker.finalization.compare_domains import Comparison, DomainTexts, comparison_rows
+from layerscope.names import COMPARISON_COUNTS, COMPARISON_KEY, COMPARISON_STATISTICS
+from worker.finalization.compare_domains import Comparison, comparison_rows
+from worker.finalization.compared_texts import DomainTexts
 
 ROWS_AT_A_TIME = 1024
 
 
-@dataclass(frozen=True)
-class StoredTexts:
-    """The texts of a job in the database. `layers`: the number of layers of its model."""
-
-    session: Session
-    job: Job
-    layers: int
-
-    def by_domain(self) -> dict[str, DomainTexts]:
-        return _texts(self.session, self.job)
-
-    def select(self, chosen: Mapping[str, DomainTexts]) -> "StoredValues":
-        return StoredValues(self, chosen)
-
-
-@dataclass(frozen=True)
-class StoredValues:
-    """The values of selected texts, which are read when they are needed."""
-
-    texts: StoredTexts
-    chosen: Mapping[str, DomainTexts]
-
-    def of(self, domain: str, component: int, scope: int) -> Array:
-        job = self.texts.job
-        where = codec.slice_of(component, scope, len(job.scopes), self.texts.layers)
-        return _values(self.texts.session, job, self.chosen[domain], where, self.texts.layers)
-
-
-def _texts(session: Session, job: Job) -> dict[str, DomainTexts]:
+def texts_by_domain(session: Session, job: Job) -> dict[str, DomainTexts]:
+    """All texts of each domain of the job."""
     measured = case((StoredProfile.error.is_(None), StoredProfile.tokens))
     statement = (
         select(
@@ -82,26 +53,6 @@ def _place(session: Session, job: Job) -> ColumnElement[int]:
         return func.row_number().over(partition_by=Text.domain, order_by=Text.ordinal) - 1
     among_pairs = func.dense_rank().over(order_by=Text.pair.collate("C")) - 1
     return case((Text.pair.is_not(None), among_pairs), else_=-1 - Text.ordinal)
-
-
-def _values(session: Session, job: Job, texts: DomainTexts, where: codec.ByteRange, layers: int) -> Array:
-    """(n, L, M): the values of the texts in one component and scope; they are contiguous when stored."""
-    statement = (
-        select(func.substring(StoredProfile.values, where.first + 1, where.length))
-        .where(
-            StoredProfile.job_id == job.id,
-            StoredProfile.ordinal == any_(literal(texts.ordinals.tolist(), ARRAY(Integer))),
-        )
-        .order_by(StoredProfile.ordinal)
-        .execution_options(yield_per=ROWS_AT_A_TIME)
-    )
-    values = np.empty(
-        (len(texts.ordinals), where.length // codec.STORED.itemsize // len(METRICS), len(METRICS))
-    )
-    with session.scalars(statement) as pieces:
-        for i, piece in enumerate(pieces):
-            values[i] = codec.decode_slice(piece)
-    return values
 
 
 def write_comparisons(session: Session, job: Job, comparisons: Iterable[Comparison]) -> None:

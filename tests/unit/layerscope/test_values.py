@@ -70,27 +70,6 @@ def test_decoded_values_are_read_only() -> None:
         values.decode(values.encode(a_text()), len(COMPONENTS), len(SCOPES))[0] = 0.0
 
 
-@pytest.mark.parametrize("component", range(len(COMPONENTS)))
-@pytest.mark.parametrize("scope", range(len(SCOPES)))
-def test_a_slice_contains_the_values_of_one_component_and_scope(component: int, scope: int) -> None:
-    stored = values.encode(a_text())
-    first, length = values.slice_of(component, scope, len(SCOPES), LAYERS)
-    found = values.decode_slice(stored[first : first + length])
-    np.testing.assert_array_equal(
-        found, values.decode(stored, len(COMPONENTS), len(SCOPES))[component, scope]
-    )
-
-
-def test_the_slices_cover_all_bytes_once() -> None:
-    ranges = [
-        values.slice_of(component, scope, len(SCOPES), LAYERS)
-        for component in range(len(COMPONENTS))
-        for scope in range(len(SCOPES))
-    ]
-    places = [place for first, length in ranges for place in range(first, first + length)]
-    assert places == list(range(len(values.encode(a_text()))))
-
-
 @pytest.mark.parametrize("chosen", [COMPONENTS, ("attention",), ("block", "mlp")])
 def test_rows_are_in_the_order_scope_component_layer(chosen: tuple[str, ...]) -> None:
     text = a_text(len(chosen))

@@ -1,6 +1,5 @@
 """A service whose disk is full says so, keeps nothing of the request, and works when there is space again."""
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,30 +11,21 @@ from app.settings import MIB, Settings
 from tests.support.finished_job import finished_job
 from tests.support.over_http import submit
 from tests.support.slow_clients import service
+from tests.support.small_disk import small_disk
 
 DISK = 4 * MIB
 TEXT = "x" * 1_000_000
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 4 MiB."""
-    folder = tmp_path / "home"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ("mount", "-t", "tmpfs", "-o", f"size={DISK}", "tmpfs", str(folder)), capture_output=True, text=True
-    )
-    if mounted.returncode:
-        pytest.skip(f"only root can mount a small file system: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(("umount", str(folder)), check=True)
+def home(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "home", DISK) as folder:
+        yield folder
 
 
 @pytest.fixture
-def api(
-    api_settings: Settings, database_url: str, redis_url: str, small_disk: Path
-) -> Iterator[httpx.Client]:
-    with service(api_settings, small_disk) as url, httpx.Client(base_url=url, timeout=60) as client:
+def api(api_settings: Settings, database_url: str, redis_url: str, home: Path) -> Iterator[httpx.Client]:
+    with service(api_settings, home) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -43,31 +33,31 @@ def assert_disk_full(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()["type"]) == (507, "urn:layerscope:problem:disk-full")
 
 
-def test_an_upload_that_does_not_fit_is_not_kept(api: httpx.Client, small_disk: Path) -> None:
+def test_an_upload_that_does_not_fit_is_not_kept(api: httpx.Client, home: Path) -> None:
     lines = f'{{"text": "{TEXT}"}}\n' * 5
     headers = {"Content-Type": "application/x-ndjson"}
     assert_disk_full(api.post("/v1/jobs?model=demo", content=lines, headers=headers))
     assert api.get("/v1/jobs").json()["data"] == []
-    assert list((small_disk / "uploads").iterdir()) == []
+    assert list((home / "uploads").iterdir()) == []
     submit(api)
 
 
 # python-multipart leaves the file that it could not write to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_form_whose_files_do_not_fit_a_second_time_is_not_kept(api: httpx.Client, small_disk: Path) -> None:
+def test_a_form_whose_files_do_not_fit_a_second_time_is_not_kept(api: httpx.Client, home: Path) -> None:
     files = [("file", ("a.txt", TEXT * 3))]
     assert_disk_full(api.post("/v1/jobs", data={"model": "demo"}, files=files))
     assert api.get("/v1/jobs").json()["data"] == []
-    assert list((small_disk / "uploads").iterdir()) == []
+    assert list((home / "uploads").iterdir()) == []
 
 
 def test_a_file_that_cannot_be_written_is_written_later(
-    api: httpx.Client, small_disk: Path, sessions: sessionmaker[Session]
+    api: httpx.Client, home: Path, sessions: sessionmaker[Session]
 ) -> None:
     job = finished_job(sessions)
-    with (small_disk / "filler").open("wb") as filler, pytest.raises(OSError, match="No space left"):
+    with (home / "filler").open("wb") as filler, pytest.raises(OSError, match="No space left"):
         filler.write(bytes(2 * DISK))
     path = f"/v1/jobs/{job.id}/texts.csv"
     assert_disk_full(api.get(path))
-    (small_disk / "filler").unlink()
+    (home / "filler").unlink()
     assert api.get(path).status_code == 200

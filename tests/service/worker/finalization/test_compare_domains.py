@@ -18,8 +18,8 @@ from layerscope.names import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
 from tests.support.lognormal_job import LAYERS, lognormal_job
 from tests.support.over_http import path, rows_of
 from tests.support.processes import RunningStack
-from worker.finalization import compare_domains
-from worker.finalization.stored_texts import StoredTexts
+from worker.finalization import compared_texts
+from worker.finalization.stored_texts import texts_by_domain
 
 Array = NDArray[np.float64]
 Sessions = sessionmaker[Session]
@@ -163,16 +163,12 @@ def test_a_domain_of_which_nothing_was_measured_is_not_compared(
     assert {(row["domain_a"], row["domain_b"]) for row in compared(api, job_id)} == {("a", "c")}
 
 
-def test_a_large_domain_is_represented_by_evenly_spaced_texts(
-    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_domain_is_represented_by_evenly_spaced_texts(sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"a": 30, "b": 10}, failing=(7,))
     with sessions() as session:
-        job = session.get_one(Job, job_id)
-        whole = compare_domains._spaced(
-            StoredTexts(session, job, LAYERS).by_domain(), most=30, together=False
-        )
-        some = compare_domains._spaced(StoredTexts(session, job, LAYERS).by_domain(), most=10, together=False)
+        texts = texts_by_domain(session, session.get_one(Job, job_id))
+    whole = compared_texts.spaced(texts, most=30, together=False)
+    some = compared_texts.spaced(texts, most=10, together=False)
     assert (len(whole["a"].ordinals), len(whole["b"].ordinals)) == (29, 10)
     assert some["a"].places.tolist() == list(range(0, 30, 3))
     assert some["b"].places.tolist() == list(range(10))
@@ -180,7 +176,7 @@ def test_a_large_domain_is_represented_by_evenly_spaced_texts(
 
 
 def test_what_is_held_is_bounded(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
+    monkeypatch.setattr(compared_texts, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     job_id, _ = lognormal_job(sessions, {"a": 30, "b": 9})
     with sessions() as session:
         rows = session.execute(select(comparison).where(comparison.c.job_id == job_id)).all()

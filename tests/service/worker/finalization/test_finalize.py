@@ -1,9 +1,11 @@
 """How a job is finalized: without blocking other requests, written once, and with a limit on attempts."""
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +14,14 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import ShardFailed
+from app.errors import DiskFull, ShardFailed
 from app.jobs import completion, deletion, shards, store
 from app.jobs.shards import Fenced
+from app.settings import KIB
 from app.tables import Job, StoredProfile, comparison, layer_profile
 from layerscope.names import COMPONENTS, SCOPES
 from tests.support.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
+from tests.support.small_disk import small_disk
 from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs
@@ -184,6 +188,22 @@ def test_a_full_disk_costs_no_attempt(sessions: Sessions) -> None:
             with pytest.raises(OperationalError):
                 finalize_jobs(sessions, MODEL)
             assert job_of(sessions, job_id).finalization_attempts == 0
+    finalize_jobs(sessions, MODEL)
+    assert job_of(sessions, job_id).outcome == "succeeded"
+
+
+def test_a_full_temporary_folder_costs_no_attempt(
+    sessions: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = measured_job(sessions)
+    with small_disk(tmp_path / "tmp", 4 * KIB) as folder:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        for _ in range(2):
+            with pytest.raises(DiskFull):
+                finalize_jobs(sessions, MODEL)
+            assert job_of(sessions, job_id).finalization_attempts == 0
+        assert list(folder.iterdir()) == []
+        monkeypatch.undo()
     finalize_jobs(sessions, MODEL)
     assert job_of(sessions, job_id).outcome == "succeeded"
 

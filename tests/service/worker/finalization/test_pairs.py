@@ -23,9 +23,9 @@ from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.support.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
 from tests.support.over_http import path, rows_of
 from tests.support.processes import RunningStack
-from worker.finalization import compare_domains
+from worker.finalization import compared_texts
 from worker.finalization.finalize import finalize_jobs
-from worker.finalization.stored_texts import StoredTexts
+from worker.finalization.stored_texts import texts_by_domain
 
 Sessions = sessionmaker[Session]
 SHAPE = (len(COMPONENTS), len(SCOPES), LAYERS, len(METRICS))
@@ -72,13 +72,13 @@ def test_pairs_are_compared_by_their_ids_in_whatever_order(stack: RunningStack) 
 
 
 def test_both_texts_of_a_selected_pair_are_kept(sessions: Sessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare_domains, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
+    monkeypatch.setattr(compared_texts, "HELD_BYTES", 2 * 6 * 8 * LAYERS * len(METRICS))
     texts: list[PostedText] = [("a", "x", f"{i:02}") for i in range(30)]
     texts += [("b", "x", f"{i:02}") for i in reversed(range(45))] + [("b", "x")] * 40
     values = finalized(sessions, texts)
     with sessions() as session:
         job = session.scalars(select(Job)).one()
-        held = compare_domains._spaced(StoredTexts(session, job, LAYERS).by_domain(), most=6, together=True)
+        held = compared_texts.spaced(texts_by_domain(session, job), most=6, together=True)
         assert held["b"].places.tolist() == [38, 30, 23, 15, 8, 0]
         row = session.execute(
             select(comparison).where(comparison.c.scope == "all", comparison.c.metric == METRICS[0])

@@ -1,6 +1,5 @@
 """The statistics of a job do not depend on how many of its texts are accumulated at a time."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +11,6 @@ from layerscope.names import COMPONENTS, METRICS, SCOPES
 from layerscope.values import encode, encode_square_norms
 from worker.corpus.parts import MeasuredRow
 from worker.finalization import statistics
-from worker.finalization.compare_domains import DomainTexts, SelectedValues
 
 LAYERS, TEXTS = 3, 23
 
@@ -26,18 +24,8 @@ def measured_text(ordinal: int, rng: np.random.Generator) -> MeasuredRow:
     return MeasuredRow(ordinal, "cpp", int(rng.integers(1, 9)), encode(values), massive, strings, norms, None)
 
 
-class NoOtherDomain:
-    """Nothing is read from it: a single domain is not compared."""
-
-    def by_domain(self) -> Mapping[str, DomainTexts]:
-        raise AssertionError
-
-    def select(self, chosen: Mapping[str, DomainTexts]) -> SelectedValues:
-        raise AssertionError
-
-
 def rows_of(job: Job, texts: list[MeasuredRow]) -> list[dict[str, Any]]:
-    found = statistics.statistics_of(job, texts, lambda layers: NoOtherDomain())
+    found = statistics.statistics_of(job, texts, {})
     return [*found.layers, *found.first_tokens, *found.massive, *found.strings]
 
 
