@@ -10,11 +10,12 @@ import psutil
 import pytest
 
 from app.settings import MIB, Settings
+from benchmarks.measuring.processor_time import processor_seconds
 from benchmarks.service.api_process import api_process
 from benchmarks.service.process_memory import SampledMaximum, resident_memory
 
 SIZE = 32 * MIB
-LARGEST_GROWTH, LONGEST_SECONDS = 250 * MIB, 20  # the goal is 5 seconds; other tests run at the same time
+LARGEST_GROWTH, MOST_PROCESSOR_SECONDS = 250 * MIB, 5
 
 
 def filled(start: bytes, item: bytes, end: bytes, count: int = SIZE) -> bytes:
@@ -46,17 +47,32 @@ def process(api_settings: Settings) -> Iterator[tuple[str, psutil.Process]]:
 def test_a_large_document_is_refused_without_harm(
     process: tuple[str, psutil.Process], database_url: str, redis_url: str, body: bytes
 ) -> None:
-    url, running = process
-    with SampledMaximum(resident_memory(running)) as memory:
-        started = time.monotonic()
-        answer = httpx.post(
-            f"{url}/v1/jobs", content=body, headers={"Content-Type": "application/json"}, timeout=60
-        )
-        seconds = time.monotonic() - started
+    _, running = process
+    used = processor_seconds(running)
+    answer, growth = sent(process, body)
+    seconds = processor_seconds(running) - used
     assert answer.status_code in (413, 422)
-    assert memory.growth < LARGEST_GROWTH
-    assert seconds < LONGEST_SECONDS
-    print(f"{seconds:.1f} s, {memory.growth / MIB:.0f} MiB: {answer.json()['detail'][:80]}")
+    assert growth < LARGEST_GROWTH
+    assert seconds < MOST_PROCESSOR_SECONDS
+    print(f"{seconds:.1f} s, {growth / MIB:.0f} MiB: {answer.json()['detail'][:80]}")
+
+
+@pytest.mark.slow
+def test_a_large_document_is_accepted_without_harm(
+    process: tuple[str, psutil.Process], database_url: str, redis_url: str
+) -> None:
+    answer, growth = sent(process, filled(b'{"model":"demo","texts":[', b'"ab",', b"]}", 900_000))
+    assert answer.status_code == 202
+    assert growth < LARGEST_GROWTH
+
+
+def sent(process: tuple[str, psutil.Process], body: bytes) -> tuple[httpx.Response, int]:
+    """The answer, and the growth of the process in bytes."""
+    url, running = process
+    headers = {"Content-Type": "application/json"}
+    with SampledMaximum(resident_memory(running)) as memory:
+        answer = httpx.post(f"{url}/v1/jobs", content=body, headers=headers, timeout=120)
+    return answer, memory.growth
 
 
 @pytest.mark.slow
