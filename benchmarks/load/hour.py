@@ -1,0 +1,129 @@
+"""An hour of all kinds of load at once: whether the memory of the API grows.
+
+While a job runs: 100 polls and 20 health checks per second, 500 clients that wait for the job and 500 event
+streams, a submission of 1,000 texts every ten seconds, a list of jobs every second, and every 20 seconds
+plots and downloads whose files are not in the cache.
+"""
+
+import argparse
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks.contestants.contestant_process import Entry
+from benchmarks.contestants.registry import ALL_COMPONENTS
+from benchmarks.inputs.shapes import SHAPES, ensure_model
+from benchmarks.load.busy_service import BusyService, busy_service, submit
+from benchmarks.load.hey import polls
+from benchmarks.measuring import hardware
+from benchmarks.paths import BUILT
+
+SHAPE, DTYPE = "d64", "float32"
+RUNNING_TEXTS, SUBMITTED_TEXTS, CLIENTS = 1_000_000, 1_000, 500
+POLL_RATE, HEALTH_RATE = 100, 20  # per second
+FILES = ("results.csv", "texts.csv", "comparison.json", "plots/heatmap.png", "plots/mean_std.svg")
+PARTS = 12  # of the time; the memory is the median of each
+
+Work = Callable[[BusyService], None]
+
+
+def submit_and_delete(busy: BusyService) -> None:
+    job = f"{busy.url}/v1/jobs/{submit(busy.url, SUBMITTED_TEXTS)}"
+    busy.client.post(f"{job}/cancel").raise_for_status()
+    busy.client.delete(job).raise_for_status()
+
+
+def list_jobs(busy: BusyService) -> None:
+    busy.client.get(f"{busy.url}/v1/jobs").raise_for_status()
+
+
+def download(busy: BusyService) -> None:
+    shutil.rmtree(busy.service.home / "files", ignore_errors=True)
+    for name in FILES:
+        busy.client.get(f"{busy.url}/v1/jobs/{busy.finished}/{name}").raise_for_status()
+
+
+TASKS: tuple[tuple[float, Work], ...] = ((10, submit_and_delete), (1, list_jobs), (20, download))  # seconds
+
+
+def repeat(
+    busy: BusyService, seconds: float, work: Work, failures: Counter[str], over: threading.Event
+) -> None:
+    while not over.wait(seconds):
+        try:
+            work(busy)
+        except httpx.HTTPError as error:
+            failures[f"{work.__name__}: {error}"[:150]] += 1
+
+
+def keep_waiting(busy: BusyService, suffix: str, over: threading.Event) -> int:
+    """CLIENTS clients that request again when a response has ended: the number of connections in all."""
+    request = f"GET /v1/jobs/{busy.running}{suffix} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    address = urlsplit(busy.url)
+    connections = 0
+    with selectors.DefaultSelector() as selector:
+        while not over.is_set():
+            while len(selector.get_map()) < CLIENTS:
+                client = socket.create_connection((address.hostname or "", address.port or 0), timeout=60)
+                client.sendall(request.encode())
+                selector.register(client, selectors.EVENT_READ)
+                connections += 1
+            for key, _ in selector.select(1):
+                client = key.fileobj  # type: ignore[assignment]
+                if not client.recv(65536):
+                    selector.unregister(client)
+                    client.close()
+        for key in list(selector.get_map().values()):
+            key.fileobj.close()  # type: ignore[union-attr]
+    return connections
+
+
+def note_memory(busy: BusyService, memory: list[float], over: threading.Event) -> None:
+    while not over.wait(15):
+        memory.append(busy.api_memory())
+
+
+def run(busy: BusyService, seconds: int) -> None:
+    over, failures, memory = threading.Event(), Counter[str](), list[float]()
+    with ThreadPoolExecutor(len(TASKS) + 4) as pool:
+        clients = [pool.submit(keep_waiting, busy, suffix, over) for suffix in ("?wait=60", "/events")]
+        pool.submit(note_memory, busy, memory, over)
+        tasks = [pool.submit(repeat, busy, pause, work, failures, over) for pause, work in TASKS]
+        health = pool.submit(polls, f"{busy.url}/health/live", HEALTH_RATE, seconds)
+        try:
+            of_job = polls(busy.path_of_running_job(), POLL_RATE, seconds)
+        finally:
+            over.set()
+    for task in tasks:
+        task.result()
+    print(f"polls (p50, p99, max in ms): {of_job.summary()}; health checks: {health.result().summary()}")
+    print(f"waiting clients and event streams that connected: {[one.result() for one in clients]}")
+    print(f"failures of other requests: {dict(failures)}; {busy.texts_done():,} texts were measured")
+    size = max(1, len(memory) // PARTS)
+    parts = [median(memory[start : start + size]) for start in range(0, len(memory), size)]
+    print(f"memory of the API in MiB: {', '.join(f'{part:.1f}' for part in parts)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load.hour", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60)
+    minutes = parser.parse_args().minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the service ends with this process
+    print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
+    entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
+    with busy_service(entry, RUNNING_TEXTS) as busy:
+        run(busy, round(60 * minutes))
+
+
+if __name__ == "__main__":
+    main()
