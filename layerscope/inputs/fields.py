@@ -46,7 +46,7 @@ def choose_fields(file: str, sample: Sequence[InputRow], wanted: FieldNames) -> 
             raise UnreadableInputError(f"{file} has no field {name!r}. {_list_fields(rows)}", role)
     return FieldNames(
         wanted.text or _guess_text(file, rows),
-        _guess_domain(rows) if wanted.domain is None else wanted.domain or None,
+        _guess_domain(sample) if wanted.domain is None else wanted.domain or None,
         _guess_pair(rows) if wanted.pair is None else wanted.pair or None,
     )
 
@@ -60,8 +60,11 @@ def _guess_text(file: str, rows: Sequence[Mapping[str, Any]]) -> str:
     return best
 
 
-def _guess_domain(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    return next((name for name in DOMAIN_FIELDS if _can_be_domain([row.get(name) for row in rows])), None)
+def _guess_domain(sample: Sequence[InputRow]) -> str | None:
+    """None if the rows are in lists by domain: the name of the list is the domain."""
+    rows = [row.value for row in sample if isinstance(row.value, Mapping) and row.domain is None]
+    names = DOMAIN_FIELDS if rows else ()
+    return next((name for name in names if _can_be_domain([row.get(name) for row in rows])), None)
 
 
 def _can_be_domain(values: Sequence[Any]) -> bool:

@@ -139,6 +139,12 @@ def test_lists_by_domain(write: Write) -> None:
     ]
 
 
+def test_in_lists_by_domain_no_field_is_reported_as_the_domain(write: Write) -> None:
+    found, report = read(write("x.json", {"cpp": [{"text": "a", "label": "b"}]}))
+    assert found == [("cpp", "a")]
+    assert [kind.fields.domain for kind in report.files] == [None]
+
+
 def test_a_text_file_is_one_text_exactly_as_it_is(write: Write) -> None:
     path = write("essay.txt", "one\r\n\r\ntwo\n")
     assert read(path)[0] == [("essay", "one\r\n\r\ntwo\n")]
