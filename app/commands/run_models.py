@@ -12,7 +12,8 @@ from app.models import ModelConfig, read_models
 from app.resources import model_list_files, model_list_location
 from app.settings import Settings
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
+PATH = re.compile(r"[.~/\\]|[A-Za-z]:")  # how what can only be a path begins
 
 
 @contextmanager
@@ -58,6 +59,8 @@ def source_of(given: str, listed: Mapping[str, ModelConfig], settings: Settings)
         if not (folder / "config.json").is_file():
             raise ConfigurationError(f"The folder {folder} is not a model: it has no config.json.")
         return str(folder.resolve())
+    if PATH.match(given):
+        raise ConfigurationError(f"The folder {folder} does not exist.")
     if HUB_ID.fullmatch(given):
         return given
     raise ConfigurationError(

@@ -78,3 +78,12 @@ def test_what_is_no_model_is_refused(settings: Settings, tmp_path: Path) -> None
         models_of_run(settings, ["gpt"]),
     ):
         pass
+
+
+@pytest.mark.parametrize("given", ["./my-lama", "../my-lama", "~/my-lama", "/data/my-lama", "C:\\my-lama"])
+def test_a_path_without_a_folder_is_not_taken_for_a_hub_id(settings: Settings, given: str) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"The folder .*my-lama does not exist\."),
+        models_of_run(settings, [given]),
+    ):
+        pass
