@@ -1,5 +1,6 @@
 """Ends a command: an error that the user can correct is one sentence and an exit code, never a traceback."""
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from layerscope.cli.exit_codes import ExitCode, exit_code_of
 from layerscope.cli.output import print_note
 
 OURS = ("layerscope", "app", "worker")
+PARAMETER = re.compile(r"^(\s*)\?(\w+): ", re.MULTILINE)
 
 
 def run_as_command(action: Callable[[], object]) -> None:
@@ -36,5 +38,10 @@ def _end_with(error: Exception) -> None:
     code = exit_code_of(error)
     if code is None:
         raise error
-    print_note(str(error))
+    print_note(PARAMETER.sub(_as_option, str(error)))
     sys.exit(code)
+
+
+def _as_option(parameter: re.Match[str]) -> str:
+    """A query parameter that the service names is an option of the command, with the same name."""
+    return f"{parameter[1]}--{parameter[2].replace('_', '-')}: "

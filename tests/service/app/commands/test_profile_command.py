@@ -207,6 +207,15 @@ def test_a_text_that_is_too_large_fails_alone(api: httpx.Client, folder: Path) -
     assert api.get("/v1/jobs").json()["data"][0]["progress"]["texts"] == 2
 
 
+def test_what_the_service_refuses_is_named_as_an_option(api: httpx.Client, folder: Path) -> None:
+    (folder / "cpp.json").write_text('["a"]')
+    service = ("--server", str(api.base_url))
+    for options, mistake in (((), "--model: is required"), (("--analyses", "x"), "--analyses: Input should")):
+        done = layerscope("profile", "cpp.json", *service, *options, cwd=folder)
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith(mistake)
+
+
 @pytest.mark.slow
 def test_repetitive_texts_are_not_refused_for_their_compression(api: httpx.Client, folder: Path) -> None:
     (folder / "cpp.jsonl.gz").write_bytes(gzip.compress(b'{"text": "int i;"}\n' * 200_000))
