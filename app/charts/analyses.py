@@ -80,8 +80,9 @@ def _importance(
         Chart(
             "importance",
             f"What layers write and what skipping them costs: {name}",
-            f"Across: {Metric.RELATIVE_NORM}, scope {selection.scope}, on a logarithmic scale. Upwards: the "
-            "increase of the loss if the layer is skipped, in nats per token. Each point is a layer.",
+            f"Across: {Metric.RELATIVE_NORM}, scope {selection.scope}. Upwards: the increase of the loss if "
+            "the layer is skipped, in nats per token. Each point is a layer; a triangle is one outside the "
+            "axes, with its values.",
             Kind.POINTS,
             "",
             layers,

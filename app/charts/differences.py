@@ -19,14 +19,14 @@ COLUMNS = (
 
 
 def difference_charts(session: Session, job: Job, selection: Selection) -> list[Chart]:
-    """None for jobs of one domain."""
+    """None where no difference is known: with one domain, or one text in each."""
     source = replace(COMPARISON, columns=COLUMNS)
     selected = {"metric": selection.metric, "scope": selection.scope, "component": selection.component}
     rows = read_rows(session, job, source, **selected)
     pairs: dict[tuple[str, str], list[Row]] = {}
     for row in filter(selection.includes, rows):
         pairs.setdefault((row["domain_a"], row["domain_b"]), []).append(row)
-    if not pairs:
+    if all(row["hedges_g"] is None for rows in pairs.values() for row in rows):
         return []
     return [
         Chart(

@@ -10,12 +10,21 @@ const COLD = ["#2166ac", "#92c5de", "#f7f7f7", "#f4a582", "#b2182b"];
 const WARM = ["#f1eef6", "#a6bddb", "#3690c0", "#045a8d", "#023858"];
 
 const ROW_HEIGHT = 22;
-const LABEL_WIDTH = 220;
+const FONT_SIZE = 12;
+const PAIR = " − "; // between the names of two domains
+const MOST_OF_WIDTH = 0.45; // of a map, for the names of its rows
+const [LEGEND_ICON, LEGEND_GAP, LEGEND_ROWS, LEGEND_ROW_HEIGHT] = [30, 20, 3, 32];
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 function roundedUp(value) {
   const step = 10 ** Math.floor(Math.log10(value)) / 5;
   return Number((Math.ceil((1.02 * value) / step) * step).toPrecision(2));
+}
+
+const measure = document.createElement("canvas").getContext("2d");
+measure.font = `${FONT_SIZE}px ${getComputedStyle(document.body).fontFamily}`;
+function widthOf(text) {
+  return Math.ceil(measure.measureText(text).width) + 1;
 }
 
 const known = (values) => values.filter((value) => value != null); // also missing where a series is shorter
@@ -71,23 +80,31 @@ function lineSeries(chart, cut) {
 
 function point(chart, index, value, place, cut, muted) {
   const series = chart.series[index];
-  if (value !== null && cut && place === cut.place) {
+  if (isCut(cut, place, value)) {
     const edge = Math.sign(value) * cut.reach;
     return {
       value: placed(series, place, edge),
       symbol: "triangle",
       symbolRotate: value < 0 ? 180 : 0,
       symbolSize: 9,
-      label: { show: index === 0, position: place < chart.layers.length / 2 ? "right" : "left", formatter: rangeAt(chart, place), color: style("--ink") },
+      label: {
+        show: index === chart.series.findIndex(({ values }) => isCut(cut, place, values[place])),
+        position: place < chart.layers.length / 2 ? "right" : "left",
+        formatter: rangeAt(chart, place, cut),
+        color: style("--ink"),
+      },
     };
   }
   const data = placed(series, place, value);
   return muted ? { value: data, itemStyle: { color: style("--card"), borderColor: style("--quiet"), borderWidth: 1 } } : data;
 }
 
-// The values of all series in a layer: "17.2", or "16.6 to 17.4".
-function rangeAt(chart, place) {
-  const values = known(chart.series.map((series) => series.values[place]));
+// Whether a value is drawn at the edge: it is in the dominant layer, and the axis does not reach it.
+const isCut = (cut, place, value) => value != null && cut?.place === place && Math.abs(value) > cut.reach;
+
+// The values at the edge: "17.2", or "16.6 to 17.4".
+function rangeAt(chart, place, cut) {
+  const values = chart.series.map((series) => series.values[place]).filter((value) => isCut(cut, place, value));
   const [low, high] = [Math.min(...values), Math.max(...values)].map(shown);
   return low === high ? low : `${low} to ${high}`;
 }
@@ -120,23 +137,43 @@ function bands(chart, cut) {
     });
 }
 
-function lines(chart) {
+function lines(chart, drawingWidth) {
   const cut = limits(chart);
+  const names = chart.series.map(({ name }) => name);
+  const [space, widest] = [drawingWidth - 2 * LEGEND_GAP, Math.max(...names.map(widthOf))];
+  const rows = legendRows(names, space);
+  const all = frame(chart);
   return {
-    ...frame(chart),
+    ...all,
+    grid: { ...all.grid, top: all.grid.top + LEGEND_ROW_HEIGHT * (rows > LEGEND_ROWS ? 0 : rows - 1) },
     legend: {
-      show: chart.series.length > 1,
-      data: chart.series.map(({ name }) => name),
-      type: "scroll",
+      show: names.length > 1,
+      data: names,
+      type: rows > LEGEND_ROWS ? "scroll" : "plain",
       top: 0,
-      right: 24,
-      itemGap: 20,
-      textStyle: { color: style("--ink") },
+      [rows === 1 ? "right" : "left"]: LEGEND_GAP,
+      width: space,
+      itemGap: LEGEND_GAP,
+      textStyle: {
+        color: style("--ink"),
+        ...(widest > space - LEGEND_ICON ? { width: space - LEGEND_ICON, overflow: "truncate" } : {}),
+      },
     },
     xAxis: chart.series.some(({ at }) => at) ? depthAxis() : layerAxis(chart),
     yAxis: valueAxis(chart.unit, cut ? { max: roundedUp(cut.reach), ...withoutLabelAtEdge() } : { scale: differLittle(chart) }),
     series: [...bands(chart, cut), ...lineSeries(chart, cut)],
   };
+}
+
+// The number of rows of a legend: names that do not fit next to each other continue in the next row.
+function legendRows(names, space) {
+  let [rows, used] = [1, 0];
+  for (const name of names) {
+    const width = LEGEND_ICON + Math.min(widthOf(name), space - LEGEND_ICON);
+    if (used > 0 && used + width > space) [rows, used] = [rows + 1, 0];
+    used += width + LEGEND_GAP;
+  }
+  return rows;
 }
 
 function frame(chart) {
@@ -184,32 +221,35 @@ const textOf = (chart, item) => {
 
 const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))];
 
-function map(chart) {
+function map(chart, drawingWidth) {
   const values = known(chart.series.flatMap((series) => series.values));
   const cut = chart.tokens.length ? null : limits(chart);
   const reach = cut ? cut.reach : quantile(values.map(Math.abs), chart.tokens.length ? 0.95 : 1);
   const diverging = chart.kind === "diverging_map" || Math.min(...values) < 0;
+  const low = diverging ? -reach : Math.min(...values);
   const rows = chart.series.map(({ name }) => name);
-  const width = Math.min(LABEL_WIDTH, 7 * Math.max(...rows.map((name) => name.length)));
+  const labels = rows.map((name) => shortened(name, MOST_OF_WIDTH * drawingWidth));
+  const width = Math.max(...labels.map(widthOf));
+  const columns = layerAxis(chart);
   return {
     ...frame(chart),
     grid: { left: width + 16, right: 24, top: 12, bottom: 84 },
-    xAxis: layerAxis(chart),
+    xAxis: { ...columns, name: chart.unit ? `${columns.name}; colours in ${chart.unit}` : columns.name },
     yAxis: {
       ...axisStyle(),
       type: "category",
       data: rows,
       inverse: true,
-      axisLabel: { color: style("--quiet"), width, overflow: "truncate" },
+      axisLabel: { color: style("--quiet"), formatter: (_, row) => labels[row] },
     },
     visualMap: {
-      min: diverging ? -reach : Math.min(...values),
+      min: low,
       max: reach,
       calculable: false,
       orient: "horizontal",
       left: "center",
       bottom: 0,
-      text: [`${shown(reach)} ${chart.unit}`, shown(diverging ? -reach : Math.min(...values))],
+      text: [atEnd(values, reach, "≥"), atEnd(values, low, "≤")],
       textStyle: { color: style("--ink") },
       inRange: { color: diverging ? COLD : WARM },
     },
@@ -225,6 +265,27 @@ function map(chart) {
   };
 }
 
+// A name that fits into a width. Both names of a pair are shortened, so that pairs can be told apart.
+function shortened(name, width) {
+  if (widthOf(name) <= width) return name;
+  const parts = name.split(PAIR);
+  const share = (width - widthOf(PAIR) * (parts.length - 1)) / parts.length;
+  return parts.map((part) => cutTo(part, share)).join(PAIR);
+}
+
+function cutTo(text, width) {
+  if (widthOf(text) <= width) return text;
+  let length = Math.ceil((text.length * width) / widthOf(text));
+  while (length > 1 && widthOf(`${text.slice(0, length)}…`) > width) length -= 1;
+  return `${text.slice(0, length)}…`;
+}
+
+// The number at an end of the bar of colours; values beyond it have the same colour.
+function atEnd(values, end, sign) {
+  const beyond = sign === "≥" ? Math.max(...values) > end : Math.min(...values) < end;
+  return beyond ? `${sign} ${shown(end)}` : shown(end);
+}
+
 const cell = (value, place, row, muted) => ({
   value: [place, row, value ?? "-"],
   ...(muted ? { visualMap: false, itemStyle: { color: "transparent", borderColor: style("--line") } } : {}),
@@ -234,34 +295,49 @@ const cell = (value, place, row, muted) => ({
 
 const bothReadings = (chart, place) => `${reading(chart, 0, place)}\n${reading(chart, 1, place)}`;
 
+// An axis of points. Where one layer dominates, its point is at the edge, so that the others lie apart.
+function pointAxis(chart, series) {
+  const cut = limits({ layers: chart.layers, series: [series] });
+  const rest = known(series.values.filter((_, place) => place !== cut?.place));
+  const reach = cut && roundedUp(cut.reach);
+  const isLogarithmic = Math.min(...rest) > 0 && Math.max(...rest) > 10 * Math.min(...rest);
+  return { cut, reach, isLogarithmic, at: (value, place) => (isCut(cut, place, value) ? Math.sign(value) * reach : value) };
+}
+
 function points(chart) {
   const [across, up] = chart.series;
+  const [x, y] = chart.series.map((series) => pointAxis(chart, series));
+  const isAtEdge = (place) => isCut(x.cut, place, across.values[place]) || isCut(y.cut, place, up.values[place]);
+  const label = (place) =>
+    isAtEdge(place)
+      ? `${chart.layers[place]} at ${shown(across.values[place])}; ${shown(up.values[place])}`
+      : String(chart.layers[place]);
+  const scale = x.isLogarithmic ? { type: "log", min: ({ min }) => roundedUp(min / 2) } : { type: "value", scale: true };
   return {
     ...frame(chart),
-    grid: { left: 12, right: 24, top: 24, bottom: 28, containLabel: true },
+    grid: { left: 12, right: 24, top: 28, bottom: 28, containLabel: true },
     xAxis: {
       ...axisStyle(),
-      type: "log",
-      name: across.name,
+      ...(x.cut ? withoutLabelAtEdge() : {}),
+      ...scale,
+      name: x.isLogarithmic ? `${across.name} (logarithmic scale)` : across.name,
       nameLocation: "middle",
       nameGap: 28,
       nameTextStyle: { color: style("--quiet") },
-      min: ({ min }) => roundedUp(min / 2),
-      max: ({ max }) => roundedUp(max),
+      max: x.reach ?? (x.isLogarithmic ? ({ max }) => roundedUp(max) : null),
     },
     yAxis: valueAxis(up.name, { scale: true }),
     series: [
       {
         type: "scatter",
-        data: chart.layers.map((_, place) => [across.values[place], up.values[place]]),
+        data: chart.layers.map((_, place) => ({
+          value: [x.at(across.values[place], place), y.at(up.values[place], place)],
+          ...(isAtEdge(place) ? { symbol: "triangle" } : {}),
+          label: { formatter: label(place), position: x.at(across.values[place], place) === x.reach ? "left" : "right" },
+        })),
         symbolSize: 10,
         color: COLOURS[0],
-        label: {
-          show: true,
-          position: "right",
-          color: style("--ink"),
-          formatter: (item) => String(chart.layers[item.dataIndex]),
-        },
+        label: { show: true, color: style("--ink") },
         labelLayout: { hideOverlap: true },
         emphasis: { scale: 1.6 },
       },
@@ -316,19 +392,25 @@ function draw(section) {
   const drawing = section.querySelector(".drawing");
   if (chart.kind.endsWith("map")) drawing.style.height = `${130 + ROW_HEIGHT * Math.max(4, chart.series.length)}px`;
   const instance = echarts.init(drawing, null, { renderer: "svg" });
-  instance.setOption(DRAW[chart.kind](chart));
+  const fill = () => instance.setOption(DRAW[chart.kind](chart, drawing.clientWidth), true);
+  fill();
   readByKeyboard(section, drawing, chart, instance);
-  return instance;
+  return { instance, fill };
 }
 
 let drawn = [];
 
 function drawAll() {
-  drawn.forEach((instance) => instance.dispose());
+  drawn.forEach(({ instance }) => instance.dispose());
   drawn = [...document.querySelectorAll(".chart")].map(draw);
 }
 
-addEventListener("resize", () => drawn.forEach((instance) => instance.resize()));
+addEventListener("resize", () =>
+  drawn.forEach(({ instance, fill }) => {
+    instance.resize();
+    fill(); // the width of names depends on that of the chart
+  }),
+);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
 
 // The selection is kept in the address, and the server renders what it selects.

@@ -164,3 +164,9 @@ def test_the_page_of_a_job_with_many_layers_and_domains_is_small(
     assert len(charts(api, f"/v1/jobs/{finished.id}")["effect"]["series"]) == 120
     size = len(gzip.compress(page.content))
     assert size < MOST_BYTES, size
+
+
+def test_one_text_in_each_domain_gives_no_chart_of_differences(api: httpx.Client, sessions: Sessions) -> None:
+    alone, known = (lognormal_job(sessions, dict.fromkeys("ab", count))[0] for count in (1, 8))
+    assert 'id="chart-effect"' not in api.get(f"/jobs/{alone}").text
+    assert 'id="chart-effect"' in api.get(f"/jobs/{known}").text
