@@ -199,10 +199,11 @@ def _has_massive_activation(row: NumberRow) -> bool:
 def _massive_tokens(massive: Iterable[NumberRow]) -> Iterator[str]:
     for row in massive:
         if row["domain"] == POOLED_DOMAIN and row["layer"] == 0 and row["massive"]:
+            count, first = row["massive"], row["massive_first"]
             yield (
-                f"{row['massive']:,} of {row['tokens']:,} tokens are massive ({row['massive_share']:.2%}), "
-                f"{row['massive_first']:,} of them at the start of one of the {row['texts']:,} texts. Scope "
-                "typical leaves them out."
+                f"{count:,} of {row['tokens']:,} tokens {'is' if count == 1 else 'are'} massive "
+                f"({100 * row['massive_share']:.2f} %); {first:,} of the {row['texts']:,} texts "
+                f"{'starts' if first == 1 else 'start'} with one. Scope typical leaves them out."
             )
 
 

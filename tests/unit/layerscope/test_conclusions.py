@@ -158,8 +158,12 @@ def test_the_layer_that_writes_the_first_massive_activation_is_named() -> None:
 def test_massive_tokens_are_counted() -> None:
     counts = {"texts": 203, "tokens": 42_401, "massive": 785, "massive_first": 203, "massive_share": 0.018514}
     assert said([], [], [], [{"domain": "*", "layer": layer} | counts for layer in (0, 1)]) == [
-        "785 of 42,401 tokens are massive (1.85%), 203 of them at the start of one of the 203 texts. Scope "
-        "typical leaves them out."
+        "785 of 42,401 tokens are massive (1.85 %); 203 of the 203 texts start with one. Scope typical "
+        "leaves them out."
+    ]
+    single = {"texts": 3, "tokens": 16, "massive": 1, "massive_first": 1, "massive_share": 0.0625}
+    assert said([], [], [], [{"domain": "*", "layer": 0} | single]) == [
+        "1 of 16 tokens is massive (6.25 %); 1 of the 3 texts starts with one. Scope typical leaves them out."
     ]
 
 

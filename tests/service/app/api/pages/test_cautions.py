@@ -117,3 +117,10 @@ def test_a_job_of_an_earlier_version_has_no_lengths(api: httpx.Client, sessions:
     with sessions.begin() as session:
         session.execute(delete(text_lengths))
     assert cautions(api, job_id) == []
+
+
+def test_a_job_without_a_measured_text_has_no_numbers(api: httpx.Client, sessions: Sessions) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 2}, failing=(0, 1))
+    page = api.get(f"/jobs/{job_id}").text
+    assert "There are none: no text was measured." in page
+    assert "They support no sentence" not in page

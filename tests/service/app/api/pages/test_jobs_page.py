@@ -161,3 +161,10 @@ def test_a_status_has_a_shape_of_its_own(api: httpx.Client) -> None:
     rules = {name: shape for names, shape in found for name in re.findall(r"\.badge(\.\w+|)::before", names)}
     shapes = [rules.get(f".{status}", rules[""]) for status in Status]
     assert len(set(shapes)) == len(Status)
+
+
+def test_failed_texts_are_not_counted_as_measured_without_a_word(
+    api: httpx.Client, sessions: Sessions
+) -> None:
+    finished_job(sessions, failing=[2])
+    assert "3 of 3 texts, 1 failed</p>" in api.get("/jobs").text
