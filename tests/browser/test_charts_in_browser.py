@@ -34,9 +34,11 @@ def charts(browser: Browser, api: httpx.Client, sessions: sessionmaker[Session])
     return browser
 
 
-def show(browser: Browser, chart: str, width: int, kind: str, *drawn: dict[str, Any], unit: str = "") -> None:
+def show(
+    browser: Browser, chart: str, width: int, kind: str, *drawn: dict[str, Any], **more: str | list[str]
+) -> None:
     """Other numbers in a chart, which the page draws again in the other colours."""
-    data = {"kind": kind, "unit": unit, "layers": [0, 1, 2], "tokens": [], "series": drawn}
+    data = {"kind": kind, "unit": "", "layers": [0, 1, 2], "tokens": [], "series": drawn} | more
     script = f"document.querySelector('#chart-{chart} script')"
     browser.evaluate(f"{script}.textContent = {json.dumps(json.dumps(data))}")
     browser.evaluate(f"document.querySelector('#chart-{chart} svg').dataset.is = 'old'")
@@ -104,3 +106,20 @@ def test_both_names_of_a_pair_are_shortened(charts: Browser) -> None:
         assert f"{number}{long}".startswith(right.removesuffix("…"))
         assert left.endswith("…")
         assert len(left) > 10
+
+
+def test_each_of_two_models_has_its_own_dominant_layer(charts: Browser) -> None:
+    first = {**series("A", [80, 0.3, 0.4]), "at": [0, 0.5, 1]}
+    second = {**series("B", [0.1, 15, 0.2, 0.3]), "at": [0, 0.33, 0.67, 1]}
+    show(charts, "profile", 1280, "lines", first, second)
+    a, b = (one["data"] for one in charts.evaluate(SERIES.format("profile")) if one["type"] == "line")
+    assert (a[0]["symbol"], b[1]["symbol"]) == ("triangle", "triangle")
+    assert max(a[0]["value"][1], b[1]["value"][1]) < 1
+    assert (a[1:], [*b[:1], *b[2:]]) == ([[0.5, 0.3], [1, 0.4]], [[0, 0.1], [0.67, 0.2], [1, 0.3]])
+    assert {"80", "15"} <= set(charts.evaluate(WORDS.format("profile")))
+
+
+def test_a_dominant_layer_does_not_compress_the_tokens_of_the_others(charts: Browser) -> None:
+    rows = [series("layer 0", [80, 70]), series("layer 1", [0.5, 1]), series("layer 2", [1, 0.2])]
+    show(charts, "heatmap", 1280, "map", *rows, tokens=["a", "b"])
+    assert {"0.2", "≥ 0.575"} <= set(charts.evaluate(WORDS.format("heatmap")))

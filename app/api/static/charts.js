@@ -11,6 +11,7 @@ const WARM = ["#f1eef6", "#a6bddb", "#3690c0", "#045a8d", "#023858"];
 
 const ROW_HEIGHT = 22;
 const FONT_SIZE = 12;
+const LABEL_HEIGHT = 16;
 const PAIR = " − "; // between the names of two domains
 const MOST_OF_WIDTH = 0.45; // of a map, for the names of its rows
 const [LEGEND_ICON, LEGEND_GAP, LEGEND_ROWS, LEGEND_ROW_HEIGHT] = [30, 20, 3, 32];
@@ -45,14 +46,17 @@ function reading(chart, series, place) {
 
 // Lines
 
-// The largest value that the axis must show: one layer alone does not compress all others.
+// The largest value that the axis must show: a layer that dominates a series does not compress all others.
+// `places` contains the dominant layer of each series, or -1. Null if the axis shows all values.
 function limits(chart) {
-  const sizes = chart.layers.map((_, place) =>
-    Math.max(0, ...known(chart.series.map((series) => series.values[place])).map(Math.abs)),
-  );
-  const [first, second] = [...sizes].sort((a, b) => b - a);
-  if (!second || first < DOMINANT * second) return null;
-  return { place: sizes.indexOf(first), reach: 1.15 * second };
+  const ends = chart.series.map(({ values }) => {
+    const sizes = values.map((value) => Math.abs(value ?? 0));
+    const [first, second] = [...sizes].sort((a, b) => b - a);
+    const dominates = second > 0 && first >= DOMINANT * second;
+    return { place: dominates ? sizes.indexOf(first) : -1, rest: dominates ? second : first };
+  });
+  const cut = { places: ends.map(({ place }) => place), reach: 1.15 * Math.max(...ends.map(({ rest }) => rest)) };
+  return chart.series.some((series, index) => isCut(cut, index, cut.places[index], series.values[cut.places[index]])) ? cut : null;
 }
 
 // Whether an axis that includes 0 would hide the differences.
@@ -64,6 +68,7 @@ function differLittle(chart) {
 
 // A value at its place on the axis: that of its layer, or its relative depth.
 const placed = ({ at }, place, value) => (at ? [at[place], value] : value);
+const placeOf = (at, place) => (at ? at[place] : place);
 
 function lineSeries(chart, cut) {
   return chart.series.map((series, index) => ({
@@ -80,7 +85,10 @@ function lineSeries(chart, cut) {
 
 function point(chart, index, value, place, cut, muted) {
   const series = chart.series[index];
-  if (isCut(cut, place, value)) {
+  if (isCut(cut, index, place, value)) {
+    const edges = atEdge(chart, cut);
+    const across = placeOf(series.at, place);
+    const here = edges.get(across);
     const edge = Math.sign(value) * cut.reach;
     return {
       value: placed(series, place, edge),
@@ -88,9 +96,10 @@ function point(chart, index, value, place, cut, muted) {
       symbolRotate: value < 0 ? 180 : 0,
       symbolSize: 9,
       label: {
-        show: index === chart.series.findIndex(({ values }) => isCut(cut, place, values[place])),
+        show: index === here[0].index,
         position: place < chart.layers.length / 2 ? "right" : "left",
-        formatter: rangeAt(chart, place, cut),
+        offset: [0, LABEL_HEIGHT * [...edges.keys()].indexOf(across)], // below the one of another layer
+        formatter: rangeOf(here.map((each) => each.value)),
         color: style("--ink"),
       },
     };
@@ -99,12 +108,23 @@ function point(chart, index, value, place, cut, muted) {
   return muted ? { value: data, itemStyle: { color: style("--card"), borderColor: style("--quiet"), borderWidth: 1 } } : data;
 }
 
-// Whether a value is drawn at the edge: it is in the dominant layer, and the axis does not reach it.
-const isCut = (cut, place, value) => value != null && cut?.place === place && Math.abs(value) > cut.reach;
+// Whether a value is drawn at the edge: it is in a dominant layer, and the axis does not reach it.
+const isCut = (cut, series, place, value) => value != null && cut?.places[series] === place && Math.abs(value) > cut.reach;
 
-// The values at the edge: "17.2", or "16.6 to 17.4".
-function rangeAt(chart, place, cut) {
-  const values = chart.series.map((series) => series.values[place]).filter((value) => isCut(cut, place, value));
+// What is at the edge: the values that lie there at the same place of the axis.
+function atEdge(chart, cut) {
+  const found = new Map();
+  chart.series.forEach(({ values, at }, index) => {
+    const place = cut.places[index];
+    if (!isCut(cut, index, place, values[place])) return;
+    const across = placeOf(at, place);
+    found.set(across, [...(found.get(across) ?? []), { index, value: values[place] }]);
+  });
+  return found;
+}
+
+// "17.2", or "16.6 to 17.4".
+function rangeOf(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)].map(shown);
   return low === high ? low : `${low} to ${high}`;
 }
@@ -221,10 +241,16 @@ const textOf = (chart, item) => {
 
 const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor(share * (values.length - 1))];
 
+// Few tokens, and a layer that dominates, do not compress the others.
+function reachOfRows(chart) {
+  const rows = chart.series.map(({ values }) => known(values).map(Math.abs)).filter((row) => row.length);
+  const [first, second] = rows.map((row) => quantile(row, 0.95)).sort((a, b) => b - a);
+  return second > 0 && first >= DOMINANT * second ? 1.15 * second : quantile(rows.flat(), 0.95);
+}
+
 function map(chart, drawingWidth) {
   const values = known(chart.series.flatMap((series) => series.values));
-  const cut = chart.tokens.length ? null : limits(chart);
-  const reach = cut ? cut.reach : quantile(values.map(Math.abs), chart.tokens.length ? 0.95 : 1);
+  const reach = chart.tokens.length ? reachOfRows(chart) : (limits(chart)?.reach ?? Math.max(...values.map(Math.abs)));
   const diverging = chart.kind === "diverging_map" || Math.min(...values) < 0;
   const low = diverging ? -reach : Math.min(...values);
   const rows = chart.series.map(({ name }) => name);
@@ -298,16 +324,16 @@ const bothReadings = (chart, place) => `${reading(chart, 0, place)}\n${reading(c
 // An axis of points. Where one layer dominates, its point is at the edge, so that the others lie apart.
 function pointAxis(chart, series) {
   const cut = limits({ layers: chart.layers, series: [series] });
-  const rest = known(series.values.filter((_, place) => place !== cut?.place));
+  const rest = known(series.values.filter((_, place) => place !== cut?.places[0]));
   const reach = cut && roundedUp(cut.reach);
   const isLogarithmic = Math.min(...rest) > 0 && Math.max(...rest) > 10 * Math.min(...rest);
-  return { cut, reach, isLogarithmic, at: (value, place) => (isCut(cut, place, value) ? Math.sign(value) * reach : value) };
+  return { cut, reach, isLogarithmic, at: (value, place) => (isCut(cut, 0, place, value) ? Math.sign(value) * reach : value) };
 }
 
 function points(chart) {
   const [across, up] = chart.series;
   const [x, y] = chart.series.map((series) => pointAxis(chart, series));
-  const isAtEdge = (place) => isCut(x.cut, place, across.values[place]) || isCut(y.cut, place, up.values[place]);
+  const isAtEdge = (place) => isCut(x.cut, 0, place, across.values[place]) || isCut(y.cut, 0, place, up.values[place]);
   const label = (place) =>
     isAtEdge(place)
       ? `${chart.layers[place]} at ${shown(across.values[place])}; ${shown(up.values[place])}`
