@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.charts.chart import Chart, ChartSeries, Kind, shown
 from app.files.tokens import TokensPart, first_tokens
 from app.tables import Job
+from app.text_views.readable_tokens import readable
 from app.text_views.submitted_text import OneText
 from layerscope.names import TOKEN_METRICS, Analysis, Component
 
@@ -55,6 +56,7 @@ def shaded_tokens(
     text = first_tokens(session, job, whole.ordinal, TOKENS_SHOWN)
     if text is None:
         return None
+    strings = readable(text.strings)
     numbers, name = _numbers(text, job, metric, component)
     of_layer = numbers[:, min(layer, numbers.shape[1] - 1)]
     known = of_layer[np.isfinite(of_layer)]
@@ -63,13 +65,13 @@ def shaded_tokens(
         [
             ShadedToken(string, _shade(value, low, high), massive, _about(position, string, value, name))
             for position, (string, value, massive) in enumerate(
-                zip(text.strings, of_layer.tolist(), text.massive, strict=True)
+                zip(strings, of_layer.tolist(), text.massive, strict=True)
             )
         ],
         whole.profile.tokens,
         shown(low),
         shown(high),
-        None if metric is TokenMetric.SETTLES else _map(text, numbers, name),
+        None if metric is TokenMetric.SETTLES else _map(strings, numbers, name),
     )
 
 
@@ -106,7 +108,7 @@ def _about(position: int, string: str, value: float, name: str) -> str:
     return f"Token {position}, {string}: {name} {number}"
 
 
-def _map(text: TokensPart, numbers: NDArray[np.float64], name: str) -> Chart:
+def _map(strings: list[str], numbers: NDArray[np.float64], name: str) -> Chart:
     """Tokens × layers: a row for each layer."""
     return Chart(
         "tokens",
@@ -114,7 +116,7 @@ def _map(text: TokensPart, numbers: NDArray[np.float64], name: str) -> Chart:
         f"{name}, as a colour.",
         Kind.MAP,
         "",
-        tuple(range(len(text.strings))),
+        tuple(range(len(strings))),
         tuple(
             ChartSeries(
                 f"layer {layer}", "1", tuple(value if np.isfinite(value) else None for value in column)
@@ -123,5 +125,5 @@ def _map(text: TokensPart, numbers: NDArray[np.float64], name: str) -> Chart:
         ),
         "tokens.csv",
         has_table=False,
-        tokens=tuple(text.strings),
+        tokens=tuple(strings),
     )
