@@ -103,3 +103,11 @@ def test_a_page_without_a_database_says_so(settings: Settings) -> None:
         answer = httpx.get(f"{url}/jobs", headers=BROWSER, timeout=60)
     assert "The database cannot be reached" in page_of(answer, 503).text
     assert answer.headers["Retry-After"]
+
+
+def test_a_single_error_is_written_once(api: httpx.Client, database_url: str) -> None:
+    page = page_of(api.get("/jobs?sort=x", headers=BROWSER), 422)
+    assert page.text.count("is not a known parameter") == 1
+    page = page_of(api.get("/jobs?sort=x&by=y", headers=BROWSER), 422)
+    assert page.text.count("?by") == 1
+    assert page.text.count("?sort") == 2
