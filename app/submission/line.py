@@ -68,7 +68,7 @@ def _read_object(
         errors.add(error.detail, *error.path)
         return None
     if not isinstance(value, dict):
-        errors.add("must be an object")
+        errors.add('must be an object such as {"domain": "cpp", "text": "int i;"}')
         return None
     if not value.keys() <= KNOWN and not lines.names_fields:
         for name in value:

@@ -29,7 +29,8 @@ def test_redoc_shows_examples_and_searches(browser: Browser, api: httpx.Client) 
     browser.wait_for("document.querySelector('#reference [data-section-id]') !== null")
     shown = browser.text()
     assert "Create Job" in shown
-    assert "curl -fsS" in shown
+    assert f"curl -fsS {str(api.base_url).rstrip('/')}/v1/jobs" in " ".join(shown.split())
+    assert "127.0.0.1:8000" not in shown
     assert browser.evaluate("document.querySelector('.plain') === null")
     assert browser.evaluate("document.querySelectorAll('[role=tab]')[1].innerText") == "Python"
     browser.evaluate("document.querySelectorAll('[role=tab]')[1].click()")

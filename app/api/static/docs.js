@@ -38,8 +38,12 @@ const theme = {
   rightPanel: { backgroundColor: "#1b252e" },
 };
 
+// The examples call the service that shows them.
+const EXAMPLE_ADDRESS = "http://127.0.0.1:8000";
+const description = await (await fetch("/openapi.json")).text();
+
 Redoc.init(
-  "/openapi.json",
+  JSON.parse(description.replaceAll(EXAMPLE_ADDRESS, location.origin)),
   {
     theme,
     scrollYOffset: "body > header",

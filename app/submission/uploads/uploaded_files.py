@@ -93,7 +93,11 @@ def check_unusable(files: InputReader) -> None:
     errors = InputErrors()
     for row in files.report.unusable:
         errors.add_at(row.where, row.reason)
-    errors.check()
+    if errors.count:
+        found = errors.to_exception()
+        raise InvalidRequest(
+            f"{found.detail} The field {UNUSABLE}={SKIP} leaves such rows out.", found.errors
+        )
 
 
 def unreadable(error: UnreadableInputError) -> InvalidRequest:

@@ -90,6 +90,7 @@ def test_files_become_texts(
     ("sent", "fields", "detail"),
     [
         (files(a__csv='text,label\n"",cpp\nb,cpp\n'), {}, "a.csv, line 2: "),
+        (files(a__csv='text,label\n"",cpp\nb,cpp\n'), {}, "The field unusable=skip leaves such rows out."),
         (files(a__csv="t,label\na,cpp\n"), {}, "-F text=FIELD"),
         (files(a__csv="text,label\n" + '"",x\n' * 100), {}, "a.csv, line 2: "),
         (files(a__csv="text,label\n" + '"",x\n' * 100), {"unusable": "skip"}, "contains no text"),

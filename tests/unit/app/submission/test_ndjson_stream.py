@@ -84,7 +84,7 @@ def test_a_text_is_yielded_before_the_next_chunk_is_requested() -> None:
 @pytest.mark.parametrize(
     ("line", "errors"),
     [
-        (b"[]", [("/2", "line 2: must be an object")]),
+        (b"[]", [("/2", 'line 2: must be an object such as {"domain": "cpp", "text": "int i;"}')]),
         (b'{"a": 1, "text": "b"}', [("/2/a", f"line 2: is not a known field; {FIELDS}. {OTHER_FIELDS}")]),
         (b"{}", [("/2/text", f"line 2: is missing: use one of text, token_ids, messages. {OTHER_FIELDS}")]),
         (
