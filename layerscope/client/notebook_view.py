@@ -11,6 +11,7 @@ from layerscope.names import POOLED_DOMAIN, Component, Metric, Scope
 
 METRIC = Metric.RELATIVE_NORM.value
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 560, 230, 44, 30, 24
+LEGEND, CHARACTER = 40, 7  # the width of a legend without its names, and at most that of a character
 # Okabe and Ito's colours, which people with colour blindness can tell apart; after eight they are dashed.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#b8a800")
 
@@ -49,17 +50,19 @@ def _table(state: JobState) -> str:
 
 
 def _chart(lines: Lines) -> str:
-    """The lines as SVG. Layer 0 may be far above the others: its value is then written at the upper edge."""
+    """The lines as SVG. Layer 0 may be far above the others: its value is then next to the name."""
     highest = _ceiling(lines)
     last = max(layer for values in lines.values() for layer in values)
-    legend = len(lines) * 16 + TOP
-    height = max(HEIGHT, legend)
+    height = max(HEIGHT, len(lines) * 16 + TOP)
+    names = [domain + _above(values, highest) for domain, values in lines.items()]
+    width = WIDTH + LEGEND + CHARACTER * max(len(name) for name in names)
     drawn = "".join(
-        _line(domain, values, place, highest, last) for place, (domain, values) in enumerate(lines.items())
+        _line(name, values, place, highest, last)
+        for place, (name, values) in enumerate(zip(names, lines.values(), strict=True))
     )
     title = f"{METRIC} of each layer (scope typical, component block)"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH + 150} {height}" width="{WIDTH + 150}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
         f'role="img" aria-label="{title}" font-family="sans-serif" font-size="11" fill="currentColor">'
         f"<title>{title}</title>{_axes(highest, last)}{drawn}</svg>"
     )
@@ -99,21 +102,20 @@ def _ticks(last: int) -> Sequence[int]:
     return range(0, last + 1, max(1, math.ceil((last + 1) / 12)))
 
 
-def _line(domain: str, values: Mapping[int, float], place: int, highest: float, last: int) -> str:
+def _above(values: Mapping[int, float], highest: float) -> str:
+    """What is above the upper edge: " (↑ 85 in layer 0)"."""
+    return "".join(f" (↑ {value:.2g} in layer {layer})" for layer, value in values.items() if value > highest)
+
+
+def _line(name: str, values: Mapping[int, float], place: int, highest: float, last: int) -> str:
     colour = COLOURS[place % len(COLOURS)]
     dash = "" if place < len(COLOURS) else ' stroke-dasharray="4 2"'
     points = " ".join(
         f"{_x(layer, last):.1f},{_y(value, highest):.1f}" for layer, value in sorted(values.items())
     )
-    y_above = TOP + 10 + 12 * place
-    above = "".join(
-        f'<text x="{_x(layer, last) + 12:.1f}" y="{y_above}" fill="{colour}">↑ {value:.2g}</text>'
-        for layer, value in values.items()
-        if value > highest
-    )
     y = TOP + 16 * place
     return (
-        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>{above}'
+        f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"{dash}/>'
         f'<path d="M{WIDTH + 8} {y}h18" stroke="{colour}" stroke-width="2"{dash}/>'
-        f'<text x="{WIDTH + 30}" y="{y + 4}">{escape(domain)}</text>'
+        f'<text x="{WIDTH + 30}" y="{y + 4}">{escape(name)}</text>'
     )

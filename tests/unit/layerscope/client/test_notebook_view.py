@@ -48,6 +48,9 @@ def test_everything_is_escaped() -> None:
     assert link.get("href") == f'http://x/"{HOSTILE}'
 
 
+SVG = "{http://www.w3.org/2000/svg}svg"
+
+
 def test_the_table_has_a_row_for_each_domain() -> None:
     cells = [cell.text for cell in parsed(job_html(state(), "http://x", [])).iter("td")]
     assert cells == [HOSTILE, "2", "1", "1", "b", "1", "1", "0"]
@@ -67,7 +70,13 @@ def test_the_chart_has_a_line_for_each_domain_and_layer_0_does_not_compress_the_
     heights = [y for _, y in points]
     assert heights[0] < heights[2] < heights[1]
     assert heights[1] - heights[2] > 50  # of 220
-    assert "↑ 50" in "".join(element.itertext())
+    assert f"{HOSTILE} (↑ 50 in layer 0)" in [text.text for text in element.iter(f"{namespace}text")]
+
+
+def test_the_chart_is_as_wide_as_the_longest_name_needs() -> None:
+    name = "W" * 64
+    (svg,) = parsed(job_html(state(), "http://x", rows({name: [1.0], "b": [1.0]}))).iter(SVG)
+    assert float(svg.get("width") or 0) > 560 + 64 * 6
 
 
 def test_only_one_scope_and_component_are_shown_and_not_the_pooled_domain() -> None:
