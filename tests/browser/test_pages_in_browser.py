@@ -79,6 +79,7 @@ def test_files_are_previewed_and_become_texts(browser: Browser, api: httpx.Clien
         (b'{"cpp": "text"}', "must be a list of texts"),
         (b"\xff", "is not UTF-8"),
         (b'["a", " "]', "file.json, record 2: "),
+        (b'["a", " "]', "To leave such rows out, choose so at"),
     ],
 )
 def test_an_invalid_file_is_reported(

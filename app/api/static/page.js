@@ -102,6 +102,8 @@ function formData() {
   return data;
 }
 
+const LEAVE_OUT = "To leave such rows out, choose so at “Rows that cannot be used” under “Options”.";
+
 // Errors of a field are shown next to it, all others above the buttons.
 function showErrors(error) {
   const rest = [];
@@ -116,6 +118,7 @@ function showErrors(error) {
       field.focus();
     }
   }
+  if (error.errors.some(({ pointer }) => /^[^/?]/.test(pointer))) rest.push(LEAVE_OUT); // the places of rows
   return rest.length ? rest.join("\n") : error.message;
 }
 

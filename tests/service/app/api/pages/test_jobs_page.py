@@ -167,4 +167,4 @@ def test_failed_texts_are_not_counted_as_measured_without_a_word(
     api: httpx.Client, sessions: Sessions
 ) -> None:
     finished_job(sessions, failing=[2])
-    assert "3 of 3 texts, 1 failed</p>" in api.get("/jobs").text
+    assert "3 of 3 texts<br>1 failed</p>" in api.get("/jobs").text
