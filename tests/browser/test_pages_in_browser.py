@@ -116,6 +116,15 @@ def test_an_empty_form_is_reported(browser: Browser, api: httpx.Client) -> None:
     assert "The form has no file" in alert_of(browser)
 
 
+def test_a_text_that_is_only_an_address_is_noted(browser: Browser, api: httpx.Client) -> None:
+    browser.open(address(api, "/"))
+    browser.fill("[name=pasted]", "file:///data/texts.csv")
+    browser.click("#submit .primary")
+    browser.wait_for("location.pathname.startsWith('/jobs/')")
+    browser.wait_for("document.body.innerText.includes('is only an address: file:///data/texts.csv.')")
+    assert browser.errors == []
+
+
 def test_a_job_is_cancelled_and_deleted(
     browser: Browser, api: httpx.Client, sessions: sessionmaker[Session]
 ) -> None:

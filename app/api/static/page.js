@@ -136,8 +136,15 @@ async function preview() {
 async function submit() {
   const headers = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
   const answer = await call("/v1/jobs", { method: "POST", headers, body: formData() });
-  location.assign((await answer.json()).links.page);
+  const state = await answer.json();
+  const notes = state.warnings.filter((warning) => warning.includes("is only an address"));
+  if (notes.length) sessionStorage.setItem(state.links.page, notes.join("\n"));
+  location.assign(state.links.page);
 }
+
+// What only the response to a submission says: the page of the job shows it in this tab.
+const notes = sessionStorage.getItem(location.pathname);
+if (notes) document.getElementById("job")?.before(Object.assign(document.createElement("p"), { className: "note", textContent: notes }));
 
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
