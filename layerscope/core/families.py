@@ -76,7 +76,7 @@ FAMILIES = {
         mlp="post_feedforward_layernorm",
         logit_cap="final_logit_softcapping",
         rope_per_layer_type=True,
-        settings=frozenset(_GEMMA),
+        settings=frozenset({*_GEMMA, "rope_local_base_freq"}),
     ),
 }
 

@@ -8,7 +8,12 @@ from transformers import AutoConfig
 
 from layerscope.core.families import FAMILIES, Family, family_names
 from layerscope.core.loading.checks.context_length import refuse_unclear_windows, refuse_unknown_rope
-from layerscope.core.loading.checks.ignored_settings import refuse_ignored_settings
+from layerscope.core.loading.checks.ignored_settings import (
+    refuse_ignored_settings,
+    refuse_other_names,
+    refuse_unknown_classes,
+)
+from layerscope.core.loading.checks.rope_settings import refuse_contradicting_rope
 from layerscope.errors import ModelError, ModelNotFound
 
 _EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_intermediate_size")
@@ -29,6 +34,7 @@ def read_config(source: str, folder: Path) -> tuple[Any, Family]:
         raise ModelError(_unsupported(source, kind, settings))
     family = FAMILIES[kind]
     refuse_ignored_settings(source, family, settings)
+    refuse_contradicting_rope(source, settings)
     try:
         config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # a wrong type or a missing value can raise any exception
@@ -38,6 +44,8 @@ def read_config(source: str, folder: Path) -> tuple[Any, Family]:
             raise ModelError(f"config.json of {source} sets {name} to {getattr(config, name)}: correct it.")
     refuse_unknown_rope(source, family, config)
     refuse_unclear_windows(source, config)
+    refuse_other_names(source, family, settings, config)
+    refuse_unknown_classes(source, family, settings, config)
     # These change which attention runs and what is kept in memory, not the residuals.
     config._attn_implementation = None
     config.output_attentions = config.output_hidden_states = False

@@ -53,6 +53,19 @@ def refuse_unknown_rope(source: str, family: Family, config: Any) -> None:
                 f"config.json of {source} sets partial_rotary_factor to {rope['partial_rotary_factor']}, "
                 f"which transformers ignores for {family.name} models: correct model_type, or remove it."
             )
+        _refuse_missing_factors(source, config, rope)
+
+
+def _refuse_missing_factors(source: str, config: Any, rope: dict[str, Any]) -> None:
+    """Longrope has a factor for each pair of rotated units; transformers would use a single one for all."""
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    pairs = int(head * (rope.get("partial_rotary_factor") or 1)) // 2
+    for name in ("short_factor", "long_factor"):
+        if isinstance(rope.get(name), list) and len(rope[name]) != pairs:
+            raise ModelError(
+                f"{name} in the rope parameters of {source} has {len(rope[name])} values, but a head rotates "
+                f"{pairs} pairs of units: correct config.json."
+            )
 
 
 def refuse_unclear_windows(source: str, config: Any) -> None:

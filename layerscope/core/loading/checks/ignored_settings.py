@@ -4,6 +4,8 @@ transformers ignores a setting that the class of the model does not know. If the
 pass of the model that was trained, the numbers would be those of another model.
 """
 
+from dataclasses import fields
+from importlib import import_module
 from typing import Any
 
 from layerscope.core.families import Family
@@ -19,6 +21,16 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False, None),
     "attention_chunk_size": (None,),
     "alibi": (False, None),
+    "causal": (True, None),
+    "bidirectional": (False, None),
+    "use_causal_mask": (True, None),
+    "prefix_lm": (False, None),
+    "attention_types": (None,),
+    "window_size": (None,),
+    "attention_window": (None,),
+    "attention_window_size": (None,),
+    "sliding_window_size": (None,),
+    "local_attention": (None,),
     # factors
     "embedding_multiplier": (1, None),
     "attention_multiplier": (None,),
@@ -31,18 +43,53 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "query_pre_attn_scalar": (None,),
     "final_logit_softcapping": (None,),
     "attn_logit_softcapping": (None,),
+    "attn_logit_softcap": (None,),
+    "logits_soft_cap": (None,),
+    "output_logit_soft_cap": (None,),
     "clip_qkv": (None,),
+    "attention_scale": (1, None),
+    "attention_value_scale": (1, None),
+    "attention_in_multiplier": (1, None),
+    "attention_out_multiplier": (1, None),
+    "key_multiplier": (1, None),
+    "mlp_multipliers": (None, [1, 1]),
+    "lm_head_multiplier": (1, None),
+    "mup_enabled": (False, None),
+    "mup_width_multiplier": (1, None),
+    "scale_embedding": (False, None),
+    "rescale_embeddings": (False, None),
+    "embedding_scale": (1, None),
+    "scale_attn_weights": (True, None),
+    "scale_attn_by_inverse_layer_idx": (False, None),
+    "attn_temperature_tuning": (False, None),
+    "use_logn_attn": (False, None),
+    "swiglu_limit": (None,),
+    "activation_sparsity_pattern": (None,),
     # positions
     "partial_rotary_factor": (1, None),
     "rotary_pct": (1, None),
+    "rotary_dim": (None,),
+    "rotary_emb_fraction": (1, None),
     "rope_interleaved": (False, None),
+    "rope_interleave": (False, None),
+    "rotary_emb_interleaved": (False, None),
+    "rope_ratio": (1, None),
+    "rope_local_base_freq": (None,),
+    "layer_rope_theta": (None,),
+    "use_rope": (True, None),
+    "use_dynamic_ntk": (False, None),
+    "position_embedding_type": ("rope", "rotary", None),
     "no_rope_layers": (None,),
     "no_rope_layer_interval": (None,),
+    "nope_layer_interval": (None,),
     # other layers
     "use_qk_norm": (False, None),
     "qk_layernorm": (False, None),
     "parallel_attn": (False, None),
     "use_parallel_residual": (False, None),
+    "apply_residual_connection_post_layernorm": (False, None),
+    "num_kv_shared_layers": (0, None),
+    "attention_k_eq_v": (False, None),
     "num_experts": (0, 1, None),
     "num_local_experts": (0, 1, None),
     "n_routed_experts": (0, None),
@@ -51,6 +98,21 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     # which files are read, and how
     "transformers_weights": (None,),
     "compression_config": ({}, None),
+}
+
+# Other models' names of settings that all families have. transformers ignores a value under such a name.
+OTHER_NAMES = {
+    "layer_norm_eps": "rms_norm_eps",
+    "layer_norm_epsilon": "rms_norm_eps",
+    "norm_eps": "rms_norm_eps",
+    "norm_epsilon": "rms_norm_eps",
+    "hidden_act": "hidden_act",
+    "hidden_activation": "hidden_act",
+    "activation_function": "hidden_act",
+    "mlp_hidden_act": "hidden_act",
+    "rope_base": "rope_theta",
+    "rotary_base": "rope_theta",
+    "rotary_emb_base": "rope_theta",
 }
 
 
@@ -65,6 +127,43 @@ def refuse_ignored_settings(source: str, family: Family, settings: dict[str, Any
         raise _ignored(source, family, "sliding_window", settings["sliding_window"])
     if "layer_types" not in family.settings and not _all_alike(settings):
         raise _ignored(source, family, "layer_types", settings["layer_types"])
+
+
+def refuse_other_names(source: str, family: Family, settings: dict[str, Any], config: Any) -> None:
+    """Raises: ModelError for a setting under a name of other models whose value is not the one in use.
+
+    Args: `settings`: the content of config.json; `config`: what transformers made of it.
+    """
+    rope = config.rope_parameters.get("full_attention", config.rope_parameters)
+    in_use = {
+        "rms_norm_eps": config.rms_norm_eps,
+        "hidden_act": getattr(config, _field_of_activation(config)),
+        "rope_theta": rope["rope_theta"],
+    }
+    for name, meaning in OTHER_NAMES.items():
+        if settings.get(name) not in (None, in_use[meaning]):
+            raise _ignored(source, family, name, settings[name])
+
+
+def refuse_unknown_classes(source: str, family: Family, settings: dict[str, Any], config: Any) -> None:
+    """Raises: ModelError for a class in `architectures` that transformers does not have for this family.
+
+    Such a class can do anything with the same weights: for example, it lets tokens attend to later ones.
+    """
+    known = import_module(type(config).__module__.replace(".configuration_", ".modeling_")).__all__
+    found = settings.get("architectures")
+    for name in found if isinstance(found, list) else []:
+        if str(name).lower() not in map(str.lower, known):  # the first Llama models spell it LLaMA
+            raise ModelError(
+                f"config.json of {source} names the class {name} in architectures, which transformers does "
+                f"not have for {family.name} models, so its layers may compute something else: if they are "
+                "those of transformers, set architectures to null."
+            )
+
+
+def _field_of_activation(config: Any) -> str:
+    names = {field.name for field in fields(config)}
+    return "hidden_activation" if "hidden_activation" in names else "hidden_act"
 
 
 def _has_window(settings: dict[str, Any]) -> bool:

@@ -44,7 +44,7 @@ def test_the_revision_depends_on_the_files(copy: Path, model: Model) -> None:
     assert load_model(copy).revision == model.revision
     assert model.revision.startswith("sha256:")
     assert len(model.revision) == 39
-    edit_config(copy, rope_theta=5.0)
+    edit_config(copy, rms_norm_eps=0.1)
     changed = load_model(copy).revision
     assert changed != model.revision
     (copy / "README.md").write_text("not part of the model")

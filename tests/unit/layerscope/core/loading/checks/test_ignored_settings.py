@@ -12,7 +12,7 @@ from transformers import AutoConfig
 
 from layerscope.core import analyse_texts, load_model, profile_texts
 from layerscope.core.families import FAMILIES
-from layerscope.core.loading.checks.ignored_settings import NEUTRAL
+from layerscope.core.loading.checks.ignored_settings import NEUTRAL, OTHER_NAMES
 from layerscope.errors import ModelError
 from tests.support.families import CASES, family_model
 from tests.support.tiny import save
@@ -65,7 +65,7 @@ USED: dict[str, dict[str, Any]] = {
 }
 WITHOUT_EFFECT: dict[str, Any] = {
     "transformers_version": "4.0.0",
-    "architectures": ["LlamaForSequenceClassification"],
+    "architectures": None,  # another class of the family
     "output_hidden_states": True,
     "return_dict": False,
     "dtype": "float16",
@@ -167,7 +167,9 @@ def test_used_fields_change_the_numbers_or_are_refused(kind: str, name: str, cop
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_fields_without_effect(kind: str, copy: Any) -> None:
     folder, expected = copy(kind)
-    edit(folder, {name: value for name, value in WITHOUT_EFFECT.items() if name in names(kind)})
+    changes = {name: value for name, value in WITHOUT_EFFECT.items() if name in names(kind)}
+    (saved,) = json.loads((folder / "config.json").read_text())["architectures"]
+    edit(folder, {**changes, "architectures": [saved.replace("ForCausalLM", "Model")]})
     for found, wanted in zip(numbers(folder), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
 
@@ -230,11 +232,67 @@ FOREIGN: dict[str, Any] = {
     "compression_config": {"format": "pack-quantized"},
     "sliding_window": 64,
     "layer_types": ["sliding_attention", "full_attention"] * 2,
+    "causal": False,
+    "bidirectional": True,
+    "use_causal_mask": False,
+    "prefix_lm": True,
+    "attention_types": [[["global", "local"], 2]],
+    "window_size": 8,
+    "attention_window": 8,
+    "attention_window_size": 8,
+    "sliding_window_size": 8,
+    "local_attention": 8,
+    "attn_logit_softcap": 50.0,
+    "logits_soft_cap": 30.0,
+    "output_logit_soft_cap": 30.0,
+    "attention_scale": 0.3,
+    "attention_value_scale": 0.7,
+    "attention_in_multiplier": 0.5,
+    "attention_out_multiplier": 0.5,
+    "key_multiplier": 0.4,
+    "mlp_multipliers": [0.9, 0.8],
+    "lm_head_multiplier": 0.04,
+    "mup_enabled": True,
+    "mup_width_multiplier": 8.0,
+    "scale_embedding": True,
+    "rescale_embeddings": True,
+    "embedding_scale": 4.0,
+    "scale_attn_weights": False,
+    "scale_attn_by_inverse_layer_idx": True,
+    "attn_temperature_tuning": True,
+    "use_logn_attn": True,
+    "swiglu_limit": 7.0,
+    "activation_sparsity_pattern": [0.9] * 4,
+    "rotary_dim": 4,
+    "rotary_emb_fraction": 0.25,
+    "rope_interleave": True,
+    "rotary_emb_interleaved": True,
+    "rope_ratio": 50,
+    "rope_local_base_freq": 100.0,
+    "layer_rope_theta": [1.0, 2.0, 3.0, 4.0],
+    "use_rope": False,
+    "use_dynamic_ntk": True,
+    "position_embedding_type": "alibi",
+    "nope_layer_interval": 4,
+    "apply_residual_connection_post_layernorm": True,
+    "num_kv_shared_layers": 2,
+    "attention_k_eq_v": True,
+    # other names of settings that Llama has
+    "layer_norm_eps": 0.5,
+    "layer_norm_epsilon": 0.5,
+    "norm_eps": 0.5,
+    "norm_epsilon": 0.5,
+    "hidden_activation": "relu",
+    "activation_function": "relu",
+    "mlp_hidden_act": "relu",
+    "rope_base": 7.0,
+    "rotary_base": 7.0,
+    "rotary_emb_base": 7.0,
 }
 
 
 def test_every_foreign_setting_is_tested() -> None:
-    assert set(NEUTRAL) <= set(FOREIGN)
+    assert {*NEUTRAL, *OTHER_NAMES} - {"hidden_act"} <= set(FOREIGN)
 
 
 @pytest.mark.parametrize("name", FOREIGN)
@@ -262,6 +320,9 @@ def test_settings_that_llama_ignores(name: str, copy: Any) -> None:
         {"unsloth_version": "2025.1.1"},
         {"rope_theta": 10_000.0},
         {"temperature": 0.6, "max_length": 20},
+        {"layer_norm_eps": 1e-6, "activation_function": "silu", "rope_base": 10_000},
+        {"architectures": ["LLaMAForCausalLM"]},
+        {"architectures": None},
     ],
     ids=str,
 )
@@ -270,6 +331,25 @@ def test_settings_that_change_nothing(changes: dict[str, Any], copy: Any) -> Non
     edit(folder, changes)
     for found, wanted in zip(numbers(folder), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_activation_of_gemma_has_another_name(copy: Any) -> None:
+    folder, expected = copy("gemma2")
+    edit(folder, {"hidden_act": "gelu_pytorch_tanh"})
+    for found, wanted in zip(numbers(folder), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    edit(folder, {"hidden_act": "relu"})
+    with pytest.raises(ModelError, match="sets hidden_act to 'relu', which transformers ignores for Gemma 2"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["LlamaBiModel", "LlamaEncoderModel", "Qwen2ForCausalLM"])
+def test_a_class_that_transformers_does_not_have(name: str, copy: Any) -> None:
+    """LlamaBiModel of LLM2Vec has the weights of a Llama, but every token attends to all others."""
+    folder, _ = copy("llama")
+    edit(folder, {"architectures": [name], "auto_map": {"AutoModel": f"modeling.{name}"}})
+    with pytest.raises(ModelError, match=f"names the class {name} in architectures"):
+        load_model(folder)
 
 
 def test_quantised_models_are_refused(copy: Any) -> None:
