@@ -13,7 +13,8 @@ from layerscope.text_forms import form_of, mistake_in
 TextInput = str | Sequence[int] | Mapping[str, Any]
 
 FORMS = ", ".join(TextForm)
-CONVERTED = "converted_from_sentencepiece"  # among the `init_kwargs` of such a tokenizer
+# Among the `init_kwargs` of such a tokenizer: True, or the sentencepiece processor if it normalizes texts.
+CONVERTED = "converted_from_sentencepiece"
 
 
 class TokenIds(NamedTuple):
@@ -40,7 +41,10 @@ def token_ids(tokenizer: Any, text: object, special_tokens: str) -> TokenIds:
         return TokenIds([index(value) for value in value], [0] * len(value))
     if form == TextForm.MESSAGES:
         _check_segments(tokenizer)
+        for message in value:
+            _check_normalization(tokenizer, message["content"])
         return TokenIds(*encode_chat(tokenizer, value, literal))
+    _check_normalization(tokenizer, value)
     return _encode(tokenizer, value, literal)
 
 
@@ -67,6 +71,18 @@ def _encode(tokenizer: Any, text: str, literal: bool) -> TokenIds:
         backend.encode_special_tokens = False
         encoding = backend.encode(text)
     return TokenIds(encoding.ids, encoding.special_tokens_mask)
+
+
+def _check_normalization(tokenizer: Any, text: str) -> None:
+    """The tokenizers library drops a combining mark behind a character that it replaces."""
+    reference = tokenizer.init_kwargs.get(CONVERTED)
+    if reference in (None, True) or text.isascii():
+        return
+    if tokenizer.backend_tokenizer.normalizer.normalize_str(text) != reference.normalize(text):
+        raise TextError(
+            "the normalization of its tokenizer.model cannot be reproduced for this text; "
+            "put the tokenizer.json of the model into its folder"
+        )
 
 
 def _check_segments(tokenizer: Any) -> None:

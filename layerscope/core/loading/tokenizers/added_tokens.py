@@ -1,5 +1,6 @@
 """The special tokens that a tokenizer puts around every text, and the flags that decide which they are."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
@@ -24,11 +25,21 @@ class AroundTexts(NamedTuple):
 
 def around(tokenizer: Tokenizer) -> Around:
     """What the tokenizer adds to a text."""
-    encoding = tokenizer.encode("a")
+    encodings = map(tokenizer.encode, _texts(tokenizer))
+    # Without a token of the text itself, those in front of it and those behind it cannot be told apart.
+    encoding = next((each for each in encodings if 0 in each.special_tokens_mask), tokenizer.encode(""))
     added = encoding.special_tokens_mask
     first = added.index(0) if 0 in added else len(added)
     last = len(added) - added[::-1].index(0) if 0 in added else len(added)
     return Around(encoding.ids[:first], encoding.ids[last:])
+
+
+def _texts(tokenizer: Tokenizer) -> Iterator[str]:
+    """Texts that probably have a token of their own. A vocabulary of, say, nucleotides has no `a`."""
+    yield "a"
+    specials = tokenizer.get_added_tokens_decoder()
+    ordinary = (id_ for id_ in sorted(tokenizer.get_vocab().values()) if id_ not in specials)
+    yield from (tokenizer.decode([id_]) for id_ in ordinary)
 
 
 def around_texts(tokenizer: Any) -> AroundTexts:

@@ -71,14 +71,35 @@ def _read(folder: Path, source: str, settings: dict[str, Any]) -> tuple[Any, dic
     if (folder / "tokenizer.json").is_file():
         return _from_json(folder, source), settings
     if (folder / "tokenizer.model").is_file():
+        tokenizer = read_sentencepiece(folder, source)
         # These are the defaults of LlamaTokenizer, the class of the models with such a file.
-        return read_sentencepiece(folder, source), {"add_bos_token": True, "add_eos_token": False} | settings
+        defaults = {"add_bos_token": tokenizer.bos_token is not None, "add_eos_token": False}
+        return tokenizer, defaults | settings
     if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True), settings
+        return _from_vocabulary(folder, source, settings), settings
     raise ModelError(
         f"{source} has no tokenizer that can be loaded: put its tokenizer.json (or tokenizer.model, or "
         "vocab.json and merges.txt) into the folder that contains config.json."
     )
+
+
+def _from_vocabulary(folder: Path, source: str, settings: dict[str, Any]) -> Any:
+    """The tokenizer of vocab.json and merges.txt. Its class decides where a text is split into words."""
+    remedy = "put the tokenizer.json of the model into its folder"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # classes that need other files raise anything
+        raise ModelError(
+            f"transformers makes no tokenizer of vocab.json and merges.txt of {source} "
+            f"({first_line(error)}): {remedy}."
+        ) from error
+    wanted, made = settings.get("tokenizer_class"), type(tokenizer).__name__
+    if wanted is not None and str(wanted).removesuffix("Fast") != made.removesuffix("Fast"):
+        raise ModelError(
+            f"{CONFIG} of {source} names the class {wanted}, but transformers makes a {made} of its "
+            f"vocab.json and merges.txt, which may split texts at other places: {remedy}."
+        )
+    return tokenizer
 
 
 def _from_json(folder: Path, source: str) -> Any:

@@ -33,7 +33,13 @@ def read_sentencepiece(folder: Path, source: str) -> Any:
             "install the packages sentencepiece and protobuf."
         ) from error
     content = (folder / "tokenizer.model").read_bytes()
-    reference = SentencePieceProcessor(model_proto=content)
+    try:
+        reference = SentencePieceProcessor(model_proto=content or b"empty")
+    except RuntimeError as error:  # Llama 3 has a file of tiktoken with this name
+        raise ModelError(
+            f"tokenizer.model of {source} is not a file of sentencepiece: "
+            "put the tokenizer.json of the model into its folder."
+        ) from error
     protocol: Any = sentencepiece_model_pb2  # its classes are made when it is imported
     file = protocol.ModelProto.FromString(content)
     converted = convert(file)
@@ -47,6 +53,8 @@ def read_sentencepiece(folder: Path, source: str) -> Any:
     tokenizer = wrapper.from_pretrained(
         folder, tokenizer_object=converted, local_files_only=True, **{CONVERTED: True}
     )
+    if file.normalizer_spec.precompiled_charsmap:
+        tokenizer.init_kwargs[CONVERTED] = reference  # for `check_normalization`
     for name, token in (("bos_token", reference.bos_id()), ("eos_token", reference.eos_id())):
         if getattr(tokenizer, name) is None and token >= 0:
             setattr(tokenizer, name, file.pieces[token].piece)

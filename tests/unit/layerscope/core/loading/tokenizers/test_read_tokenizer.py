@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from layerscope.core.loading.tokenizers.added_tokens import around_texts
@@ -134,6 +136,22 @@ def test_a_file_that_adds_nothing_follows_the_flag(tmp_path: Path) -> None:
     assert around_texts(read_tokenizer(folder, "a model", 258)) == ([END], [END])
 
 
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize("eos", [True, False])
+def test_the_flags_of_a_vocabulary_without_letters(tmp_path: Path, bos: bool, eos: bool) -> None:
+    """A vocabulary of nucleotides: no token for `a`, and none for unknown characters."""
+    vocabulary = {name: i for i, name in enumerate(["<unk>", "<s>", "</s>", *"ACGT"])}
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=[]))
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
+    tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    folder = save_tokenizer(tokenizer, tmp_path, add_bos_token=bos, add_eos_token=eos)
+    ids, added = token_ids(read_tokenizer(folder, "a model", 7), "GAT", "literal")
+    assert ids == [*[1] * bos, 5, 3, 6, *[2] * eos]
+    assert list(added) == [*[1] * bos, 0, 0, 0, *[1] * eos]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -207,3 +225,22 @@ def test_vocabulary_and_merges_without_tokenizer_json(tmp_path: Path) -> None:
     (tmp_path / "merges.txt").unlink()
     with pytest.raises(ModelError, match=r"a model has no tokenizer .*vocab.json and merges.txt"):
         read_tokenizer(tmp_path, "a model", 300)
+
+
+@pytest.mark.parametrize(
+    ("family", "kind", "message"),
+    [
+        # transformers would take Qwen2Tokenizer, which makes each digit a word
+        ("qwen2", "GPT2Tokenizer", "names the class GPT2Tokenizer, but transformers makes a Qwen2Tokenizer"),
+        ("qwen2", "PreTrainedTokenizerFast", "but transformers makes a Qwen2Tokenizer"),
+        ("llama", "PreTrainedTokenizerFast", "transformers makes no tokenizer of vocab.json and merges.txt"),
+    ],
+)
+def test_vocabulary_and_merges_of_another_class(family: str, kind: str, message: str, tmp_path: Path) -> None:
+    byte_level_tokenizer(digits=False).model.save(str(tmp_path))
+    (tmp_path / "config.json").write_text(f'{{"model_type": "{family}"}}')
+    save_settings(tmp_path, tokenizer_class=kind, **GPT2)
+    with pytest.raises(ModelError, match=f"{message}.*: put the tokenizer.json"):
+        read_tokenizer(tmp_path, "a model", 300)
+    save_settings(tmp_path, tokenizer_class="Qwen2TokenizerFast", **GPT2)
+    assert len(read_tokenizer(tmp_path, "a model", 300)) > 250

@@ -118,8 +118,30 @@ def test_a_model_that_cannot_be_converted_exactly_is_refused(tmp_path: Path, opt
         read_tokenizer(folder_with(tmp_path, options), "a model", 400)
 
 
-def test_a_damaged_file(tmp_path: Path) -> None:
+def test_a_mark_behind_a_replaced_character_fails_the_text(tmp_path: Path) -> None:
+    """The tokenizers library replaces ﬁ and drops the accent behind it; sentencepiece keeps it."""
+    folder = save_settings(folder_with(tmp_path, KINDS["normalized"]), chat_template=TEMPLATE)
+    tokenizer = read_tokenizer(folder, "a model", 400)
+    reference = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    for text in ("ﬁ\u0301", {"messages": [{"role": "user", "content": "½\u0301"}]}):
+        with pytest.raises(TextError, match=r"cannot be reproduced .*put the tokenizer.json"):
+            token_ids(tokenizer, text, "literal")
+    for text in ("ﬁ", "e\u0301", "½ ＃\u200b"):
+        assert token_ids(tokenizer, text, "literal").ids[1:] == reference.encode(text)
+
+
+def test_a_file_without_bos(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, {"bos_id": -1})
+    tokenizer = read_tokenizer(folder, "a model", 400)
+    reference = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    assert token_ids(tokenizer, "a b", "literal").ids == reference.encode("a b")
+
+
+@pytest.mark.parametrize(
+    "content", [b"IQ== 0\nIg== 1\n", b"", b"damaged"], ids=["tiktoken", "empty", "damaged"]
+)
+def test_a_file_of_another_kind(tmp_path: Path, content: bytes) -> None:
     folder = folder_with(tmp_path, {})
-    (folder / "tokenizer.model").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(ModelError, match=r"The tokenizer of a model cannot be read .*download"):
+    (folder / "tokenizer.model").write_bytes(content)
+    with pytest.raises(ModelError, match=r"is not a file of sentencepiece: put the tokenizer.json"):
         read_tokenizer(folder, "a model", 400)
