@@ -12,6 +12,7 @@ from layerscope.core.loading.checks.context_length import context_length
 from layerscope.core.loading.checks.weights import (
     check_weights,
     count_weights,
+    incomplete,
     refuse_adapter,
     refuse_pointers,
     stored_tensors,
@@ -101,8 +102,7 @@ def _weights(
             f"The weights of {source} cannot be loaded ({cause}): download them again."
         ) from error
     if report["missing_keys"]:  # transformers fills them with random numbers
-        name = min(report["missing_keys"])
-        raise ModelError(f"The weights of {source} are incomplete ({name} is missing): download them again.")
+        raise ModelError(incomplete(source, min(report["missing_keys"]), config))
     return model
 
 

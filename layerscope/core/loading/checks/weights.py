@@ -10,7 +10,7 @@ from typing import Any
 
 from safetensors import safe_open
 
-from layerscope.core.loading.hub import first_line
+from layerscope.core.loading.hub import FILES, first_line
 from layerscope.errors import ModelError
 
 _FILE = "model.safetensors"
@@ -40,7 +40,7 @@ class Stored:
 
 def refuse_pointers(source: str, folder: Path) -> None:
     """Raises: ModelError if a file is only the pointer that git-lfs puts in its place."""
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+    for path in sorted(path for pattern in FILES for path in folder.glob(pattern)):
         with path.open("rb") as file:
             if file.read(len(_POINTER)) == _POINTER:
                 raise ModelError(
@@ -148,6 +148,18 @@ def check_weights(
             raise _unexpected(source, family, config, name)
 
 
+def incomplete(source: str, name: str, config: Any) -> str:
+    """The message for a weight that is not in the files."""
+    if name == "embed_tokens.weight" and config.tie_word_embeddings:
+        remedy = (
+            "download them again. If the embedding is stored as lm_head.weight, to which it is tied, load "
+            "the model with AutoModelForCausalLM and save it with save_pretrained"
+        )
+    else:
+        remedy = "download them again"
+    return f"The weights of {source} are incomplete ({name} is missing): {remedy}."
+
+
 def _refuse_wrappers(source: str, stored: Iterable[str]) -> None:
     for name in stored:
         for prefix, origin in _WRAPPERS.items():
@@ -189,7 +201,7 @@ def _unexpected(source: str, family: str, config: Any, name: str) -> ModelError:
         advice = (
             f"num_hidden_layers is {config.num_hidden_layers}; set it to the number of layers in the files"
         )
-    elif name.endswith(".bias"):
+    elif name.endswith(".bias") and hasattr(config, "attention_bias"):
         advice = "set attention_bias or mlp_bias to true if the model was trained with biases"
     else:
         advice = (

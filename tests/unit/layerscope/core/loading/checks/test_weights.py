@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import AutoModelForCausalLM
 
 from layerscope.core import analyse_texts, load_head, load_model, profile_texts
 from layerscope.core.loading.checks.weights import stored_tensors, weight_files
@@ -21,6 +22,7 @@ from tests.support.tiny import byte_tokenizer, causal_model, save
 Edit = Callable[[dict[str, Tensor]], None]
 FILE = "model.safetensors"
 Q = "model.layers.1.self_attn.q_proj"
+EMBEDDING = "model.embed_tokens.weight"
 
 
 @pytest.fixture
@@ -75,6 +77,28 @@ def test_more_layers_in_the_file_than_in_the_configuration(copy: Path) -> None:
     edit_config(copy, num_hidden_layers=3)
     with pytest.raises(ModelError, match=r"model.layers.3.* num_hidden_layers is 3; set it to the number of"):
         load_model(copy)
+
+
+def test_a_tied_embedding_that_is_stored_as_the_head(edited: Any) -> None:
+    """As `safetensors.torch.save_model` writes it. Follows the remedy of the message."""
+    folder = edited(lambda weights: weights.update({"lm_head.weight": weights.pop(EMBEDDING)}))
+    edit_config(folder, tie_word_embeddings=True)
+    with pytest.raises(
+        ModelError, match=r"embed_tokens.weight is missing.*with AutoModelForCausalLM and save it"
+    ):
+        load_model(folder)
+    auto: Any = AutoModelForCausalLM
+    auto.from_pretrained(folder).save_pretrained(folder)
+    assert load_head(load_model(folder)).out_features == 257
+
+
+def test_a_bias_of_a_family_without_a_setting_for_biases(tmp_path: Path) -> None:
+    folder = save(family_model("qwen2"), tmp_path)
+    weights = load_file(folder / FILE)
+    name = "model.layers.0.self_attn.o_proj.bias"
+    save_file({**weights, name: torch.zeros(32)}, folder / FILE, metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=rf"contain {name}, .*: correct model_type and the other settings"):
+        load_model(folder)
 
 
 def test_fewer_layers_in_the_file_than_in_the_configuration(copy: Path) -> None:
@@ -194,7 +218,7 @@ def test_another_shape(edited: Any) -> None:
         load_model(folder)
 
 
-@pytest.mark.parametrize("name", [FILE, "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("name", [FILE, "config.json", "tokenizer.json", "tokenizer.model", "merges.txt"])
 def test_a_pointer_of_git_lfs(copy: Path, name: str) -> None:
     (copy / name).write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n")
     with pytest.raises(ModelError, match=rf"{name} of .* is a pointer of git-lfs .*: run `git lfs pull`"):
