@@ -9,12 +9,12 @@ from layerscope.conclusions import FEW_TEXTS
 NAMES_SHOWN, LONGEST_SHOWN = 2, 12  # so that the state of a job stays small
 
 # Domain names that pandas, polars, DuckDB or R read from a CSV file as something other than a string, also if
-# the cell is quoted: missing values, truth values, numbers, dates.
-_DAY, _MONTH = r"(0?[1-9]|[12]\d|3[01])", r"(0?[1-9]|1[0-2])"
+# the cell is quoted: missing values, truth values, numbers, dates. DuckDB takes many triples of numbers for
+# dates, also with two digits for the year (1.12.23), which could be a version.
 _CHANGED_BY_READERS = re.compile(
     r"NA|null|NULL|None|(?i:nan|true|false|t|f|yes|no|inf|infinity)"
-    r"|(?i:(\d+\.?\d*|\.\d+)(e-?\d+)?|0x[0-9a-f]+|0b[01]+|\d+i)"
-    rf"|\d{{4}}[-.]{_MONTH}[-.]{_DAY}|({_DAY}[-.]{_MONTH}|{_MONTH}[-.]{_DAY})[-.]\d{{4}}"
+    r"|(?i:(\d+\.?\d*|\.\d+)(e-?\d+)?|0x[0-9a-f][0-9a-f_]*|0b[01]+|\d+i)"
+    r"|\d{1,4}[-.]\d{1,4}[-.]\d{1,4}"
 )
 
 
