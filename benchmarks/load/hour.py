@@ -24,7 +24,7 @@ from benchmarks.contestants.contestant_process import Entry
 from benchmarks.contestants.registry import ALL_COMPONENTS
 from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.load.busy_service import BusyService, busy_service, submit
-from benchmarks.load.hey import polls
+from benchmarks.load.hey import Responses, polls
 from benchmarks.measuring import hardware
 from benchmarks.paths import BUILT
 
@@ -88,20 +88,27 @@ def keep_waiting(busy: BusyService, suffix: str, over: threading.Event) -> int:
     return connections
 
 
+def poll_for_minutes(url: str, rate: int, minutes: int, over: threading.Event) -> Responses:
+    """Minute by minute, so that an interruption does not have to wait for the end."""
+    found = [polls(url, rate, 60) for _ in range(minutes) if not over.is_set()]
+    seconds = sorted(each for responses in found for each in responses.seconds)
+    return Responses(tuple(seconds), sum((responses.statuses for responses in found), Counter[int]()))
+
+
 def note_memory(busy: BusyService, memory: list[float], over: threading.Event) -> None:
     while not over.wait(15):
         memory.append(busy.api_memory())
 
 
-def run(busy: BusyService, seconds: int) -> None:
+def run(busy: BusyService, minutes: int) -> None:
     over, failures, memory = threading.Event(), Counter[str](), list[float]()
     with ThreadPoolExecutor(len(TASKS) + 4) as pool:
         clients = [pool.submit(keep_waiting, busy, suffix, over) for suffix in ("?wait=60", "/events")]
         pool.submit(note_memory, busy, memory, over)
         tasks = [pool.submit(repeat, busy, pause, work, failures, over) for pause, work in TASKS]
-        health = pool.submit(polls, f"{busy.url}/health/live", HEALTH_RATE, seconds)
+        health = pool.submit(poll_for_minutes, f"{busy.url}/health/live", HEALTH_RATE, minutes, over)
         try:
-            of_job = polls(busy.path_of_running_job(), POLL_RATE, seconds)
+            of_job = poll_for_minutes(busy.path_of_running_job(), POLL_RATE, minutes, over)
         finally:
             over.set()
     for task in tasks:
@@ -116,13 +123,13 @@ def run(busy: BusyService, seconds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load.hour", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=int, default=60)
     minutes = parser.parse_args().minutes
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the service ends with this process
     print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
     entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
     with busy_service(entry, RUNNING_TEXTS) as busy:
-        run(busy, round(60 * minutes))
+        run(busy, minutes)
 
 
 if __name__ == "__main__":
