@@ -173,8 +173,8 @@ def test_a_failed_job_is_one_sentence_and_exit_code_1(
         (("body.csv", "--text", "x"), "body.csv has no field 'x'. Its fields are body. Use --text FIELD."),
         (("latin.txt",), "latin.txt, line 1: byte 0xe9 at position 3 is not UTF-8. Save the file as UTF-8."),
         (("empty.jsonl",), "No text was found that can be measured."),
-        ((*BODY, "--model", "none"), "?model: is not a configured model"),
-        ((*BODY, "--model", "demo", "--components", "x"), "?components: Input should be"),
+        ((*BODY, "--model", "none"), "--model: is not a configured model"),
+        ((*BODY, "--model", "demo", "--components", "x"), "--components: Input should be"),
         ((*BODY, "--out", "body.csv"), "The folder body.csv cannot be created"),
     ],
 )

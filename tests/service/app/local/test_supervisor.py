@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -120,26 +121,19 @@ def test_killed_child_is_named_with_its_signal() -> None:
     assert child.check() == "child was ended by SIGKILL; starting it again in 0.5 s"
 
 
-def test_stop_signals_all_children_at_once_and_kills_those_that_do_not_end(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_stop_signals_all_children_at_once_and_kills_those_that_do_not_end(tmp_path: Path) -> None:
     ignoring = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True)\n"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "print('child started', flush=True); time.sleep(60)"
     )
+    logs = [tmp_path / str(place) for place in range(3)]
     commands = [
-        python(ignoring + "time.sleep(60)", stop_seconds=2),
-        python(SLOW_TO_END),
-        python(SLOW_TO_END),
+        replace(python(ignoring, stop_seconds=2), log=logs[0]),
+        replace(python(SLOW_TO_END), log=logs[1]),
+        replace(python(SLOW_TO_END), log=logs[2]),
     ]
-    printed = ""
-
-    def all_started() -> bool:
-        nonlocal printed
-        printed += capfd.readouterr().out
-        return printed.count("child started") == 2 and "ignoring" in printed
-
     with Supervisor(commands) as running:
-        wait_for(all_started)
+        wait_for(lambda: all("child started" in log.read_text() for log in logs))
         stopping = time.monotonic()
     assert 2 <= time.monotonic() - stopping < 2 + 1 + 1  # one after the other would take longer
     assert [child.process.returncode for child in running.children] == [-signal.SIGKILL, 0, 0]

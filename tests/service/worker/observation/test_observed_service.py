@@ -96,7 +96,7 @@ def test_no_label_contains_a_text_or_a_name(observed: Observed) -> None:
 def test_the_labels_are_bounded(observed: Observed) -> None:
     """Enumerations, the models of the list, devices, and routes."""
     labels = {name for text in (observed.of_api, observed.of_worker) for name in re.findall(r'(\w+)="', text)}
-    allowed = {"model", "outcome", "phase", "reason", "end", "result", "status", "device"}
+    allowed = {"model", "outcome", "phase", "reason", "end", "result", "status", "device", "generation"}
     assert labels <= allowed | {"method", "route", "le"}
 
 
