@@ -177,7 +177,8 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
     server = uvicorn.Server(config)
     gc.collect()
     gc.freeze()  # to look through all that was imported, again and again, stops every request for 0.2 s
-    # The same holds for the objects of 500 event streams: Python would do it several times while they arrive.
+    # The same holds for the objects of 500 event streams: before version 3.14, Python would do it several
+    # times while they arrive.
     gc.set_threshold(*gc.get_threshold()[:2], FULL_COLLECTION_AFTER)
     server.run(sockets=[listener])
     if not server.started:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from redis import RedisError
 
 from app.db import UNAVAILABLE
-from app.errors import DiskFull, ShardFailed
+from app.errors import ShardFailed
 from app.jobs import completion, notifications, shards
 from app.jobs.shards import Claim, Fenced, TextResult
 from app.logs import about
@@ -52,8 +52,6 @@ def drain(model: str) -> None:
         _drain(context, until=time.monotonic() + context.drain_seconds)
     except UNAVAILABLE as error:
         log.warning("the database is unavailable; the next sweep will notify again: %s", error)
-    except DiskFull as error:
-        log.warning("a job could not be finalized; the next sweep will notify again: %s", error)
 
 
 def _drain(context: WorkerContext, until: float) -> None:
@@ -73,7 +71,9 @@ def _drain(context: WorkerContext, until: float) -> None:
 
 
 def _finalize(context: WorkerContext, model: str) -> None:
-    finalize_jobs(context.sessions, model, context.deadline, context.observation.finalization)
+    finalize_jobs(
+        context.sessions, model, context.deadline, context.observation.finalization, context.postponed
+    )
 
 
 def _claim(context: WorkerContext) -> Claim | None:

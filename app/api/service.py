@@ -9,7 +9,7 @@ from typing import Annotated
 from uuid import UUID
 from weakref import WeakValueDictionary
 
-from anyio import CapacityLimiter
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CollectorRegistry
@@ -115,7 +115,8 @@ class Service:
 
     @cached_property
     def asking_redis(self) -> CapacityLimiter:
-        """The threads that wait for Redis. If it does not answer, other requests still have theirs."""
+        """The threads that count requests in Redis and notify workers. If it does not answer, other requests
+        still have theirs."""
         return CapacityLimiter(THREADS_FOR_REDIS)
 
     @cached_property
@@ -155,6 +156,10 @@ class Service:
         # A request that also notifies workers would wait twice for a Redis that does not answer.
         assert self.settings.redis_url is not None  # create_app requires it
         return Reports(notifications.connect(self.settings.redis_url, seconds=REPORTS_TIMEOUT))
+
+    async def notify(self, model: str) -> None:
+        """Tells the workers of a model that there is work, if Redis answers."""
+        await to_thread.run_sync(notifications.notify, self.redis, model, limiter=self.asking_redis)
 
     def present(self, session: Session, job: Job, notes: Sequence[str] = ()) -> JobOut:
         return present_one(session, job, self.models, self.reports, notes)

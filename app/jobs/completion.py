@@ -5,7 +5,7 @@ and seconds to write them. It locks the row of the job only while it writes. The
 then, because no shard of such a job can be committed any more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -69,14 +69,14 @@ def _compared(facts: Mapping[str, Any]) -> dict[str, str | None]:
     return {"revision": facts.get("revision"), "dtype": facts.get("dtype"), "device": device, **versions}
 
 
-def next_to_finalize(session: Session, model: str) -> Job | None:
+def next_to_finalize(session: Session, model: str, postponed: Collection[UUID] = ()) -> Job | None:
     """A job of the model that can be finalized. No other worker gets it until this transaction ends."""
     set_for_transaction(session, "idle_in_transaction_session_timeout", FINALIZATION_LIMIT)
-    return next(_jobs_to_finalize(session, model), None)
+    return next(_jobs_to_finalize(session, model, postponed), None)
 
 
-def _jobs_to_finalize(session: Session, model: str) -> Iterator[Job]:
-    due = select(Job.id).where(Job.model == model, DUE).order_by(Job.id)
+def _jobs_to_finalize(session: Session, model: str, postponed: Collection[UUID]) -> Iterator[Job]:
+    due = select(Job.id).where(Job.model == model, DUE, Job.id.not_in(postponed)).order_by(Job.id)
     for job_id in session.scalars(due).all():
         if try_lock_job(session, AdvisoryLock.FINALIZATION, job_id):
             yield from session.scalars(select(Job).where(Job.id == job_id, DUE))  # it may be finalized by now

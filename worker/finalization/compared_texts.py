@@ -49,7 +49,10 @@ class ComparedTexts:
         self._shape = (0, 0, 0, 0)  # of the values of a text: (C, S, L, M)
 
     def keeping(self, measured: Iterable[MeasuredText]) -> Iterator[MeasuredText]:
-        """Passes the measured texts on, in ordinal order, and keeps the values of the chosen ones."""
+        """Passes the measured texts on, in ordinal order, and keeps the values of the chosen ones.
+
+        Raises: RuntimeError at the end if one of the chosen texts was not among them.
+        """
         components, scopes = len(self._job.options["components"]), len(self._job.scopes)
         kept = 0
         for text in measured:
@@ -61,6 +64,8 @@ class ComparedTexts:
                     self._file.write(values.data)
                     kept += 1
             yield text
+        if kept < len(self._ordinals):
+            raise RuntimeError(f"only {kept} of {len(self._ordinals)} texts to be compared have values")
 
     def _choose(self, values: Array) -> None:
         """`values`: of any text, (C, S, L, M)."""

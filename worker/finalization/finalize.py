@@ -28,6 +28,7 @@ from app.tables import (
 from worker.finalization.lengths import length_rows
 from worker.finalization.statistics import estimators_of, statistics_of
 from worker.finalization.stored_texts import texts_by_domain, write_comparisons
+from worker.runtime.postponed import PostponedJobs
 from worker.runtime.shutdown import ShutdownDeadline
 
 FINALIZATION_ATTEMPTS = 9  # as many as a shard has
@@ -47,15 +48,17 @@ def finalize_jobs(
     model: str,
     deadline: ShutdownDeadline = NEVER_STOPPING,
     observed: Callable[[Job], AbstractContextManager[None]] = _unobserved,
+    postponed: PostponedJobs | None = None,
 ) -> None:
     """Finalize every job of a model that has no open shard left, was cancelled, or was marked as failed.
 
     A process that was asked to stop starts no finalization: other processes do it. `observed` is entered for
-    each attempt to finalize a job.
+    each attempt to finalize a job. `postponed`: jobs for which the disk was full, from earlier calls.
     """
+    postponed = postponed or PostponedJobs()
     while not deadline.stopping.is_set():
         with sessions.begin() as session:
-            job = completion.next_to_finalize(session, model)
+            job = completion.next_to_finalize(session, model, postponed.ids())
             if job is None:
                 return
             with about(job=str(job.id)), observed(job):
@@ -63,7 +66,7 @@ def finalize_jobs(
                     _finalize_without_statistics(session, job, TOO_MANY_ATTEMPTS)
                     continue
                 with deadline.guard(partial(_abandon, sessions, job.id)):
-                    _try_to_finalize(sessions, session, job)
+                    _try_to_finalize(sessions, session, job, postponed)
 
 
 def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
@@ -72,11 +75,17 @@ def _begin(sessions: sessionmaker[Session], job_id: UUID) -> int:
         return completion.begin(session, job_id)
 
 
-def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job) -> None:
+def _try_to_finalize(
+    sessions: sessionmaker[Session], session: Session, job: Job, postponed: PostponedJobs
+) -> None:
     try:
         with session.begin_nested():
             finalize(session, job)
-    except (*UNAVAILABLE, DiskFull) as error:
+    except DiskFull as error:
+        log.warning("the job is not finalized yet: %s", error)
+        postponed.add(job.id)
+        _abandon(sessions, job.id)
+    except UNAVAILABLE as error:
         if _is_temporary(error):
             with suppress(*UNAVAILABLE):
                 _abandon(sessions, job.id)
@@ -87,13 +96,12 @@ def _try_to_finalize(sessions: sessionmaker[Session], session: Session, job: Job
 
 
 def _is_temporary(error: Exception) -> bool:
-    """Whether the cause is the state of a disk or of the server (disk full, no connection, restart), not the
-    statement.
+    """Whether the cause is the state of the server (disk full, no connection, restart), not the statement.
 
     Source: PostgreSQL's error codes, classes 53 and 57P.
     """
     state = getattr(getattr(error, "orig", None), "sqlstate", None) or ""
-    return isinstance(error, DiskFull) or state.startswith(("53", "57P"))
+    return state.startswith(("53", "57P"))
 
 
 def _abandon(sessions: sessionmaker[Session], job_id: UUID) -> None:

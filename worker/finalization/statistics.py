@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,11 @@ def statistics_of(job: Job, measured: Iterable[MeasuredText], texts: Mapping[str
 
     `texts`: all texts of each domain. Raises: DiskFull.
     """
-    with storing(), TemporaryFile(prefix="layerscope-") as file:
+    full = (
+        f"The folder for temporary files, {gettempdir()}, is full. Make space in it, or choose another one "
+        "with the variable TMPDIR. What was measured is kept."
+    )
+    with storing(full), TemporaryFile(prefix="layerscope-") as file:
         return _statistics_of(job, measured, ComparedTexts(job, texts, file))
 
 

@@ -1,6 +1,6 @@
 """What a worker process works with: one model, its connections, its time limits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from layerscope.core import Model, load_head
 from worker.observation.observation import Observation
+from worker.runtime.postponed import PostponedJobs
 from worker.runtime.shutdown import ShutdownDeadline
 
 
@@ -28,6 +29,7 @@ class WorkerContext:
     drain_seconds: float
     model_wait_seconds: float
     observation: Observation
+    postponed: PostponedJobs = field(default_factory=PostponedJobs)
 
     @cached_property
     def head(self) -> nn.Linear:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from structlog.contextvars import bind_contextvars
 
@@ -23,7 +24,7 @@ from app.api.request_body import Body, submitted_body
 from app.api.service import RETRY_AFTER_SECONDS, Service, ServiceDep
 from app.errors import JobNotFound
 from app.files import cache
-from app.jobs import deletion, notifications, store
+from app.jobs import deletion, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.state.model_states import configured, known_models
 from app.observation.tracing import current_traceparent
@@ -80,8 +81,7 @@ async def create_job(
     if is_new:
         bind_contextvars(job=str(state.id))
         record("job submitted", principal, state.id)
-        notify = partial(notifications.notify, service.redis, state.model.name)
-        await to_thread.run_sync(notify, limiter=service.asking_redis)
+        await service.notify(state.model.name)
     else:
         response.status_code = 200
     response.headers["Location"] = state.links.self
@@ -245,16 +245,21 @@ async def _events(service: Service, state: JobOut) -> AsyncIterator[ServerSentEv
     responses=problems(403, 404, 409),
     dependencies=WITHOUT_PARAMETERS,
 )
-def cancel_job(job_id: UUID, principal: PrincipalDep, service: ServiceDep, response: Response) -> JobOut:
+async def cancel_job(
+    job_id: UUID, principal: PrincipalDep, service: ServiceDep, response: Response
+) -> JobOut:
     """Cancel a job. The results that are already committed are kept."""
-    with service.session_of(principal) as session:
-        job = store.cancel(session, job_id)
-        state = service.present(session, job)
+    state = await run_in_threadpool(_cancel, service, principal, job_id)
     record("job cancelled", principal, job_id)
     if state.finished_at is None:
-        notifications.notify(service.redis, job.model)
+        await service.notify(state.model.name)
     _set_retry_after(state, response)
     return state
+
+
+def _cancel(service: Service, principal: Principal, job_id: UUID) -> JobOut:
+    with service.session_of(principal) as session:
+        return service.present(session, store.cancel(session, job_id))
 
 
 @router.delete(

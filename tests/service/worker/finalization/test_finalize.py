@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.errors import DiskFull, ShardFailed
+from app.errors import ShardFailed
 from app.jobs import completion, deletion, shards, store
 from app.jobs.shards import Fenced
 from app.settings import KIB
@@ -25,6 +26,7 @@ from tests.support.small_disk import small_disk
 from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs
+from worker.runtime.postponed import PAUSE_SECONDS, PostponedJobs
 from worker.runtime.shutdown import ShutdownDeadline
 
 ROWS_OF_A_LAYER = len(SCOPES) * len(COMPONENTS)
@@ -192,20 +194,29 @@ def test_a_full_disk_costs_no_attempt(sessions: Sessions) -> None:
     assert job_of(sessions, job_id).outcome == "succeeded"
 
 
-def test_a_full_temporary_folder_costs_no_attempt(
-    sessions: Sessions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_full_temporary_folder_delays_only_the_jobs_that_need_it(
+    sessions: Sessions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    job_id = measured_job(sessions)
+    large, postponed = measured_job(sessions), PostponedJobs()
     with small_disk(tmp_path / "tmp", 4 * KIB) as folder:
         monkeypatch.setattr(tempfile, "tempdir", str(folder))
-        for _ in range(2):
-            with pytest.raises(DiskFull):
-                finalize_jobs(sessions, MODEL)
-            assert job_of(sessions, job_id).finalization_attempts == 0
+        finalize_jobs(sessions, MODEL, postponed=postponed)
+        assert f"{folder}, is full" in caplog.text
+        small = submit(sessions, TEXTS[:1])  # a single domain needs no file
+        commit(sessions, must_claim(sessions))
+        finalize_jobs(sessions, MODEL, postponed=postponed)
+        assert job_of(sessions, small).outcome == "succeeded"
         assert list(folder.iterdir()) == []
         monkeypatch.undo()
-    finalize_jobs(sessions, MODEL)
-    assert job_of(sessions, job_id).outcome == "succeeded"
+    finalize_jobs(sessions, MODEL, postponed=postponed)
+    unfinished = job_of(sessions, large)
+    assert (unfinished.outcome, unfinished.finalization_attempts) == (None, 0)
+    monkeypatch.setattr(time, "monotonic", lambda now=time.monotonic: now() + PAUSE_SECONDS)
+    finalize_jobs(sessions, MODEL, postponed=postponed)
+    assert job_of(sessions, large).outcome == "succeeded"
 
 
 @contextmanager
