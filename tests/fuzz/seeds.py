@@ -5,14 +5,17 @@ from typing import Any
 import httpx
 
 TWO_DOMAINS = {"cpp": ["int main() {}", "x = y + 1;"], "python": ["print(1)", {"token_ids": [1, 2, 3]}]}
-FINISHED: tuple[dict[str, Any], ...] = (
-    {
-        "texts": TWO_DOMAINS,
-        "name": 'a "name" with 100 % ünïcode; ../\\',
-        "options": {"analyses": ["ablation", "logit_lens", "activations", "tokens"]},
-    },
-    {"texts": ["one domain"], "options": {"components": ["mlp"]}},
-    {"texts": ["too short"], "options": {"window": 100}},  # it fails
+FINISHED: tuple[tuple[dict[str, Any], str], ...] = (  # with their status
+    (
+        {
+            "texts": TWO_DOMAINS,
+            "name": 'a "name" with 100 % ünïcode; ../\\',
+            "options": {"analyses": ["ablation", "logit_lens", "activations", "tokens"]},
+        },
+        "succeeded",
+    ),
+    ({"texts": ["one domain"], "options": {"components": ["mlp"]}}, "succeeded"),
+    ({"texts": ["too short"], "options": {"window": 100}}, "failed"),
 )
 SMALL = {"texts": ["a"]}
 LONG = {"texts": ["a word " * 30] * 10_000}  # it is still running when a request cancels it
@@ -26,7 +29,7 @@ def seeds(client: httpx.Client) -> dict[str, list[str]]:
     for status in ("running", "queued"):
         _cancel(client, status)
     return {
-        "": [_finished(client, body) for body in FINISHED],
+        "": [_finished(client, *job) for job in FINISHED],
         "cancel_job": [_submitted(client, LONG) for _ in range(2)],
         "delete_job": [_submitted(client, SMALL) for _ in range(4)],
     }
@@ -48,8 +51,8 @@ def _submitted(client: httpx.Client, body: dict[str, Any]) -> str:
     return str(answer.json()["id"])
 
 
-def _finished(client: httpx.Client, body: dict[str, Any]) -> str:
+def _finished(client: httpx.Client, body: dict[str, Any], status: str) -> str:
     job_id = _submitted(client, body)
     state = client.get(f"/v1/jobs/{job_id}", params={"wait": 60}).json()
-    assert state["finished_at"], state
+    assert state["status"] == status, state
     return job_id

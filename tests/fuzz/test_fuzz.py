@@ -57,7 +57,10 @@ def examine(fuzzed: RunningStack, run: Run, folder: Path) -> Answers:
         jobs = seeds(client)
         before = answers(client)
         fuzz(fuzzed.base_url, run, jobs, folder)
-        return answers(client) - before
+        found = answers(client) - before
+        for job_id in jobs[""]:  # no request may have deleted it
+            assert client.get(f"/v1/jobs/{job_id}").status_code == 200
+        return found
 
 
 def without_good_answer(found: Answers) -> list[tuple[str, str]]:
