@@ -1,6 +1,7 @@
 """Tokens as people read them. Files have them as the vocabulary of the tokenizer spells them."""
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 
 SPACE_OF_SENTENCEPIECE = "▁"
@@ -21,13 +22,38 @@ SPACES = "ĠĊ"  # a space and a new line of these vocabularies
 
 def readable(strings: Sequence[str]) -> list[str]:
     """With spaces, and with the characters that bytes stand for; a part of a character is "�"."""
-    if any(SPACE_OF_SENTENCEPIECE in string for string in strings):
+    if any(map(_is_of_sentencepiece, strings)):
         found = [_of_sentencepiece(string) for string in strings]
-    elif any(space in string for string in strings for space in SPACES):
-        found = [_of_bytes(string) for string in strings]
+    elif _are_bytes([string for string in strings if _is_in_alphabet(string)]):
+        found = [_of_bytes(string) if _is_in_alphabet(string) else string for string in strings]
     else:
         found = list(strings)
     return [string.replace("\n", NEWLINE) for string in found]
+
+
+def _is_of_sentencepiece(string: str) -> bool:
+    """Special tokens of byte-level vocabularies can contain the sign too: `<｜begin▁of▁sentence｜>`."""
+    is_byte = BYTE_OF_SENTENCEPIECE.fullmatch(string) is not None
+    return is_byte or string.startswith(SPACE_OF_SENTENCEPIECE)
+
+
+def _is_in_alphabet(string: str) -> bool:
+    return all(character in BYTES for character in string)
+
+
+def _are_bytes(strings: Sequence[str]) -> bool:
+    """Whether strings in the alphabet spell bytes: one has a space or a new line, or they are valid UTF-8.
+
+    The last character may be incomplete, since the tokens may be the beginning of a text.
+    """
+    joined = "".join(strings)
+    if any(space in joined for space in SPACES):
+        return True
+    try:
+        text = getincrementaldecoder("utf-8")().decode(bytes(BYTES[character] for character in joined))
+    except UnicodeDecodeError:
+        return False
+    return not joined.startswith(text)
 
 
 def _of_sentencepiece(string: str) -> str:
@@ -37,6 +63,4 @@ def _of_sentencepiece(string: str) -> str:
 
 
 def _of_bytes(string: str) -> str:
-    if not all(character in BYTES for character in string):
-        return string  # a special token
     return bytes(BYTES[character] for character in string).decode(errors="replace")
