@@ -57,10 +57,12 @@ def source_of(given: str, listed: Mapping[str, ModelConfig], settings: Settings)
     folder = Path(given).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise ConfigurationError(f"The folder {folder} is not a model: it has no config.json.")
+            raise ConfigurationError(f"The folder {given} is not a model: it has no config.json.")
         return str(folder.resolve())
+    if folder.exists():
+        raise ConfigurationError(f"{given} is not a folder. Use the folder that contains the config.json.")
     if PATH.match(given):
-        raise ConfigurationError(f"The folder {folder} does not exist.")
+        raise ConfigurationError(f"The folder {given} does not exist.")
     if HUB_ID.fullmatch(given):
         return given
     raise ConfigurationError(

@@ -1,6 +1,7 @@
 """The models of one run: names, folders and hub ids."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,20 @@ def test_what_is_no_model_is_refused(settings: Settings, tmp_path: Path) -> None
 @pytest.mark.parametrize("given", ["./my-lama", "../my-lama", "~/my-lama", "/data/my-lama", "C:\\my-lama"])
 def test_a_path_without_a_folder_is_not_taken_for_a_hub_id(settings: Settings, given: str) -> None:
     with (
-        pytest.raises(ConfigurationError, match=r"The folder .*my-lama does not exist\."),
+        pytest.raises(ConfigurationError, match=re.escape(f"The folder {given} does not exist.")),
+        models_of_run(settings, [given]),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("given", ["./x.gguf", "x.gguf"])
+def test_a_file_is_not_called_a_missing_folder(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    (tmp_path / "x.gguf").touch()
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(ConfigurationError, match=f"^{re.escape(given)} is not a folder"),
         models_of_run(settings, [given]),
     ):
         pass
