@@ -51,7 +51,7 @@ def conclusions(
         "effect": _differences(compared),
         "ablation": _costs(skipped, pooled),
         "massive": [*_massive_activation(first_tokens), *_massive_tokens(massive)],
-        "domains": _few_texts(typical),
+        "domains": _few_texts(typical, rows),
     }
     return [Conclusion(text, chart) for chart, sentences in found.items() for text in sentences]
 
@@ -207,11 +207,19 @@ def _massive_tokens(massive: Iterable[NumberRow]) -> Iterator[str]:
             )
 
 
-def _few_texts(domains: Mapping[str, Sequence[NumberRow]]) -> Iterator[str]:
-    few = {domain: rows[0]["texts"] for domain, rows in domains.items() if rows[0]["texts"] < FEW_TEXTS}
+def _few_texts(typical: Mapping[str, Sequence[NumberRow]], rows: Iterable[NumberRow]) -> Iterator[str]:
+    """A domain without a typical token counts with all its texts."""
+    if not typical:
+        return
+    of_all = _by_domain(row for row in rows if row["scope"] == Scope.ALL and row["domain"] != POOLED_DOMAIN)
+    texts = {domain: found[0]["texts"] for domain, found in {**of_all, **typical}.items()}
+    few = [f"{domain} ({count})" for domain, count in texts.items() if 0 < count < FEW_TEXTS]
     if few:
-        names = _listed([f"{domain} ({texts})" for domain, texts in few.items()])
-        yield f"Interpret with care: fewer than {FEW_TEXTS} texts in {names}."
+        names = _listed(few)
+        yield (
+            f"Interpret with care: fewer than {FEW_TEXTS} texts in {names}. Their intervals assume normal "
+            "values."
+        )
 
 
 def _layers(rows: Sequence[NumberRow]) -> str:

@@ -12,6 +12,6 @@ from app.tables import Job
 
 
 def charts_of(session: Session, job: Job, selection: Selection) -> list[Chart]:
-    """The charts that the job has, in the order of the page."""
+    """The charts that the job has, in the order of the page; none without a value."""
     make = (layer_charts, difference_charts, analysis_charts, massive_charts)
-    return [chart for charts in make for chart in charts(session, job, selection)]
+    return [chart for charts in make for chart in charts(session, job, selection) if chart.has_values]

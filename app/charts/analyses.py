@@ -26,7 +26,7 @@ def analysis_charts(session: Session, job: Job, selection: Selection) -> list[Ch
     layers = tuple(row["layer"] for row in next(iter(domains.values())))
     charts = []
     if Analysis.ABLATION in job.analyses:
-        charts += [_ablation(layers, domains), *_importance(session, job, selection, layers, domains)]
+        charts += [_ablation(layers, domains), *_importance(session, job, selection, domains)]
     if Analysis.LOGIT_LENS in job.analyses:
         charts.append(_lens(layers, domains))
     return charts
@@ -63,37 +63,35 @@ def _lens(layers: tuple[int, ...], domains: dict[str, list[Row]]) -> Chart:
 
 
 def _importance(
-    session: Session,
-    job: Job,
-    selection: Selection,
-    layers: tuple[int, ...],
-    domains: dict[str, list[Row]],
-) -> list[Chart]:
-    """What layers write against what skipping them costs, in the first selected domain."""
-    name, costs = next(iter(domains.items()))
+    session: Session, job: Job, selection: Selection, domains: dict[str, list[Row]]
+) -> Iterator[Chart]:
+    """What layers write against what skipping them costs, in the first selected domain that has both."""
     columns = ("domain", "layer", "texts", *_statistics(Metric.RELATIVE_NORM))
-    written = layer_rows(session, job, columns, domain=name, scope=selection.scope, component=Component.BLOCK)
-    rows = list(filter(selection.includes, written))
-    if len(rows) != len(layers):
-        return []
-    return [
-        Chart(
-            "importance",
-            f"What layers write and what skipping them costs: {name}",
-            f"Across: {Metric.RELATIVE_NORM}, scope {selection.scope}. Upwards: the increase of the loss if "
-            "the layer is skipped, in nats per token. Each point is a layer; a triangle is one outside the "
-            "axes, with its values.",
-            Kind.POINTS,
-            "",
-            layers,
-            (
-                series_of(Metric.RELATIVE_NORM, rows, Metric.RELATIVE_NORM, str(rows[0]["texts"])),
-                _series(AnalysisMetric.ABLATION_NLL, costs, AnalysisMetric.ABLATION_NLL),
-            ),
-            "results.csv",
-            "importance",
-        )
-    ]
+    only = {"scope": selection.scope, "component": Component.BLOCK}
+    for name, costs in domains.items():
+        rows = list(filter(selection.includes, layer_rows(session, job, columns, domain=name, **only)))
+        if len(rows) == len(costs) and (chart := _points(name, rows, costs, selection)).has_values:
+            yield chart
+            return
+
+
+def _points(name: str, rows: Sequence[Row], costs: Sequence[Row], selection: Selection) -> Chart:
+    return Chart(
+        "importance",
+        f"What layers write and what skipping them costs: {name}",
+        f"Across: {Metric.RELATIVE_NORM}, scope {selection.scope}. Upwards: the increase of the loss if "
+        "the layer is skipped, in nats per token. Each point is a layer; a triangle is one outside the "
+        "axes, with its values.",
+        Kind.POINTS,
+        "",
+        tuple(row["layer"] for row in rows),
+        (
+            series_of(Metric.RELATIVE_NORM, rows, Metric.RELATIVE_NORM, str(rows[0]["texts"])),
+            _series(AnalysisMetric.ABLATION_NLL, costs, AnalysisMetric.ABLATION_NLL),
+        ),
+        "results.csv",
+        "importance",
+    )
 
 
 def _all(domains: dict[str, list[Row]], metric: AnalysisMetric) -> tuple[ChartSeries, ...]:

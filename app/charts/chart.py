@@ -84,6 +84,14 @@ class Chart:
         }
 
     @property
+    def has_values(self) -> bool:
+        """Whether anything can be drawn; a point needs a value in both series."""
+        if self.kind is Kind.POINTS:
+            pairs = zip(*(series.values for series in self.series), strict=True)
+            return any(None not in pair for pair in pairs)
+        return any(value is not None for series in self.series for value in series.values)
+
+    @property
     def by_depth(self) -> bool:
         """Whether the values are at relative depths instead of layers."""
         return any(series.at for series in self.series)

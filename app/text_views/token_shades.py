@@ -40,11 +40,12 @@ class ShadedToken:
 
 @dataclass(frozen=True)
 class ShadedTokens:
+    """`ends`: the values of the lightest and the darkest shade; None if no token has a value."""
+
     tokens: list[ShadedToken]
     total: int
-    lowest: str
-    highest: str
-    map: Chart | None  # none if all layers have the same numbers
+    ends: tuple[str, str] | None
+    map: Chart | None  # none if all layers have the same numbers, or none has a number
 
 
 def shaded_tokens(
@@ -69,8 +70,7 @@ def shaded_tokens(
             )
         ],
         whole.profile.tokens,
-        shown(low),
-        shown(high),
+        (shown(low), shown(high)) if known.size else None,
         None if metric is TokenMetric.SETTLES else _map(strings, numbers, name),
     )
 
@@ -108,9 +108,9 @@ def _about(position: int, string: str, value: float, name: str) -> str:
     return f"Token {position}, {string}: {name} {number}"
 
 
-def _map(strings: list[str], numbers: NDArray[np.float64], name: str) -> Chart:
-    """Tokens × layers: a row for each layer."""
-    return Chart(
+def _map(strings: list[str], numbers: NDArray[np.float64], name: str) -> Chart | None:
+    """Tokens × layers: a row for each layer. None without a value."""
+    chart = Chart(
         "tokens",
         "Layers and tokens",
         f"{name}, as a colour.",
@@ -127,3 +127,4 @@ def _map(strings: list[str], numbers: NDArray[np.float64], name: str) -> Chart:
         has_table=False,
         tokens=tuple(strings),
     )
+    return chart if chart.has_values else None

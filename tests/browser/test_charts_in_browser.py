@@ -1,14 +1,17 @@
 """What the charts show of known numbers, in a real browser."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
 from tests.support.chromium import Browser
 from tests.support.lognormal_job import lognormal_job
+from tests.support.one_token_job import one_token_job
 
 SERIES = "echarts.getInstanceByDom(document.querySelector('#chart-{} .drawing')).getOption().series"
 WORDS = "[...document.querySelectorAll('#chart-{} svg text')].map((text) => text.textContent)"
@@ -18,7 +21,10 @@ CUT_WORDS = """[...document.querySelectorAll("#chart-%s svg text")].filter((text
 }).map((text) => text.textContent)"""
 
 
-def series(name: str, values: list[float]) -> dict[str, Any]:
+ALL_DRAWN = "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
+
+
+def series(name: str, values: list[float | None]) -> dict[str, Any]:
     return {"name": name, "texts": "9", "values": values, "low": [], "high": [], "muted": []}
 
 
@@ -28,9 +34,7 @@ def charts(browser: Browser, api: httpx.Client, sessions: sessionmaker[Session])
     job_id, _ = lognormal_job(sessions, {"a": 9, "b": 8})
     browser.show_at(1280, "light")
     browser.open(f"{str(api.base_url).rstrip('/')}/jobs/{job_id}")
-    browser.wait_for(
-        "document.querySelectorAll('.chart svg').length === document.querySelectorAll('.chart').length"
-    )
+    browser.wait_for(ALL_DRAWN)
     return browser
 
 
@@ -123,3 +127,50 @@ def test_a_dominant_layer_does_not_compress_the_tokens_of_the_others(charts: Bro
     rows = [series("layer 0", [80, 70]), series("layer 1", [0.5, 1]), series("layer 2", [1, 0.2])]
     show(charts, "heatmap", 1280, "map", *rows, tokens=["a", "b"])
     assert {"0.2", "≥ 0.575"} <= set(charts.evaluate(WORDS.format("heatmap")))
+
+
+def test_values_at_the_upper_and_at_the_lower_edge_have_labels_of_their_own(charts: Browser) -> None:
+    values = {"a": 80, "b": -80, "c": -75}
+    drawn = [series(name, [value, 0.3, 0.4]) for name, value in values.items()]
+    show(charts, "profile", 1280, "lines", *drawn)
+    words = charts.evaluate(WORDS.format("profile"))
+    assert {"80", "-80 to -75"} <= set(words)
+    assert not [word for word in words if "-80 to 80" in word]
+    points = [one["data"][0] for one in charts.evaluate(SERIES.format("profile")) if one["type"] == "line"]
+    assert [point["label"]["show"] for point in points] == [True, True, False]
+    assert points[0]["value"] == -points[1]["value"] == -points[2]["value"]
+
+
+def test_a_point_at_the_edge_without_a_second_value_is_labelled(charts: Browser) -> None:
+    written, cost = series("relative_norm", [80, 0.3, 0.4]), series("ablation_nll", [None, 0.2, -0.1])
+    show(charts, "profile", 1280, "points", written, cost)
+    (drawn,) = charts.evaluate(SERIES.format("profile"))
+    assert [point["label"]["formatter"] for point in drawn["data"]] == ["0 at 80; no value", "1", "2"]
+    assert charts.errors == []
+
+
+def test_a_chart_that_cannot_be_drawn_does_not_prevent_the_others(charts: Browser) -> None:
+    count = charts.evaluate("document.querySelectorAll('.chart svg').length")
+    script = "document.querySelector('#chart-profile script')"
+    charts.evaluate(f"{script}.textContent = {script}.textContent.replace('lines', 'no such kind')")
+    charts.evaluate("document.querySelectorAll('.chart svg').forEach((svg) => (svg.dataset.is = 'old'))")
+    charts.show_at(1280, "dark")
+    charts.wait_for(f"document.querySelectorAll('.chart svg:not([data-is])').length >= {count - 2}")
+    assert charts.evaluate("document.querySelector('#chart-massive svg:not([data-is]) path') !== null")
+    reading = "document.querySelector('#chart-profile .reading').textContent"
+    assert charts.evaluate(reading) == "This chart cannot be drawn."
+    assert [error.split(":")[0] for error in charts.errors] == ["chart-profile"]
+
+
+def test_all_charts_of_a_job_with_texts_of_one_token_are_drawn(
+    browser: Browser, api: httpx.Client, sessions: sessionmaker[Session], redis: Redis, tmp_path: Path
+) -> None:
+    page = f"{str(api.base_url).rstrip('/')}/jobs/{one_token_job(sessions, redis, tmp_path)}"
+    for query in ("scope=all", "scope=typical", "scope=typical&domain=one&domain=single"):
+        browser.open(f"{page}?{query}")
+        browser.wait_for("document.querySelector('.chart') !== null")
+        browser.wait_for(ALL_DRAWN)
+        words = " ".join(browser.evaluate(WORDS.replace("#chart-{}", ".chart")))
+        assert "∞" not in words
+        assert "Infinity" not in words
+    assert browser.errors == []

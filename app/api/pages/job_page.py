@@ -23,6 +23,7 @@ from app.files.first_token import first_token_rows
 from app.files.massive_tokens import massive_tokens_rows
 from app.files.results import layer_rows
 from app.jobs import store
+from app.jobs.state.warnings import without_sizes
 from app.schemas import JobOut
 from app.tables import Job
 from app.text_views.cautions import cautions
@@ -94,13 +95,17 @@ def _id_of(job_id: str) -> UUID:
 def _contents(session: Session, job: Job, state: JobOut, wanted: Selection) -> dict[str, Any]:
     """What the page shows of a finished job; nothing before it is finished."""
     if state.finished_at is None:
-        return {"files": [], "plots": {}, "charts": [], "conclusions": [], "cautions": []}
+        nothing: dict[str, Any] = {"files": [], "plots": {}, "charts": [], "conclusions": [], "cautions": []}
+        return {**nothing, "warnings": state.warnings}
     selection = wanted.within(job, state)
+    found = _conclusions(session, job)
+    says_few_texts = any(conclusion.chart == "domains" for conclusion in found)
     return {
         "files": [file.name for file in files.FILES if file.exists_for(job)],
         "plots": plots_of(state),
         "charts": charts_of(session, job, selection),
-        "conclusions": _conclusions(session, job),
+        "conclusions": found,
+        "warnings": without_sizes(state.warnings) if says_few_texts else state.warnings,
         "cautions": cautions(session, job, list(state.domains)),
         "selection": selection,
         "choices": {"metric": list(Metric), "scope": job.scopes, "component": state.options.components},

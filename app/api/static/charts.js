@@ -29,14 +29,17 @@ function widthOf(text) {
 }
 
 const known = (values) => values.filter((value) => value != null); // also missing where a series is shorter
-const shown = (value) => (Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3)));
+function shown(value) {
+  if (value == null) return "no value";
+  return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3));
+}
 
 function reading(chart, series, place) {
   const value = chart.series[series].values[place];
   const { name, texts, low, high } = chart.series[series];
   const interval = low[place] == null || high[place] == null ? "" : ` [${shown(low[place])}, ${shown(high[place])}]`;
   const unit = chart.unit ? ` ${chart.unit}` : "";
-  const number = value === null ? "no value" : `${shown(value)}${interval}${unit}`;
+  const number = value === null ? shown(value) : `${shown(value)}${interval}${unit}`;
   const muted = chart.series[series].muted[place] ? ", not significant" : "";
   if (chart.tokens.length) return `Token ${place}, ${chart.tokens[place]}, ${name}: ${number}`;
   const { at } = chart.series[series];
@@ -86,19 +89,19 @@ function lineSeries(chart, cut) {
 function point(chart, index, value, place, cut, muted) {
   const series = chart.series[index];
   if (isCut(cut, index, place, value)) {
-    const edges = atEdge(chart, cut);
+    const sign = Math.sign(value);
+    const edges = atEdge(chart, cut, sign);
     const across = placeOf(series.at, place);
     const here = edges.get(across);
-    const edge = Math.sign(value) * cut.reach;
     return {
-      value: placed(series, place, edge),
+      value: placed(series, place, sign * cut.reach),
       symbol: "triangle",
       symbolRotate: value < 0 ? 180 : 0,
       symbolSize: 9,
       label: {
         show: index === here[0].index,
         position: place < chart.layers.length / 2 ? "right" : "left",
-        offset: [0, LABEL_HEIGHT * [...edges.keys()].indexOf(across)], // below the one of another layer
+        offset: [0, sign * LABEL_HEIGHT * [...edges.keys()].indexOf(across)], // apart from the one of another layer
         formatter: rangeOf(here.map((each) => each.value)),
         color: style("--ink"),
       },
@@ -111,12 +114,12 @@ function point(chart, index, value, place, cut, muted) {
 // Whether a value is drawn at the edge: it is in a dominant layer, and the axis does not reach it.
 const isCut = (cut, series, place, value) => value != null && cut?.places[series] === place && Math.abs(value) > cut.reach;
 
-// What is at the edge: the values that lie there at the same place of the axis.
-function atEdge(chart, cut) {
+// What is at the upper or lower edge: the values that lie there at the same place of the axis.
+function atEdge(chart, cut, sign) {
   const found = new Map();
   chart.series.forEach(({ values, at }, index) => {
     const place = cut.places[index];
-    if (!isCut(cut, index, place, values[place])) return;
+    if (!isCut(cut, index, place, values[place]) || Math.sign(values[place]) !== sign) return;
     const across = placeOf(at, place);
     found.set(across, [...(found.get(across) ?? []), { index, value: values[place] }]);
   });
@@ -418,7 +421,15 @@ function draw(section) {
   const drawing = section.querySelector(".drawing");
   if (chart.kind.endsWith("map")) drawing.style.height = `${130 + ROW_HEIGHT * Math.max(4, chart.series.length)}px`;
   const instance = echarts.init(drawing, null, { renderer: "svg" });
-  const fill = () => instance.setOption(DRAW[chart.kind](chart, drawing.clientWidth), true);
+  const fill = () => {
+    try {
+      instance.setOption(DRAW[chart.kind](chart, drawing.clientWidth), true);
+    } catch (error) {
+      // The other charts must be drawn all the same.
+      console.error(`${section.id}: ${error}`);
+      section.querySelector(".reading").textContent = "This chart cannot be drawn.";
+    }
+  };
   fill();
   readByKeyboard(section, drawing, chart, instance);
   return { instance, fill };

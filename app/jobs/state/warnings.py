@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from app.jobs.counts import DomainProgress
 from layerscope.conclusions import FEW_TEXTS
 
+FEW = f"Fewer than {FEW_TEXTS} texts: "
 NAMES_SHOWN, LONGEST_SHOWN = 2, 12  # so that the state of a job stays small
 
 # Domain names that pandas, polars, DuckDB or R read from a CSV file as something other than a string, also if
@@ -30,7 +31,12 @@ def _about_sizes(domains: Sequence[DomainProgress], is_finished: bool) -> list[s
     if not small:
         return []
     shown = ", ".join(f"{_short(domain)} has {sizes[domain]}" for domain in small[:NAMES_SHOWN])
-    return [f"Fewer than {FEW_TEXTS} texts: {shown}{_more(small)}. Their intervals assume normal values."]
+    return [f"{FEW}{shown}{_more(small)}. Their intervals assume normal values."]
+
+
+def without_sizes(warnings: Sequence[str]) -> list[str]:
+    """Those that are not about the number of texts."""
+    return [warning for warning in warnings if not warning.startswith(FEW)]
 
 
 def about_names(names: Sequence[str]) -> list[str]:

@@ -67,12 +67,27 @@ def test_without_an_interval_none_is_shown() -> None:
     values = rows("cpp", 0.9, 0.2, 0.5, 0.6, relative_norm_ci_low=None, relative_norm_ci_high=None, texts=1)
     found = said(values, [])
     assert "writes 0.9 times the norm" in found[1]
-    assert found[-1] == "Interpret with care: fewer than 8 texts in cpp (1)."
+    assert (
+        found[-1]
+        == "Interpret with care: fewer than 8 texts in cpp (1). Their intervals assume normal values."
+    )
 
 
 def test_domains_with_few_texts_are_named() -> None:
     found = said([*rows("a", 3, 2, 1, 4, texts=7), *rows("b", 3, 2, 1, 4, texts=8)], [])
-    assert found[-1] == "Interpret with care: fewer than 8 texts in a (7)."
+    assert (
+        found[-1] == "Interpret with care: fewer than 8 texts in a (7). Their intervals assume normal values."
+    )
+
+
+def test_a_domain_without_typical_tokens_counts_with_all_its_texts() -> None:
+    texts = {"a": 7, "b": 3, "c": 8, "d": 0, "*": 3}
+    everything = [
+        found for name, count in texts.items() for found in rows(name, 1, 2, scope="all", texts=count)
+    ]
+    found = said([*everything, *rows("a", 3, 2, 1, 4, texts=6)], [])
+    assert found[-1].startswith("Interpret with care: fewer than 8 texts in a (6) and b (3).")
+    assert said(everything, []) == []
 
 
 def test_differences_are_counted_and_the_largest_is_named() -> None:

@@ -6,11 +6,13 @@ import html
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from redis import Redis
 from sqlalchemy import insert
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -18,6 +20,7 @@ from app.tables import comparison
 from layerscope.names import COMPARISON_COLUMNS, COMPARISON_COUNTS, COMPARISON_KEY
 from tests.support.finished_job import finished_job
 from tests.support.lognormal_job import lognormal_job
+from tests.support.one_token_job import one_token_job
 
 Sessions = sessionmaker[Session]
 Row = dict[str, str]
@@ -170,3 +173,26 @@ def test_one_text_in_each_domain_gives_no_chart_of_differences(api: httpx.Client
     alone, known = (lognormal_job(sessions, dict.fromkeys("ab", count))[0] for count in (1, 8))
     assert 'id="chart-effect"' not in api.get(f"/jobs/{alone}").text
     assert 'id="chart-effect"' in api.get(f"/jobs/{known}").text
+
+
+def test_charts_without_a_value_are_left_out(
+    api: httpx.Client, sessions: Sessions, redis: Redis, tmp_path: Path
+) -> None:
+    """Texts of one token have no typical tokens, and skipping a layer costs them nothing that is known."""
+    job = f"/v1/jobs/{one_token_job(sessions, redis, tmp_path)}"
+    found = charts(api, job, scope="all")
+    assert list(found) == ["profile", "heatmap", "components", "effect", "ablation", "importance", "massive"]
+    assert [series["values"][0] is None for series in found["ablation"]["series"]] == [True, True, False]
+    assert None not in found["importance"]["series"][1]["values"]
+    assert "skipping them costs: text<" in api.get(job.removeprefix("/v1"), params={"scope": "all"}).text
+    assert "ablation" not in charts(api, job, scope="all", domain=["one", "single"])
+    assert list(charts(api, job, scope="typical", domain=["one", "single"])) == ["massive"]
+    page = api.get(job.removeprefix("/v1"), params={"scope": "typical", "domain": ["one"], "last": 1}).text
+    assert "No selected domain has a value of relative_norm in scope typical in these layers." in page
+
+
+def test_a_selection_without_charts_can_be_changed(api: httpx.Client, job: str) -> None:
+    page = api.get(job.removeprefix("/v1"), params={"first": 2, "last": 1}).text
+    assert not CHART.findall(page)
+    assert 'id="selection"' in page
+    assert 'id="charts"' in page

@@ -7,11 +7,16 @@ import re
 from uuid import UUID
 
 import httpx
+import numpy as np
 import pytest
 from redis import Redis
+from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.tables import StoredTokens
+from layerscope import values
 from layerscope.core import load_model
+from layerscope.names import COMPONENTS
 from tests.service.app.api.test_charts import CHART
 from tests.support.measured_job import measured_job
 from tests.support.tiny import BOS, add_known_activations, causal_model, save
@@ -63,6 +68,22 @@ def test_the_map_has_all_layers(api: httpx.Client, job: UUID) -> None:
     for layer, series in enumerate(chart["series"]):
         wanted = rows(api, job, ordinal="0", component=COMPONENT, layer=str(layer))
         assert series["values"] == pytest.approx([float(row["relative_norm"]) for row in wanted], rel=5e-4)
+
+
+def test_tokens_without_values_have_no_map_and_no_range(
+    api: httpx.Client, sessions: Sessions, job: UUID
+) -> None:
+    with sessions.begin() as session:
+        stored = session.scalars(select(StoredTokens).where(StoredTokens.ordinal == 0)).one()
+        numbers, lens = values.decode_tokens(stored.values, len(stored.token_ids), len(COMPONENTS), True)
+        stored.values = values.encode_tokens(np.full_like(numbers, np.nan), lens)
+    page = api.get(f"/jobs/{job}/texts/0").text
+    assert "chart-tokens" not in page
+    assert "relative_norm of block in layer 0: no token has a value." in page
+    assert all("relative_norm of block no value" in about for _, about, _ in tokens(page))
+    other = api.get(f"/jobs/{job}/texts/1").text
+    assert "chart-tokens" in other
+    assert "(light) to" in other
 
 
 def test_a_prediction_settles_at_the_first_layer_from_which_it_is_the_final_one(

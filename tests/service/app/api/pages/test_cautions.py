@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import StoredProfile, Text, massive_tokens, text_lengths
 from app.text_views.cautions import LEAST_OVERLAP, DomainLengths, overlap
+from tests.support.finished_job import finished_job
 from tests.support.jobs_by_hand import MODEL, claim, commit, submit
 from tests.support.lognormal_job import lognormal_job
 from worker.finalization.finalize import finalize_jobs
@@ -106,9 +107,35 @@ def test_massive_tokens_after_the_first_are_counted(api: httpx.Client, sessions:
 
 def test_few_and_failed_texts_are_named(api: httpx.Client, sessions: Sessions) -> None:
     job_id, _ = lognormal_job(sessions, {"b": 9, "c": 3}, failing=(0,))
-    few, _lengths, failed = cautions(api, job_id)
-    assert few.startswith("Fewer than 8 texts: c has 3")
+    _lengths, failed = cautions(api, job_id)
+    assert "fewer than 8 texts in c (3)" in api.get(f"/jobs/{job_id}").text
     assert failed.startswith("1 text could not be measured")
+
+
+def test_domains_with_few_texts_are_named_once_with_their_whole_names(
+    api: httpx.Client, sessions: Sessions
+) -> None:
+    job_id = job_of(sessions, {"a-name-that-is-long": [9] * 5, "b": [9] * 8, "c": [9] * 7}, truncated=1)
+    page = api.get(f"/jobs/{job_id}").text
+    assert (
+        "fewer than 8 texts in a-name-that-is-long (5) and c (7). Their intervals assume normal values."
+    ) in page
+    assert "Fewer than 8" not in page
+    (truncated,) = cautions(api, job_id)
+    assert truncated.startswith("Texts were truncated")
+    (warning,) = api.get(f"/v1/jobs/{job_id}").json()["warnings"]
+    assert warning.startswith("Fewer than 8 texts: a-name-that… has 5, c has 7.")
+
+
+@pytest.mark.parametrize("failing", [(), (1,)])
+def test_without_a_sentence_the_warning_is_shown_once(
+    api: httpx.Client, sessions: Sessions, failing: tuple[int, ...]
+) -> None:
+    texts = [("a", "x")] * (1 + len(failing))
+    job_id = finished_job(sessions, texts, failing=failing, scopes=("all", "rest", "first")).id
+    page = api.get(f"/jobs/{job_id}").text
+    assert page.count("Fewer than 8 texts: a has 1") == 1
+    assert "with care" not in page
 
 
 def test_a_job_of_an_earlier_version_has_no_lengths(api: httpx.Client, sessions: Sessions) -> None:
