@@ -5,6 +5,7 @@ Since release 5, transformers saves `rope_parameters`, which contains `rope_thet
 both, one of them is ignored without an error.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ PARAMETERS: dict[str, set[str]] = {
 }
 # A note without effect, and the share of each axis of an image: all axes of a text have the same position.
 _WITHOUT_EFFECT = {"finetuned", "mrope_section", "mrope_interleaved"}
-_NEUTRAL: dict[str, tuple[Any, ...]] = {"factor": (1,), "attention_factor": (1,)}
+_NEUTRAL: dict[str, tuple[Any, ...]] = {"factor": (1,), "attention_factor": (1,), "attn_factor": (1,)}
 # Settings that may stand next to the parameters, and the setting of Gemma 3 for its layers with windows.
 _BESIDE = ("rope_theta", "partial_rotary_factor", "original_max_position_embeddings")
 _LOCAL_THETA = "rope_local_base_freq"
@@ -40,6 +41,7 @@ def refuse_contradicting_rope(source: str, settings: dict[str, Any]) -> None:
             "rope_scaling."
         )
     for layers, rope in _sets(scaling or parameters):
+        _refuse_old_name(source, settings, rope)
         _refuse_two_values(source, settings, layers, rope)
         _refuse_two_types(source, rope)
         _refuse_ignored(source, settings, rope)
@@ -75,6 +77,17 @@ def _refuse_two_types(source: str, rope: Mapping[str, Any]) -> None:
         )
 
 
+def _refuse_old_name(source: str, settings: dict[str, Any], rope: Mapping[str, Any]) -> None:
+    """transformers knows the old name of longrope, but does not then find the length next to it."""
+    name = "rope_type" if "rope_type" in rope else "type"
+    inside = "original_max_position_embeddings" in rope
+    if settings.get("model_type") == "phi3" and rope.get(name) == "su" and not inside:
+        raise ModelError(
+            f"The rope parameters in config.json of {source} set {name} to 'su', the old name of longrope, "
+            f"for which transformers finds no original_max_position_embeddings: set {name} to 'longrope'."
+        )
+
+
 def _refuse_ignored(source: str, settings: dict[str, Any], rope: Mapping[str, Any]) -> None:
     kind = rope.get("rope_type", rope.get("type", "default"))
     if not isinstance(kind, str) or kind not in PARAMETERS:
@@ -85,13 +98,24 @@ def _refuse_ignored(source: str, settings: dict[str, Any], rope: Mapping[str, An
         if name not in _ALWAYS or _shortens(kind, name, value, settings):
             raise ModelError(
                 f"The rope parameters in config.json of {source} set {name} to {value!r}, which transformers "
-                f"ignores for the rope type {kind!r}: correct rope_type, or remove {name}."
+                f"ignores for the rope type {kind!r}: {_remedy(kind, name, rope)}."
             )
     factor = rope.get("factor")
     if isinstance(factor, int | float) and factor <= 0:
         raise ModelError(
             f"The rope parameters in config.json of {source} set factor to {factor}: it must be above 0."
         )
+
+
+def _remedy(kind: str, name: str, rope: Mapping[str, Any]) -> str:
+    """`attn_factor` of yarn multiplies 0.1·ln(factor) + 1 (vLLM); `attention_factor` replaces the product."""
+    factor, value = rope.get("factor"), rope.get(name)
+    general = f"correct rope_type, or remove {name}"
+    if kind != "yarn" or name != "attn_factor" or rope.get("attention_factor") is not None:
+        return general
+    if not isinstance(factor, int | float) or not isinstance(value, int | float) or factor < 1:
+        return general
+    return f"set attention_factor to {round((0.1 * math.log(factor) + 1) * value, 9)} instead of {name}"
 
 
 def _shortens(kind: str, name: str, value: object, settings: dict[str, Any]) -> bool:

@@ -21,6 +21,7 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 2048,
 }
+SU = {"type": "su", "short_factor": [1.0] * 48, "long_factor": [2.0] * 48}
 LOCAL = {"rope_type": "default", "rope_theta": 10_000.0}
 PER_TYPE = {"full_attention": DEFAULT, "sliding_attention": LOCAL}
 
@@ -80,6 +81,31 @@ def test_transformers_drops_the_theta_next_to_an_added_rope_scaling() -> None:
             },
             "set original_max_position_embeddings to 2048, which transformers ignores for the rope type",
         ),
+        # DeepSeek-R1-0528-Qwen3-8B: vLLM multiplies by (0.1·ln(4) + 1) · 0.878… = 1
+        (
+            "qwen3",
+            {"rope_scaling": {**YARN, "attn_factor": 0.8782488562869419}},
+            "set attn_factor to 0.8782488562869419, which transformers ignores for the rope type 'yarn': set "
+            "attention_factor to 1.0 instead of attn_factor.",
+        ),
+        (
+            "qwen3",
+            {"rope_scaling": {**YARN, "attn_factor": 2.0, "attention_factor": 1.0}},
+            "set attn_factor to 2.0, which transformers ignores for the rope type 'yarn': correct rope_type, "
+            "or remove attn_factor.",
+        ),
+        (
+            "llama",
+            {"rope_scaling": {"type": "linear", "factor": 4.0, "attn_factor": 0.5}},
+            "correct rope_type, or remove attn_factor.",
+        ),
+        (
+            "phi3",
+            {"rope_scaling": SU, "original_max_position_embeddings": 4096},
+            "set type to 'su', the old name of longrope, for which transformers finds no "
+            "original_max_position_embeddings: set type to 'longrope'.",
+        ),
+        ("phi3", {"rope_scaling": {**SU, "rope_type": "su"}}, "set rope_type to 'longrope'."),
         ("llama", {"rope_scaling": {"type": "linear", "factor": 0}}, "set factor to 0: it must be above 0"),
         ("llama", {"rope_scaling": {"type": "linear", "factor": -2.0}}, "set factor to -2.0"),
         (
@@ -120,6 +146,11 @@ def test_contradictions_are_refused(
         ("llama", {"rope_scaling": {**YARN, "finetuned": True}}),  # the first models with yarn
         ("llama", {"rope_parameters": {**DEFAULT, "mrope_section": [16, 24, 24]}}),
         ("llama", {"rope_parameters": {**DEFAULT, "factor": 1.0, "attention_factor": None}}),
+        ("qwen3", {"rope_scaling": {**YARN, "attention_factor": 1.0}}),
+        ("qwen3", {"rope_scaling": {**YARN, "attn_factor": 1.0}}),
+        # Phi-3 with the old name of longrope and the length inside, and with the new name
+        ("phi3", {"rope_scaling": {**SU, "original_max_position_embeddings": 4096}}),
+        ("phi3", {"rope_scaling": {**SU, "type": "longrope"}, "original_max_position_embeddings": 4096}),
         # Phi-4 mini
         (
             "phi3",
