@@ -39,8 +39,8 @@ def read_config(source: str, folder: Path) -> tuple[Any, Family]:
         config: Any = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # a wrong type or a missing value can raise any exception
         raise ModelError(unusable_config(source, error)) from error
-    for name in ("num_hidden_layers", "max_position_embeddings"):
-        if getattr(config, name) < 1:
+    for name in ("num_hidden_layers", "max_position_embeddings", "rms_norm_eps"):
+        if not getattr(config, name) > 0:
             raise ModelError(f"config.json of {source} sets {name} to {getattr(config, name)}: correct it.")
     refuse_unknown_rope(source, family, config)
     refuse_unclear_windows(source, config)

@@ -31,12 +31,18 @@ def context_length(config: Any) -> int:
 
 
 def refuse_unknown_rope(source: str, family: Family, config: Any) -> None:
-    """Raises: ModelError for a rope type that transformers does not have, or that this family ignores."""
-    per_layer = isinstance(config.rope_parameters.get("full_attention"), dict)
+    """Raises: ModelError for a rope type or a base that cannot be used, or that this family ignores."""
+    per_layer = any(isinstance(each, dict) for each in config.rope_parameters.values())
     if per_layer and not family.rope_per_layer_type:
         raise ModelError(
             f"config.json of {source} has rope parameters for each type of layer, which transformers ignores "
             f"for {family.name} models: correct model_type, or give one set of parameters."
+        )
+    if per_layer and not all(isinstance(each, dict) for each in config.rope_parameters.values()):
+        raise ModelError(
+            f"config.json of {source} has one set of rope_parameters, which transformers ignores for "
+            f"{family.name} models: put it into full_attention inside rope_parameters, and the parameters "
+            "of the layers with windows into sliding_attention."
         )
     for rope in config.rope_parameters.values() if per_layer else [config.rope_parameters]:
         kind = rope.get("rope_type", "default")
@@ -45,6 +51,9 @@ def refuse_unknown_rope(source: str, family: Family, config: Any) -> None:
                 f"config.json of {source} has the rope type {kind!r}, which transformers does not have: "
                 f"correct rope_parameters or rope_scaling (the types are {', '.join(_ROPE_TYPES)})."
             )
+        theta = rope.get("rope_theta")
+        if isinstance(theta, int | float) and not theta > 0:
+            raise ModelError(f"config.json of {source} sets rope_theta to {theta}: set it above 0.")
         if (
             rope.get("partial_rotary_factor") not in (None, 1)
             and "partial_rotary_factor" not in family.settings
@@ -58,14 +67,19 @@ def refuse_unknown_rope(source: str, family: Family, config: Any) -> None:
 
 def _refuse_missing_factors(source: str, config: Any, rope: dict[str, Any]) -> None:
     """Longrope has a factor for each pair of rotated units; transformers would use a single one for all."""
-    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    pairs = int(head * (rope.get("partial_rotary_factor") or 1)) // 2
+    pairs = rotated_units(config, rope) // 2
     for name in ("short_factor", "long_factor"):
         if isinstance(rope.get(name), list) and len(rope[name]) != pairs:
             raise ModelError(
                 f"{name} in the rope parameters of {source} has {len(rope[name])} values, but a head rotates "
                 f"{pairs} pairs of units: correct config.json."
             )
+
+
+def rotated_units(config: Any, rope: dict[str, Any]) -> int:
+    """How many units of a head are rotated."""
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(head * (rope.get("partial_rotary_factor") or 1))
 
 
 def refuse_unclear_windows(source: str, config: Any) -> None:

@@ -96,9 +96,14 @@ def test_a_wrong_value(config: dict[str, Any], changes: dict[str, Any], cause: s
     assert message.endswith("correct the value in config.json.")
 
 
-@pytest.mark.parametrize("name", ["num_hidden_layers", "max_position_embeddings"])
-@pytest.mark.parametrize("value", [0, -1])
-def test_nothing_to_measure(config: dict[str, Any], name: str, value: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[(name, value) for name in ("num_hidden_layers", "max_position_embeddings") for value in (0, -1)],
+        *[("rms_norm_eps", value) for value in (0.0, -1e-6, float("nan"))],
+    ],
+)
+def test_a_value_that_is_not_above_0(config: dict[str, Any], name: str, value: float, tmp_path: Path) -> None:
     message = refusal(tmp_path, {**config, name: value})
     assert f"sets {name} to {value}: correct it" in message
 

@@ -119,6 +119,28 @@ def test_parameters_for_each_type_of_layer_in_a_family_that_has_one_set(tmp_path
     )
 
 
+def test_parameters_for_one_type_of_layer_in_a_family_that_has_one_set(tmp_path: Path) -> None:
+    rope = {"sliding_attention": {"rope_type": "default", "rope_theta": 77.0}}
+    assert "for each type of layer" in refusal(tmp_path, "llama", rope_parameters=rope)
+
+
+@pytest.mark.parametrize("more", [{}, {"full_attention": {"rope_type": "default", "rope_theta": 1e6}}])
+def test_one_set_of_parameters_in_a_family_that_has_two(more: dict[str, Any], tmp_path: Path) -> None:
+    """transformers takes its default values instead."""
+    rope = {"rope_type": "default", "rope_theta": 5e5, **more}
+    message = refusal(tmp_path, "gemma3_text", rope_parameters=rope)
+    assert "has one set of rope_parameters, which transformers ignores for Gemma 3 (text) models" in message
+    assert "put it into full_attention inside rope_parameters" in message
+
+
+@pytest.mark.parametrize("theta", [0, 0.0, -1e6, float("nan")])
+def test_a_base_that_is_not_above_0(theta: float, tmp_path: Path) -> None:
+    message = refusal(tmp_path, "llama", rope_theta=theta)
+    assert f"sets rope_theta to {theta}: set it above 0." in message
+    local = {"full_attention": {"rope_theta": 1e6}, "sliding_attention": {"rope_theta": theta}}
+    assert f"sets rope_theta to {theta}" in refusal(tmp_path, "gemma3_text", rope_parameters=local)
+
+
 @pytest.mark.parametrize("place", ["top", "rope"])
 def test_a_partial_rotation_of_a_family_that_ignores_it(place: str, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"partial_rotary_factor": 0.5}
@@ -173,6 +195,20 @@ def test_windows_that_contradict_each_other(
         ("mistral", {"sliding_window": None, "num_hidden_layers": 1, "layer_types": ["full_attention"]}),
         ("qwen2", {"sliding_window": 8, "use_sliding_window": False}),
         ("gemma3_text", {"sliding_window": 8, "sliding_window_pattern": 2}),
+        # google/gemma-2-9b
+        (
+            "gemma2",
+            {
+                "cache_implementation": "hybrid",
+                "final_logit_softcapping": 30.0,
+                "hidden_act": "gelu_pytorch_tanh",
+                "hidden_activation": "gelu_pytorch_tanh",
+                "query_pre_attn_scalar": 256,
+                "rope_theta": 10_000.0,
+                "sliding_window": 4096,
+                "sliding_window_size": 4096,
+            },
+        ),
     ],
 )
 def test_windows_that_are_clear(kind: str, settings: dict[str, Any], tmp_path: Path) -> None:
