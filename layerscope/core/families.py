@@ -29,6 +29,7 @@ class Family:
     logit_divisor: str | None = None  # the logits are divided by it
     logit_cap: str | None = None  # the logits are cap · tanh(logits / cap)
     rope_per_layer_type: bool = False  # rotary positions depend on the type of the layer
+    qk_norms: bool = False  # every layer has norms of queries and keys
     settings: frozenset[str] = frozenset()
 
     @property
@@ -46,7 +47,7 @@ FAMILIES = {
     "llama": Family("Llama"),
     "mistral": Family("Mistral", settings=frozenset({"sliding_window"})),
     "qwen2": Family("Qwen2", settings=frozenset(_WINDOWS)),
-    "qwen3": Family("Qwen3", settings=frozenset(_WINDOWS)),
+    "qwen3": Family("Qwen3", qk_norms=True, settings=frozenset(_WINDOWS)),
     "smollm3": Family("SmolLM3", settings=frozenset({*_WINDOWS, "no_rope_layers", "no_rope_layer_interval"})),
     "phi3": Family("Phi-3", settings=frozenset({"sliding_window", "partial_rotary_factor"})),
     "granite": Family(
@@ -60,6 +61,7 @@ FAMILIES = {
         attention="post_attention_layernorm",
         middle="mlp",
         mlp="post_feedforward_layernorm",
+        qk_norms=True,
     ),
     "gemma2": Family(
         "Gemma 2",
@@ -76,6 +78,7 @@ FAMILIES = {
         mlp="post_feedforward_layernorm",
         logit_cap="final_logit_softcapping",
         rope_per_layer_type=True,
+        qk_norms=True,
         settings=frozenset({*_GEMMA, "rope_local_base_freq"}),
     ),
 }

@@ -4,18 +4,20 @@ transformers ignores a setting that the class of the model does not know. If the
 pass of the model that was trained, the numbers would be those of another model.
 """
 
+import math
 from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
 from layerscope.core.families import Family
+from layerscope.core.loading.checks.context_length import rotated_units
 from layerscope.errors import ModelError
 
 # Settings that change the forward pass of some models, with the values that change nothing. A family whose
 # `settings` contain the name uses it; for all others only these values are accepted.
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     # which tokens a token attends to
-    "is_causal": (True,),
+    "is_causal": (True,),  # transformers takes null for false
     "use_bidirectional_attention": (False, None),
     "is_encoder_decoder": (False, None),
     "add_cross_attention": (False, None),
@@ -26,11 +28,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "use_causal_mask": (True, None),
     "prefix_lm": (False, None),
     "attention_types": (None,),
-    "window_size": (None,),
-    "attention_window": (None,),
-    "attention_window_size": (None,),
-    "sliding_window_size": (None,),
-    "local_attention": (None,),
+    "local_attention": (False, None),
     # factors
     "embedding_multiplier": (1, None),
     "attention_multiplier": (None,),
@@ -68,7 +66,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     # positions
     "partial_rotary_factor": (1, None),
     "rotary_pct": (1, None),
-    "rotary_dim": (None,),
     "rotary_emb_fraction": (1, None),
     "rope_interleaved": (False, None),
     "rope_interleave": (False, None),
@@ -83,8 +80,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "no_rope_layer_interval": (None,),
     "nope_layer_interval": (None,),
     # other layers
-    "use_qk_norm": (False, None),
-    "qk_layernorm": (False, None),
     "parallel_attn": (False, None),
     "use_parallel_residual": (False, None),
     "apply_residual_connection_post_layernorm": (False, None),
@@ -113,7 +108,16 @@ OTHER_NAMES = {
     "rope_base": "rope_theta",
     "rotary_base": "rope_theta",
     "rotary_emb_base": "rope_theta",
+    "rotary_dim": "rotary_dim",
+    "window_size": "sliding_window",
+    "attention_window": "sliding_window",
+    "attention_window_size": "sliding_window",
+    "sliding_window_size": "sliding_window",
+    "use_qk_norm": "qk_norms",
+    "qk_layernorm": "qk_norms",
 }
+_NO_WINDOW = -1
+_SYNONYMS = {"swish": "silu"}
 
 
 def refuse_ignored_settings(source: str, family: Family, settings: dict[str, Any]) -> None:
@@ -135,30 +139,55 @@ def refuse_other_names(source: str, family: Family, settings: dict[str, Any], co
     Args: `settings`: the content of config.json; `config`: what transformers made of it.
     """
     rope = config.rope_parameters.get("full_attention", config.rope_parameters)
-    in_use = {
-        "rms_norm_eps": config.rms_norm_eps,
-        "hidden_act": getattr(config, _field_of_activation(config)),
-        "rope_theta": rope["rope_theta"],
+    window = getattr(config, "sliding_window", None)
+    in_use: dict[str, tuple[Any, ...]] = {
+        "rms_norm_eps": (config.rms_norm_eps,),
+        "hidden_act": (getattr(config, _field_of_activation(config)),),
+        "rope_theta": (rope["rope_theta"],),
+        "rotary_dim": (rotated_units(config, rope),),
+        # use_sliding_window can switch off the window that config.json sets
+        "sliding_window": (_NO_WINDOW if window is None else window, settings.get("sliding_window")),
+        "qk_norms": (family.qk_norms,),
     }
     for name, meaning in OTHER_NAMES.items():
-        if settings.get(name) not in (None, in_use[meaning]):
-            raise _ignored(source, family, name, settings[name])
+        value = settings.get(name)
+        if value is not None and not any(_same(value, used) for used in in_use[meaning]):
+            raise _ignored(source, family, name, value)
 
 
 def refuse_unknown_classes(source: str, family: Family, settings: dict[str, Any], config: Any) -> None:
-    """Raises: ModelError for a class in `architectures` that transformers does not have for this family.
+    """Raises: ModelError for a class with its own code that transformers does not have for this family.
 
-    Such a class can do anything with the same weights: for example, it lets tokens attend to later ones.
+    Such a class can do anything with the same weights: for example, it lets tokens attend to later ones. A
+    class without code in `auto_map` cannot: transformers loads the layers of `model_type`, and the name is
+    that of a wrapper or of another head.
     """
+    if not _brings_code(settings):
+        return
     known = import_module(type(config).__module__.replace(".configuration_", ".modeling_")).__all__
     found = settings.get("architectures")
     for name in found if isinstance(found, list) else []:
         if str(name).lower() not in map(str.lower, known):  # the first Llama models spell it LLaMA
             raise ModelError(
                 f"config.json of {source} names the class {name} in architectures, which transformers does "
-                f"not have for {family.name} models, so its layers may compute something else: if they are "
-                "those of transformers, set architectures to null."
+                f"not have for {family.name} models, and auto_map names code, so its layers may compute "
+                "something else: if they are those of transformers, set architectures to null in a copy of "
+                "its folder."
             )
+
+
+def _brings_code(settings: dict[str, Any]) -> bool:
+    """Whether `auto_map` names code of a model; code of a configuration or a tokenizer has no layers."""
+    code = settings.get("auto_map")
+    return isinstance(code, dict) and any(name.startswith("AutoModel") and code[name] for name in code)
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Whether two values in config.json mean the same: 1e-5, "1e-05" and 9.9999997e-06 (float32)."""
+    try:
+        return math.isclose(float(first), float(second), rel_tol=1e-6)
+    except (TypeError, ValueError, OverflowError):  # a name or a list
+        return bool(_SYNONYMS.get(str(first), first) == _SYNONYMS.get(str(second), second))
 
 
 def _field_of_activation(config: Any) -> str:

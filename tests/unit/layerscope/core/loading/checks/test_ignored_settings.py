@@ -321,8 +321,17 @@ def test_settings_that_llama_ignores(name: str, copy: Any) -> None:
         {"rope_theta": 10_000.0},
         {"temperature": 0.6, "max_length": 20},
         {"layer_norm_eps": 1e-6, "activation_function": "silu", "rope_base": 10_000},
+        {"layer_norm_eps": 9.999999974752427e-07, "activation_function": "swish", "rope_base": "10000"},
+        {"local_attention": False, "window_size": -1, "rotary_dim": 8},
         {"architectures": ["LLaMAForCausalLM"]},
         {"architectures": None},
+        # wrappers and heads without code: what is loaded are the layers of transformers
+        {"architectures": ["LlamaForCausalLMWithValueHead"]},
+        {"architectures": ["LlamaForRewardModelWithGating"]},
+        {"architectures": ["PeftModelForCausalLM"], "auto_map": {}},
+        {"architectures": ["FSDPLlamaForCausalLM"], "auto_map": {"AutoTokenizer": ["tokens.Own", None]}},
+        {"architectures": ["MistralForCausalLM"], "auto_map": {"AutoConfig": "configuration.Own"}},
+        {"architectures": ["LlamaModel"], "auto_map": {"AutoModel": "modeling.LlamaModel"}},
     ],
     ids=str,
 )
@@ -331,6 +340,53 @@ def test_settings_that_change_nothing(changes: dict[str, Any], copy: Any) -> Non
     edit(folder, changes)
     for found, wanted in zip(numbers(folder), expected, strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        # google/gemma-2-9b has its window under two names
+        ("gemma2", {"sliding_window_size": 7}),
+        ("mistral", {"window_size": 7, "attention_window": 7, "attention_window_size": None}),
+        ("qwen3", {"use_qk_norm": True, "qk_layernorm": True}),
+        ("olmo2", {"use_qk_norm": True}),
+        ("gemma3_text", {"use_qk_norm": True}),
+    ],
+)
+def test_other_names_with_the_value_in_use(kind: str, changes: dict[str, Any], copy: Any) -> None:
+    folder, expected = copy(kind)
+    edit(folder, changes)
+    for found, wanted in zip(numbers(folder), expected, strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("llama", "is_causal", None),  # transformers then lets tokens attend to later ones
+        ("gemma2", "sliding_window_size", 6),
+        ("mistral", "window_size", -1),
+        ("mistral", "attention_window", "x"),
+        ("qwen3", "use_qk_norm", False),
+        ("phi3", "rotary_dim", 3),
+        ("granite", "qk_layernorm", True),
+        ("qwen2", "norm_eps", 1.001e-6),
+        ("qwen2", "rope_base", 10**400),
+    ],
+)
+def test_settings_with_another_value(kind: str, name: str, value: Any, copy: Any) -> None:
+    folder, _ = copy(kind)
+    edit(folder, {name: value})
+    with pytest.raises(ModelError, match=f"sets {name} to {value!r}, which transformers ignores"):
+        load_model(folder)
+
+
+def test_a_window_that_is_switched_off_has_two_names(copy: Any) -> None:
+    folder, _ = copy("qwen2")
+    off = {"use_sliding_window": False, "layer_types": None, "sliding_window": 6}
+    for other in (6, -1):
+        edit(folder, {**off, "sliding_window_size": other})
+        load_model(folder)
 
 
 def test_the_activation_of_gemma_has_another_name(copy: Any) -> None:
@@ -348,8 +404,11 @@ def test_a_class_that_transformers_does_not_have(name: str, copy: Any) -> None:
     """LlamaBiModel of LLM2Vec has the weights of a Llama, but every token attends to all others."""
     folder, _ = copy("llama")
     edit(folder, {"architectures": [name], "auto_map": {"AutoModel": f"modeling.{name}"}})
-    with pytest.raises(ModelError, match=f"names the class {name} in architectures"):
+    with pytest.raises(ModelError, match=f"names the class {name} in architectures") as raised:
         load_model(folder)
+    assert str(raised.value).endswith("set architectures to null in a copy of its folder.")
+    edit(folder, {"architectures": None})  # the remedy
+    load_model(folder)
 
 
 def test_quantised_models_are_refused(copy: Any) -> None:
