@@ -94,6 +94,7 @@ def test_transformers_drops_the_theta_next_to_an_added_rope_scaling() -> None:
             "set attn_factor to 2.0, which transformers ignores for the rope type 'yarn': correct rope_type, "
             "or remove attn_factor.",
         ),
+        ("llama", {"rope_scaling": {**YARN, "alpha": 2.0}}, "correct rope_type, or remove alpha."),
         (
             "llama",
             {"rope_scaling": {"type": "linear", "factor": 4.0, "attn_factor": 0.5}},
