@@ -175,6 +175,13 @@ def test_one_text_in_each_domain_gives_no_chart_of_differences(api: httpx.Client
     assert 'id="chart-effect"' in api.get(f"/jobs/{known}").text
 
 
+def test_a_chart_of_the_same_numbers_links_to_their_table(api: httpx.Client, sessions: Sessions) -> None:
+    job_id, _ = lognormal_job(sessions, {"a": 2, "b": 2})
+    page = api.get(f"/jobs/{job_id}").text
+    heat_map = page[page.index('id="chart-heatmap"') :].partition("</section>")[0]
+    assert '<a href="#chart-profile">Table of the same numbers</a>' in heat_map
+
+
 def test_charts_without_a_value_are_left_out(
     api: httpx.Client, sessions: Sessions, redis: Redis, tmp_path: Path
 ) -> None:
