@@ -82,6 +82,13 @@ def test_other_requests_are_answered_while_large_documents_are_read(
     url, _ = process
     seconds = []
     with ThreadPoolExecutor(3) as pool, httpx.Client(base_url=url) as client:
+
+        def list_jobs() -> float:
+            started = time.monotonic()
+            assert client.get("/v1/jobs").status_code == 200
+            return time.monotonic() - started
+
+        alone = median(list_jobs() for _ in range(30))
         headers = {"Content-Type": "application/json"}
         send = [
             pool.submit(
@@ -90,10 +97,8 @@ def test_other_requests_are_answered_while_large_documents_are_read(
             for _ in range(3)
         ]
         while not all(answer.done() for answer in send):
-            started = time.monotonic()
-            assert client.get("/v1/jobs").status_code == 200
-            seconds.append(time.monotonic() - started)
+            seconds.append(list_jobs())
             time.sleep(0.02)
     assert {answer.result().status_code for answer in send} == {422}  # no model is named, and several exist
     assert len(seconds) > 5
-    assert median(seconds) < 0.4  # 0.15 on a busy machine, and 0.7 with the interval of Python
+    assert median(seconds) < 20 * alone  # on an idle machine 4 times; 33 times with the interval of Python
