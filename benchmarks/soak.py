@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from statistics import median
 
 import httpx
 import psutil
@@ -23,6 +22,7 @@ from benchmarks.contestants.registry import ALL_COMPONENTS
 from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.load.busy_service import LIMITS, MIB
 from benchmarks.measuring import hardware
+from benchmarks.measuring.over_time import medians_over_time
 from benchmarks.paths import BUILT
 from benchmarks.service.http_jobs import NDJSON, lines
 from benchmarks.service.running_service import RunningService, running_service
@@ -35,7 +35,6 @@ PROCESSES = {"API": "app.cli api", "worker": "-m worker", "PostgreSQL": "postgre
 KILLED = ("worker", "worker", "worker", "Valkey")  # in turn
 JOB_SECONDS, KILL_SECONDS, POLL_SECONDS, MEMORY_SECONDS = 20, 60, 0.5, 15  # from one to the next
 WAITING, STREAMS = 10, 10  # clients
-PARTS = 12  # of the time; the memory is the median of each
 
 Work = Callable[["Soak", httpx.Client], None]
 
@@ -148,9 +147,7 @@ def print_results(soak: Soak) -> None:
     print(f"killed: {dict(soak.kills)}; responses: {dict(soak.responses)}")
     print("versions of each file:", {name: len(hashes) for name, hashes in soak.files.items()})
     for name, values in soak.memory.items():
-        size = max(1, len(values) // PARTS)
-        parts = [median(values[start : start + size]) for start in range(0, len(values), size)]
-        print(f"memory of {name} in MiB: {', '.join(f'{part:.1f}' for part in parts)}")
+        print(f"memory of {name} in MiB: {medians_over_time(values)}")
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Who sends a request: the key in its header, or the session of the page in its cookie."""
 
-from functools import partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Annotated
 
@@ -51,8 +50,7 @@ async def principal_of(request: Request, service: ServiceDep, key: Key) -> Princ
         principal = await run_in_threadpool(service.authentication.find, key, client_of(request))
     if principal.key_id is not None:
         bind_contextvars(owner=principal.owner, key=str(principal.key_id))
-        count = partial(service.request_rate.count, principal.owner)
-        await to_thread.run_sync(count, limiter=service.asking_redis)
+        await to_thread.run_sync(service.request_rate.count, principal.owner, limiter=service.asking_redis)
     needed = KeyScope.READ if request.method in SAFE_METHODS else KeyScope.WRITE
     if not principal.may(needed):
         raise Forbidden(

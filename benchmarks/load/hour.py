@@ -15,7 +15,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,13 +25,13 @@ from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.load.busy_service import BusyService, busy_service, submit
 from benchmarks.load.hey import Responses, polls
 from benchmarks.measuring import hardware
+from benchmarks.measuring.over_time import medians_over_time
 from benchmarks.paths import BUILT
 
 SHAPE, DTYPE = "d64", "float32"
 RUNNING_TEXTS, SUBMITTED_TEXTS, CLIENTS = 1_000_000, 1_000, 500
 POLL_RATE, HEALTH_RATE = 100, 20  # per second
 FILES = ("results.csv", "texts.csv", "comparison.json", "plots/heatmap.png", "plots/mean_std.svg")
-PARTS = 12  # of the time; the memory is the median of each
 
 Work = Callable[[BusyService], None]
 
@@ -116,9 +115,7 @@ def run(busy: BusyService, minutes: int) -> None:
     print(f"polls (p50, p99, max in ms): {of_job.summary()}; health checks: {health.result().summary()}")
     print(f"waiting clients and event streams that connected: {[one.result() for one in clients]}")
     print(f"failures of other requests: {dict(failures)}; {busy.texts_done():,} texts were measured")
-    size = max(1, len(memory) // PARTS)
-    parts = [median(memory[start : start + size]) for start in range(0, len(memory), size)]
-    print(f"memory of the API in MiB: {', '.join(f'{part:.1f}' for part in parts)}")
+    print(f"memory of the API in MiB: {medians_over_time(memory)}")
 
 
 def main() -> None:

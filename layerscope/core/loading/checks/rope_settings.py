@@ -57,13 +57,13 @@ def _sets(rope: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _refuse_two_values(source: str, settings: dict[str, Any], layers: str, rope: Mapping[str, Any]) -> None:
     for name in _BESIDE:
-        beside = name
+        setting = name
         if name == "rope_theta" and layers == "sliding_attention":
-            beside = _LOCAL_THETA
-        first, second = settings.get(beside), rope.get(name)
+            setting = _LOCAL_THETA
+        first, second = settings.get(setting), rope.get(name)
         if first is not None and second is not None and first != second:
             raise ModelError(
-                f"config.json of {source} sets {beside} to {first!r}, but its rope parameters set {name} to "
+                f"config.json of {source} sets {setting} to {first!r}, but its rope parameters set {name} to "
                 f"{second!r}, and transformers ignores one of them: correct or remove one."
             )
 
