@@ -1,7 +1,9 @@
 """A real worker reports its progress within a shard; what it reported is gone after it was killed."""
 
 import json
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,8 +12,8 @@ from typing import Any
 
 import httpx
 import pytest
-from redis import Redis
 
+from app.jobs.reports import REPORT_SECONDS
 from app.local.servers import Servers
 from app.settings import Settings
 from tests.support.processes import wait_for
@@ -21,6 +23,7 @@ from tests.support.worker_process import start_worker
 
 TEXTS = {"cpp": [f"int f{i}() {{ return {'x' * 300}; }}" for i in range(20)], "python": ["y = 1\n" * 60] * 20}
 END_SECONDS = 90
+STEP_SECONDS = 0.2
 
 
 @pytest.fixture
@@ -54,6 +57,26 @@ def worker(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@contextmanager
+def in_steps(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """While entered, the process works for short steps with a report in each, however fast the machine is."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(STEP_SECONDS):
+            process.send_signal(signal.SIGSTOP)
+            ended.wait(REPORT_SECONDS)
+            process.send_signal(signal.SIGCONT)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def submit(client: httpx.Client) -> str:
     options = {"analyses": ["ablation", "logit_lens"], "analysis_texts": 10}
     answer = client.post("/v1/jobs", json={"texts": TEXTS, "options": options})
@@ -75,12 +98,13 @@ def processed(state: dict[str, Any]) -> int:
 
 
 @pytest.mark.slow
-def test_progress_moves_within_a_shard(client: httpx.Client, settings: Settings, redis: Redis) -> None:
+def test_progress_moves_within_a_shard(client: httpx.Client, settings: Settings) -> None:
     path = submit(client)
     assert client.get(path).json()["progress"]["phase"] == "waiting"
-    with worker(settings):
-        wait_for(lambda: redis.get("layerscope:loading:deep"), END_SECONDS)
-        found = list(states(client, path))
+    with worker(settings) as process:
+        wait_for(lambda: client.get(path).json()["status"] == "running", END_SECONDS)
+        with in_steps(process):
+            found = list(states(client, path))
     assert found[-1]["status"] == "succeeded"
     within = [state for state in found if state["progress"]["done"] == 0 and state["progress"]["share"] > 0]
     shares = [state["progress"]["share"] for state in within]
@@ -102,8 +126,10 @@ def test_progress_moves_within_a_shard(client: httpx.Client, settings: Settings,
 @pytest.mark.slow
 def test_the_numbers_of_a_killed_worker_are_not_counted(client: httpx.Client, settings: Settings) -> None:
     path = submit(client)
-    with worker(settings):
-        wait_for(lambda: processed(client.get(path).json()) > 0, END_SECONDS)
+    with worker(settings) as process:
+        wait_for(lambda: client.get(path).json()["status"] == "running", END_SECONDS)
+        with in_steps(process):
+            wait_for(lambda: processed(client.get(path).json()) > 0, END_SECONDS)
     wait_for(lambda: processed(client.get(path).json()) == 0, 10)
     with worker(settings):
         found = list(states(client, path))
