@@ -4,10 +4,7 @@
 jobs have the same texts, so their files must be equal byte for byte. One of the two workers is never killed.
 """
 
-import argparse
 import hashlib
-import signal
-import sys
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable
@@ -17,17 +14,12 @@ from dataclasses import dataclass, field
 import httpx
 import psutil
 
-from benchmarks.contestants.contestant_process import Entry
-from benchmarks.contestants.registry import ALL_COMPONENTS
-from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.load.busy_service import LIMITS, MIB
-from benchmarks.measuring import hardware
+from benchmarks.load.long_run import start
 from benchmarks.measuring.over_time import medians_over_time
-from benchmarks.paths import BUILT
 from benchmarks.service.http_jobs import NDJSON, lines
 from benchmarks.service.running_service import RunningService, running_service
 
-SHAPE, DTYPE = "d64", "float32"
 TEXTS, WORKERS = 100, 2
 FILES = ("results.csv", "texts.csv")
 PLOTS = ("plots/heatmap.png", "plots/relative.svg")
@@ -127,7 +119,7 @@ TASKS: tuple[tuple[float, Work, int], ...] = (
 )
 
 
-def run(service: RunningService, minutes: float) -> Soak:
+def run(service: RunningService, minutes: int) -> Soak:
     soak = Soak(service)
     with ThreadPoolExecutor(sum(clients for *_, clients in TASKS)) as pool:
         tasks = [
@@ -151,12 +143,7 @@ def print_results(soak: Soak) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=120)
-    minutes = parser.parse_args().minutes
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the service ends with this process
-    print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
-    entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
+    entry, minutes = start("benchmarks.soak", __doc__, 120)
     with running_service(entry, LIMITS, WORKERS) as service:
         print_results(run(service, minutes))
 

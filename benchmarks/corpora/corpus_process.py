@@ -43,18 +43,27 @@ def run_corpus(source: Path, out: Path, model: Path, actors: int) -> CorpusRun:
     arguments = ("corpus", str(source), str(out), "--model", str(model), "--actors", str(actors))
     started = time.monotonic()
     with (out.parent / "messages").open("w+") as messages:
-        process = subprocess.Popen(
-            (sys.executable, "-m", "app.cli", *arguments), stdout=messages, stderr=messages, env=os.environ
-        )
-        memory: dict[str, float] = defaultdict(float)
-        while process.poll() is None:
-            for role, size in _sizes(process.pid).items():
-                memory[role] = max(memory[role], size)
-            time.sleep(SAMPLE_SECONDS)
+        command = (sys.executable, "-m", "app.cli", *arguments)
+        process = subprocess.Popen(command, stdout=messages, stderr=messages, env=os.environ)
+        try:
+            memory = _highest_memory(process)
+        finally:
+            process.terminate()
+            process.wait()
         messages.seek(0)
         if process.returncode:
             raise RuntimeError(messages.read())
-    return CorpusRun(time.monotonic() - started, _steady(out), dict(memory))
+    return CorpusRun(time.monotonic() - started, _steady(out), memory)
+
+
+def _highest_memory(process: "subprocess.Popen[bytes]") -> dict[str, float]:
+    """Of each role, until the process ends."""
+    memory: dict[str, float] = defaultdict(float)
+    while process.poll() is None:
+        for role, size in _sizes(process.pid).items():
+            memory[role] = max(memory[role], size)
+        time.sleep(SAMPLE_SECONDS)
+    return dict(memory)
 
 
 def _sizes(pid: int) -> dict[str, float]:

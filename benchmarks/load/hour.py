@@ -5,12 +5,9 @@ streams, a submission of 1,000 texts every ten seconds, a list of jobs every sec
 plots and downloads whose files are not in the cache.
 """
 
-import argparse
 import selectors
 import shutil
-import signal
 import socket
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -19,16 +16,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from benchmarks.contestants.contestant_process import Entry
-from benchmarks.contestants.registry import ALL_COMPONENTS
-from benchmarks.inputs.shapes import SHAPES, ensure_model
 from benchmarks.load.busy_service import BusyService, busy_service, submit
 from benchmarks.load.hey import Responses, polls
-from benchmarks.measuring import hardware
+from benchmarks.load.long_run import start
 from benchmarks.measuring.over_time import medians_over_time
-from benchmarks.paths import BUILT
 
-SHAPE, DTYPE = "d64", "float32"
 RUNNING_TEXTS, SUBMITTED_TEXTS, CLIENTS = 1_000_000, 1_000, 500
 POLL_RATE, HEALTH_RATE = 100, 20  # per second
 FILES = ("results.csv", "texts.csv", "comparison.json", "plots/heatmap.png", "plots/mean_std.svg")
@@ -119,12 +111,7 @@ def run(busy: BusyService, minutes: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.load.hour", description=__doc__)
-    parser.add_argument("--minutes", type=int, default=60)
-    minutes = parser.parse_args().minutes
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the service ends with this process
-    print(f"{hardware.processor()}; commit {hardware.commit()}; {hardware.load()}; {minutes} min", flush=True)
-    entry = Entry(ALL_COMPONENTS, ensure_model(SHAPES[SHAPE], BUILT / "models"), DTYPE, "cpu")
+    entry, minutes = start("benchmarks.load.hour", __doc__, 60)
     with busy_service(entry, RUNNING_TEXTS) as busy:
         run(busy, minutes)
 

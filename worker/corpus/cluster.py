@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,30 @@ class Actors:
 
 
 class MeasuringActor:
-    """The class of the actors: each has a model for the whole run."""
+    """The class of the actors: each has a model for the whole run.
+
+    It loads its model with the first part, because Ray Data calls an actor in another thread than it creates
+    it in. If both threads computed, OpenMP would have more threads than there are processors, and would let
+    all of them sleep between operations. At d = 64 this took twice as long.
+    """
 
     def __init__(self, address: str, manifest: Manifest, model: dict[str, Any], threads: int) -> None:
-        self._measurer = PartMeasurer(Storage(address), manifest, model, threads)
+        self._load = partial(PartMeasurer, Storage(address), manifest, model, threads)
+
+    @cached_property
+    def _measurer(self) -> PartMeasurer:
+        return self._load()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        outcomes = [asdict(self._measurer.measure(int(part))) for part in batch["part"]]
+        outcomes = [asdict(self._outcome(int(part))) for part in batch["part"]]
         return {name: [outcome[name] for outcome in outcomes] for name in outcomes[0]}
+
+    def _outcome(self, part: int) -> PartOutcome:
+        """Errors are in it: Ray's exception would contain them only as one line of a long text."""
+        try:
+            return self._measurer.measure(part)
+        except Exception as error:
+            return PartOutcome(part, error=str(error) or type(error).__name__)
 
 
 @contextmanager
@@ -68,8 +85,10 @@ def running_ray(cluster: str | None, actors: int | None) -> Iterator[Actors]:
 
     Raises: ConfigurationError if the cluster cannot be reached.
     """
-    waiting = SPIN_BRIEFLY if actors in (None, 1) else SLEEP_AT_ONCE
-    os.environ.update(QUIET | (LOOPBACK | waiting if cluster is None else {}))
+    if cluster is None:
+        waiting = SPIN_BRIEFLY if actors in (None, 1) else SLEEP_AT_ONCE
+        os.environ.update({**waiting, **os.environ, **LOOPBACK})
+    os.environ.update(QUIET)
     import ray
 
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -175,7 +194,10 @@ def measure_parts(
     )
     try:
         for row in measured.iter_rows():
-            yield PartOutcome(**row)
+            outcome = PartOutcome(**row)
+            if outcome.error is not None:
+                raise ShardFailed(f"The corpus could not be measured: {outcome.error.rstrip('.')}.")
+            yield outcome
     except ray.exceptions.RayError as error:
         raise ShardFailed(f"The corpus could not be measured: {_cause(error)}.") from error
 

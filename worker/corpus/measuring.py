@@ -38,13 +38,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PartOutcome:
-    """`tokens`: of the texts that were measured; `seconds`: of measuring and writing."""
+    """`tokens`: of the texts that were measured; `seconds`: of measuring and writing.
+
+    `error`: why the part, and so the corpus, could not be measured.
+    """
 
     part: int
-    texts: int
-    failed: int
-    tokens: int
-    seconds: float
+    texts: int = 0
+    failed: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    error: str | None = None
 
 
 def load_and_describe(model: dict[str, Any], threads: int) -> tuple[Model, dict[str, Any]]:
@@ -77,20 +81,21 @@ class PartMeasurer:
 
     def measure(self, part: int) -> PartOutcome:
         """Measures and writes a part. Raises: RuntimeError after too many attempts."""
-        started = time.monotonic()
+        started, reason = time.monotonic(), ""
         while True:
             attempts = Attempts.begin(self._storage, part_name(part))
             if attempts.attempt > ONE_BY_ONE_FROM_ATTEMPT:
                 failed = attempts.attempt - 1
-                raise RuntimeError(f"{failed} attempts to measure {part_name(part)} have failed")
+                raise RuntimeError(f"{failed} attempts to measure {part_name(part)} have failed{reason}")
             try:
                 rows = list(self._rows(part, attempts))
                 break
             except DEVICE_LOST:
                 log.exception("the device is lost")
                 os._exit(1)  # Ray starts another process; in this one every operation would fail
-            except Exception:
+            except Exception as error:
                 log.exception("%s: attempt %d failed", part_name(part), attempts.attempt)
+                reason = f", the last one with {type(error).__name__}: {error}"
         write_part(self._storage, self._job, part, rows)
         attempts.end()
         failed = sum(row.error is not None for row in rows)

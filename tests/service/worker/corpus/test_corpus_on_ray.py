@@ -128,6 +128,24 @@ def test_a_restart_measures_only_what_is_missing(folder: Path, model: Path) -> N
     assert tables(folder / "out") == tables(folder / "whole")
 
 
+def test_a_part_that_cannot_be_measured_is_named(folder: Path, model: Path) -> None:
+    with started(folder, model, "out", 1) as process:
+        wait_for_parts(folder / "out", 1)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    missing = sorted(
+        path for path in (folder / "out" / "plan").iterdir() if path.name not in complete(folder / "out")
+    )
+    missing[-1].write_bytes(b"not Parquet")
+    failed = corpus(folder, model, "out")
+    assert failed.returncode == 1
+    last = failed.stderr.splitlines()[-1]
+    name = re.escape(missing[-1].name)
+    assert re.match(rf"The corpus could not be measured: 9 attempts to measure {name} have failed, .*", last)
+    assert "Parquet" in last
+    assert "Traceback" not in failed.stderr
+
+
 def test_the_results_are_those_of_the_service(folder: Path) -> None:
     """The same file, measured by the service that `layerscope profile` starts."""
     write_lines(folder / "texts.jsonl", lines_of(600))
