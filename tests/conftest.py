@@ -28,14 +28,14 @@ from app.db import make_engine, make_sessions, migrate
 from app.local.servers import Servers, running_servers
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.empty_tables import empty_tables
+from tests.support.databases.empty_tables import empty_tables
 from tests.support.parallel import (  # noqa: F401  # hooks of pytest and pytest-xdist
     pytest_collection_modifyitems,
     pytest_xdist_make_scheduler,
 )
-from tests.support.processes import RunningStack
-from tests.support.serving import NO_TLS, serving
-from tests.support.stack import SHORT_TIMES, running_stack
+from tests.support.programs.processes import RunningStack
+from tests.support.programs.serving import NO_TLS, serving
+from tests.support.programs.stack import SHORT_TIMES, running_stack
 
 # Set before torch is imported: threads that wait actively slow down the other processes of a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.chromium import INSTALL, Browser, find_chromium, running_chromium
+from tests.support.programs.chromium import INSTALL, Browser, find_chromium, running_chromium
 
 
 @pytest.fixture(scope="module")

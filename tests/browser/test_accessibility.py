@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
 from tests.browser.test_pages_in_browser import HOSTILE
-from tests.support.chromium import Browser
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
-from tests.support.keys import new_key
-from tests.support.lognormal_job import lognormal_job
-from tests.support.serving import serving
+from tests.support.http.keys import new_key
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.chromium import Browser
+from tests.support.programs.serving import serving
 
 AXE = Path(axe_core_python.__file__).parent / "axe.min.js"
 SERIOUS = ("serious", "critical")

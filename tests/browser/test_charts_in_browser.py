@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
-from tests.support.chromium import Browser
-from tests.support.lognormal_job import lognormal_job
-from tests.support.one_token_job import one_token_job
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.jobs.one_token_job import one_token_job
+from tests.support.programs.chromium import Browser
 
 SERIES = "echarts.getInstanceByDom(document.querySelector('#chart-{} .drawing')).getOption().series"
 WORDS = "[...document.querySelectorAll('#chart-{} svg text')].map((text) => text.textContent)"

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.chromium import Browser
-from tests.support.processes import RunningStack
+from tests.support.programs.chromium import Browser
+from tests.support.programs.processes import RunningStack
 
 CPP = ["int main() {}", "return 0;", "for (;;) {}", "std::cout << 1;"]
 PYTHON = ["print(1)", "x = [1, 2]", "def f(): pass", "import os"]

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from tests.support.chromium import REBOUND, Browser
-from tests.support.over_http import submit
-from tests.support.processes import wait_for
+from tests.support.http.over_http import submit
+from tests.support.programs.chromium import REBOUND, Browser
+from tests.support.programs.processes import wait_for
 
 # Requests that a browser sends without asking the service first.
 SUBMIT = """(() => {

@@ -12,13 +12,13 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job
-from tests.support.chromium import Browser
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
-from tests.support.keys import new_key
-from tests.support.lognormal_job import lognormal_job
-from tests.support.processes import RunningStack, wait_for
-from tests.support.serving import serving
+from tests.support.http.keys import new_key
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.chromium import Browser
+from tests.support.programs.processes import RunningStack, wait_for
+from tests.support.programs.serving import serving
 
 HOSTILE = "</script><svg onload=document.documentElement.dataset.owned=1>"
 ALERT = "#submit [role=alert]"

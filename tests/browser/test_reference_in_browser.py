@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.chromium import Browser, find_chromium, running_chromium
+from tests.support.programs.chromium import Browser, find_chromium, running_chromium
 
 CHROMIUM = find_chromium()
 LOGO = "Loading the image 'https://cdn.redoc.ly/redoc/logo-mini.svg' violates"  # nothing else is blocked

@@ -12,7 +12,7 @@ from tests.faults.support.disturbed_job import Reference
 from tests.faults.support.monitor import JobMonitor
 from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.support.service import MODEL, START_SECONDS, RunningService, random_texts, running_service
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 
 
 @pytest.fixture(scope="package")

@@ -18,7 +18,7 @@ from tests.faults.support.checks import TextRows, foreign_connections
 from tests.faults.support.disturbed_job import Reference, assert_same_files, report
 from tests.faults.support.scale import SCALE, SEED
 from tests.faults.support.service import RunningService, headers_of, random_texts, request_of
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ from app.settings import Settings
 from app.tables import Shard
 from tests.faults.support.service import headers_of, random_texts, request_of
 from tests.faults.support.watched_worker import WatchedWorker, watched_worker
-from tests.support.jobs_by_hand import commit, must_claim, submit
-from tests.support.postgres_programs import dump, restore
-from tests.support.processes import wait_for
-from tests.support.serving import NO_TLS, serving
+from tests.support.jobs.jobs_by_hand import commit, must_claim, submit
+from tests.support.programs.postgres_programs import dump, restore
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import NO_TLS, serving
 
 pytestmark = pytest.mark.slow
 

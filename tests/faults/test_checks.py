@@ -22,7 +22,7 @@ from tests.faults.support.disturbed_job import Reference, assert_same_files
 from tests.faults.support.monitor import JobMonitor
 from tests.faults.support.scale import SCALE
 from tests.faults.support.service import RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 STATE: dict[str, Any] = {
     "status": "running",

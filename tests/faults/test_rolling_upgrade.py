@@ -16,8 +16,8 @@ from app.settings import Settings
 from tests.faults.support.earlier_version import earlier_version, last_revisions
 from tests.faults.support.service import random_texts, request_of
 from tests.faults.support.watched_worker import WatchedWorker, watched_worker
-from tests.support.processes import wait_for
-from tests.support.serving import NO_TLS, serving
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import NO_TLS, serving
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from app.db import alembic_config, make_engine, make_sessions, migrate
 from app.tables import Base, Job, StoredProfile, Text
 from tests.faults.support.checks import TextRows
 from tests.faults.support.disturbed_job import report
-from tests.support.finished_job import finished_job
+from tests.support.jobs.finished_job import finished_job
 
 
 def test_17_upgrade_downgrade_upgrade_on_a_filled_database(empty_database_url: str) -> None:

@@ -20,7 +20,7 @@ from tests.faults.support.disturbed_job import (
 )
 from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD
 from tests.faults.support.service import MODEL, RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 from worker.runtime.rq_worker import ALIVE_SECONDS
 
 pytestmark = pytest.mark.slow

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.settings import Settings
 from app.tables import Job, Shard
 from tests.faults.support.injection import INJECTED, Injection
-from tests.support.jobs_by_hand import submit
-from tests.support.processes import wait_for
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.models.tiny import causal_model, save
+from tests.support.programs.processes import wait_for
 
 MODEL = "tiny"
 STOP_SECONDS = 0.5

@@ -14,7 +14,7 @@ from tests.faults.support.disturbed_job import Reference, disturbed_job, recover
 from tests.faults.support.injection import Event
 from tests.faults.support.scale import SCALE, SEED
 from tests.faults.support.service import RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS
 from worker.runtime.rq_worker import ALIVE_SECONDS
 

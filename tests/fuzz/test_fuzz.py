@@ -16,9 +16,9 @@ import pytest
 from app.resources import ROOT
 from tests.fuzz.fuzzing import Answers, Run, answers, fuzz, summary
 from tests.fuzz.seeds import seeds
-from tests.support.processes import RunningStack
-from tests.support.serving import NO_TLS
-from tests.support.stack import SHORT_TIMES, running_stack
+from tests.support.programs.processes import RunningStack
+from tests.support.programs.serving import NO_TLS
+from tests.support.programs.stack import SHORT_TIMES, running_stack
 
 # Otherwise most requests would only be answered with 429.
 LIMITS = {

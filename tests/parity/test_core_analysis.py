@@ -15,7 +15,7 @@ from scipy import special, stats
 from transformers import LlamaForCausalLM
 
 from layerscope.core import analyse_texts, load_model
-from tests.support.tiny import byte_tokenizer, causal_model, save
+from tests.support.models.tiny import byte_tokenizer, causal_model, save
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from layerscope.core.pipeline import encode_all
 from layerscope.core.profile import _batch_numbers
 from layerscope.names import COMPONENTS
 from tests.parity.test_core_parity import BFLOAT16, FLOAT32, TEXTS, errors, reference
-from tests.support.tiny import add_massive_activation, byte_tokenizer, causal_model, save
+from tests.support.models.tiny import add_massive_activation, byte_tokenizer, causal_model, save
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 

@@ -12,8 +12,8 @@ from transformers import LlamaForCausalLM
 
 from layerscope.core import load_model, profile_texts
 from layerscope.names import METRICS, SCOPES
-from tests.support.numpy_llama import contributions, metrics
-from tests.support.tiny import add_massive_activation, byte_tokenizer, causal_model, save
+from tests.support.models.numpy_llama import contributions, metrics
+from tests.support.models.tiny import add_massive_activation, byte_tokenizer, causal_model, save
 
 Array = NDArray[np.float64]
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from layerscope.core import analyse_texts, load_model, profile_texts
 from layerscope.names import METRICS
 from tests.parity.test_core_parity import errors, massive
-from tests.support.families import CASES, family_model
-from tests.support.numpy_llama import metrics
-from tests.support.tiny import byte_tokenizer, save
+from tests.support.models.families import CASES, family_model
+from tests.support.models.numpy_llama import metrics
+from tests.support.models.tiny import byte_tokenizer, save
 
 Array = NDArray[np.float64]
 

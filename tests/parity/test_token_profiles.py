@@ -8,8 +8,8 @@ import pytest
 
 from layerscope.core import TokenProfiles, analyse_texts, load_model
 from layerscope.names import METRICS, TOKEN_METRICS
-from tests.support.numpy_llama import Array, contributions, metrics, norm, weights
-from tests.support.tiny import byte_tokenizer, causal_model, save
+from tests.support.models.numpy_llama import Array, contributions, metrics, norm, weights
+from tests.support.models.tiny import byte_tokenizer, causal_model, save
 
 FLOAT32 = 1e-5
 TEXTS = ["int main() { return 0; }", "x", "def f(x):\n    return x * x  # squares\n" * 5, "π ≈ 3.14159 数字"]

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.core import Model, load_model, profile_texts
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 
 
 @pytest.fixture(scope="module")

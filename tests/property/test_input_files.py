@@ -16,7 +16,7 @@ from app.submission import rules
 from app.submission.text_values import read_value
 from layerscope.inputs import FieldNames, InputReader, TextRecord, UnreadableInputError, UnusableRow, uploaded
 from layerscope.text_forms import Mistake
-from tests.support.submissions import JSON, NAMES, TEXTS
+from tests.support.jobs.submissions import JSON, NAMES, TEXTS
 
 SUFFIXES = ("txt", "json", "jsonl", "csv", "parquet")
 PARQUET = io.BytesIO()

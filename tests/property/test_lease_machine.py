@@ -28,7 +28,7 @@ from app.errors import JobFinished
 from app.jobs import counts, deletion, shards, store
 from app.jobs.shards import Claim, Fenced
 from app.tables import Job, Shard, StoredProfile, layer_profile
-from tests.support.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, submit
+from tests.support.jobs.jobs_by_hand import LEASE_SECONDS, MODEL, claim, commit, submit
 from worker.finalization.finalize import finalize_jobs
 
 TEXTS_PER_SHARD = 2

@@ -7,7 +7,7 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.serving import NO_TLS
+from tests.support.programs.serving import NO_TLS
 
 VALUES = (
     st.binary(max_size=40)

@@ -23,7 +23,7 @@ from app.submission.stream_parameters import PARAMETERS, read_parameters
 from app.submission.uploads.form_data import form_data
 from app.submission.uploads.uploaded_files import read_files, texts_of
 from tests.support.byte_strategies import DOCUMENTS, TEXTS, VALUES, as_json, damaged, in_pieces, soup
-from tests.support.multipart import FORM_TOKENS, FORM_TYPE, FORM_TYPES, PARTS, Part, as_form
+from tests.support.http.multipart import FORM_TOKENS, FORM_TYPE, FORM_TYPES, PARTS, Part, as_form
 
 SETTINGS = Settings(
     text_limit_bytes=200, texts_per_job_limit=5, domains_per_job_limit=3, json_values_limit=500

@@ -10,7 +10,7 @@ import pytest
 
 from app.resources import ROOT
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.processes import RunningStack
+from tests.support.programs.processes import RunningStack
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)

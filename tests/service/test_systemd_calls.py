@@ -16,10 +16,10 @@ from app.local.listening import address_of, is_ready, listen
 from app.local.supervisor import Child, Command
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.over_http import path, submit
-from tests.support.processes import wait_for
-from tests.support.serving import NO_TLS
-from tests.support.systemd import unit
+from tests.support.deployment.systemd import unit
+from tests.support.http.over_http import path, submit
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import NO_TLS
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +33,12 @@ pytestmark = [
 def under_its_unit(command: Command, name: str, settings: Settings, log: Path) -> Command:
     service = unit(name)["Service"]
     options = [*service["SystemCallFilter"], *(["mdwe"] if "MemoryDenyWriteExecute" in service else [])]
-    prefix = (sys.executable, str(ROOT / "tests" / "support" / "restricted.py"), *options, "--")
+    prefix = (
+        sys.executable,
+        str(ROOT / "tests" / "support" / "deployment" / "restricted.py"),
+        *options,
+        "--",
+    )
     home = {"LAYERSCOPE_HOME": str(settings.home), **(command.environment or {})}
     return replace(command, arguments=(*prefix, *command.arguments), environment=home, log=log)
 

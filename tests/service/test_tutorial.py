@@ -4,8 +4,8 @@ from copy import deepcopy
 
 import pytest
 
-from tests.support.notebook import TUTORIAL, code_cells, printed, read, run, shown
-from tests.support.processes import RunningStack
+from tests.support.programs.notebook import TUTORIAL, code_cells, printed, read, run, shown
+from tests.support.programs.processes import RunningStack
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from app.plots import PLOTS
 from app.resources import ROOT
 from layerscope.cli.profiling.measure import TABLES
 from layerscope.names import Analysis
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

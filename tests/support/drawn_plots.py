@@ -21,7 +21,7 @@ from app.plots.drawing.scales import Array, Scale
 from app.plots.drawing.sheet import Sheet
 from app.plots.drawing.style import DOTS_PER_INCH, STYLE
 from app.plots.drawing.words import DIGIT_HEIGHT, POINTS, advance, outline
-from tests.support.plot_rows import Rows, of_places
+from tests.support.jobs.plot_rows import Rows, of_places
 
 CAPTION = "Model demo at revision sha256:0123, float32"
 CHARACTERS = string.printable + "−…"

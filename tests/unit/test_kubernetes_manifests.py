@@ -20,7 +20,7 @@ from app.api.origin import HEALTH_CHECKS
 from app.cli import cli
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.kubernetes import (
+from tests.support.deployment.kubernetes import (
     containers,
     environment,
     named,

@@ -13,7 +13,7 @@ from app.cli import cli
 from app.local.commands import CANNOT_LOAD
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.systemd import FOLDER, SERVICES, UNITS, unit
+from tests.support.deployment.systemd import FOLDER, SERVICES, UNITS, unit
 
 MOST_EXPOSURE = 20  # tenths; systemd calls up to 20 "OK"
 GIVING_BACK_SECONDS = 6  # to connect to the database, and give back a shard

@@ -11,7 +11,7 @@ import psutil
 
 from tests.faults.support.scale import SCALE
 from tests.faults.support.service import RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 STATUS_ORDER = ("queued", "running", "succeeded")
 

@@ -15,7 +15,7 @@ from tests.faults.support.monitor import JobMonitor
 from tests.faults.support.report import write_line
 from tests.faults.support.scale import SCALE, TEXTS_PER_SHARD, WORKERS
 from tests.faults.support.service import RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 
 @dataclass(frozen=True)

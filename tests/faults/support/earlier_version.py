@@ -16,8 +16,8 @@ from app.db import alembic_config
 from app.local.listening import address_of, is_ready, listen
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.processes import wait_for
-from tests.support.worker_process import environment_of
+from tests.support.programs.processes import wait_for
+from tests.support.programs.worker_process import environment_of
 
 CODE = ("app", "layerscope", "worker", "migrations", "tests/faults/injected")
 

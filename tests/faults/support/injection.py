@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 INJECTED = Path(__file__).parents[1] / "injected"
 KILLS_PROCESS = "this text kills the process"

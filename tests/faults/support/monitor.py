@@ -8,7 +8,7 @@ import httpx
 
 from tests.faults.support.checks import counter_errors, decreases
 from tests.faults.support.service import RunningService
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 POLL_SECONDS = 0.05
 

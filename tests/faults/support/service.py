@@ -22,7 +22,7 @@ from app.local.valkey import ping
 from app.settings import Settings
 from tests.faults.support.injection import INJECTED, Event, Injection
 from tests.faults.support.scale import SCALE, SEED, TEXTS_PER_SHARD, WORKERS
-from tests.support.processes import wait_for
+from tests.support.programs.processes import wait_for
 
 MODEL = "tiny"
 START_SECONDS = 90

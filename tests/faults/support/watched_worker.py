@@ -11,8 +11,8 @@ from app.resources import ROOT
 from app.settings import Settings
 from tests.faults.support.injection import Injection
 from tests.faults.support.service import MODEL
-from tests.support.processes import wait_for
-from tests.support.worker_process import environment_of, worker_arguments
+from tests.support.programs.processes import wait_for
+from tests.support.programs.worker_process import environment_of, worker_arguments
 
 
 class WatchedWorker:

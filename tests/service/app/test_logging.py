@@ -18,8 +18,8 @@ from app.local.listening import address_of, listen
 from app.resources import ROOT
 from app.settings import Settings
 from app.tables import Job, KeyScope
-from tests.support.keys import bearer
-from tests.support.processes import wait_for
+from tests.support.http.keys import bearer
+from tests.support.programs.processes import wait_for
 
 Lines = Callable[[], list[dict[str, Any]]]
 CANARY = "canary-93b1"

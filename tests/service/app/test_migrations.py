@@ -8,8 +8,8 @@ from app.db import alembic_config, make_engine, make_sessions, migrate
 from app.jobs import store
 from app.jobs.store import StoredText
 from app.tables import LOCAL_OWNER, Job, StoredProfile, Text
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.resources import ROOT
-from tests.support.command_line import layerscope
+from tests.support.programs.command_line import layerscope
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import notifications, store
 from app.tables import Job, layer_profile
 from layerscope.core import load_model
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, claim, commit, submit
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL, claim, commit, submit
+from tests.support.models.tiny import causal_model, save
 from worker import tasks
 
 Sessions = sessionmaker[Session]

@@ -16,7 +16,7 @@ from app.models import ModelConfig
 from app.schemas import JobOut
 from app.tables import Job, LoadedModel, ModelFailure
 from layerscope.errors import HubUnavailable, ModelError, ModelNotFound
-from tests.support.jobs_by_hand import MEASURED_WITH, MODEL, commit, must_claim, submit
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH, MODEL, commit, must_claim, submit
 from worker.load_failure import wait_or_fail
 from worker.runtime.model_loading import record
 

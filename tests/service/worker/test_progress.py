@@ -16,10 +16,10 @@ import pytest
 from app.jobs.reports import REPORT_SECONDS
 from app.local.servers import Servers
 from app.settings import Settings
-from tests.support.processes import wait_for
-from tests.support.serving import NO_TLS, serving
-from tests.support.tiny import causal_model, save
-from tests.support.worker_process import start_worker
+from tests.support.models.tiny import causal_model, save
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import NO_TLS, serving
+from tests.support.programs.worker_process import start_worker
 
 TEXTS = {"cpp": [f"int f{i}() {{ return {'x' * 300}; }}" for i in range(20)], "python": ["y = 1\n" * 60] * 20}
 END_SECONDS = 90

@@ -19,11 +19,11 @@ from app.local.servers import Servers
 from app.settings import Settings
 from app.tables import LoadedModel
 from layerscope.names import METRICS
-from tests.support.processes import wait_for
-from tests.support.serving import serving
-from tests.support.tiny import byte_tokenizer, causal_model, save
-from tests.support.tokenizers import TEMPLATE
-from tests.support.worker_process import start_worker
+from tests.support.models.tiny import byte_tokenizer, causal_model, save
+from tests.support.models.tokenizers import TEMPLATE
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
+from tests.support.programs.worker_process import start_worker
 
 Sessions = sessionmaker[Session]
 END_SECONDS = 150

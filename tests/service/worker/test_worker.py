@@ -24,8 +24,8 @@ from app.local.servers import Servers
 from app.tables import Job, Shard, StoredProfile, Text, layer_profile
 from layerscope.core import load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.jobs_by_hand import submit
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.models.tiny import causal_model, save
 
 Sessions = sessionmaker[Session]
 Process = subprocess.Popen[bytes]

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from app.cli import cli, main
 from app.resources import ROOT
-from tests.support.platforms import AS_ON_WINDOWS
-from tests.support.processes import wait_for
+from tests.support.deployment.platforms import AS_ON_WINDOWS
+from tests.support.programs.processes import wait_for
 
 COMMANDS = (
     *("profile", "jobs", "show", "watch", "results", "compare", "cancel", "delete", "models", "open", "keys"),

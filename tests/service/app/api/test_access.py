@@ -19,10 +19,10 @@ from app.coordination import CLOCK
 from app.settings import Settings
 from app.tables import ApiKey, Base, KeyScope
 from tests.service.app.api.test_owners import ask, routes
-from tests.support.keys import bearer, client_with, new_key
-from tests.support.over_http import BODY, submit
-from tests.support.redis_contents import contents
-from tests.support.serving import serving
+from tests.support.databases.redis_contents import contents
+from tests.support.http.keys import bearer, client_with, new_key
+from tests.support.http.over_http import BODY, submit
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 NEVER = ("/health/live", "/health/ready")

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.api.endpoints import archive
 from app.files.parquet import Pipe
 from app.settings import Settings
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
-from tests.support.lognormal_job import lognormal_job
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
 
 Sessions = sessionmaker[Session]
 

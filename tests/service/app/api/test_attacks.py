@@ -15,8 +15,8 @@ import pytest
 from app.api.service import THREADS_FOR_REQUESTS
 from app.settings import Settings
 from benchmarks.service.api_process import api_process
-from tests.support.over_http import submit
-from tests.support.slow_clients import LINE, assert_healthy, connect, post_head
+from tests.support.http.over_http import submit
+from tests.support.http.slow_clients import LINE, assert_healthy, connect, post_head
 
 FILES, OUR_FILES = 1_024, 1_500
 LARGEST_LOG = 100_000  # bytes

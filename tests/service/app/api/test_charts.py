@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import comparison
 from layerscope.names import COMPARISON_COLUMNS, COMPARISON_COUNTS, COMPARISON_KEY
-from tests.support.finished_job import finished_job
-from tests.support.lognormal_job import lognormal_job
-from tests.support.one_token_job import one_token_job
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.jobs.one_token_job import one_token_job
 
 Sessions = sessionmaker[Session]
 Row = dict[str, str]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.api.reference.code_samples import ADDRESS
-from tests.support.processes import RunningStack
-from tests.support.serving import NO_TLS
+from tests.support.programs.processes import RunningStack
+from tests.support.programs.serving import NO_TLS
 
 CHANGING = ("cancel_job", "delete_job")  # they need a job of their own
 OPTIONS = {"analyses": ["tokens"]}

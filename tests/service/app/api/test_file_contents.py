@@ -15,10 +15,10 @@ from app.files.transitions import transitions_csv
 from app.jobs import store
 from app.tables import Job
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS, TEXTS_COLUMNS
-from tests.support.counting import statements
-from tests.support.finished_job import ERROR, finished_job, layer_row
-from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH, submit
-from tests.support.over_http import path, rows_of
+from tests.support.databases.counting import statements
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.finished_job import ERROR, finished_job, layer_row
+from tests.support.jobs.jobs_by_hand import LAYERS, MEASURED_WITH, submit
 
 
 def cell(value: float | None) -> str:

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.api.job_files import content_disposition
 from app.tables import Job
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
-from tests.support.over_http import path
+from tests.support.http.over_http import path
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
 
 
 @pytest.mark.parametrize(

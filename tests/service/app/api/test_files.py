@@ -20,10 +20,10 @@ from app.jobs import store
 from app.main import make_service
 from app.settings import Settings
 from app.tables import LoadedModel
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MEASURED_WITH, must_claim, submit
-from tests.support.over_http import path
-from tests.support.serving import serving
+from tests.support.http.over_http import path
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH, must_claim, submit
+from tests.support.programs.serving import serving
 
 NAMES = (
     *("results.csv", "results.json", "texts.csv", "texts.ndjson", "transitions.csv"),

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from tests.support.counting import statements
-from tests.support.over_http import submit
+from tests.support.databases.counting import statements
+from tests.support.http.over_http import submit
 
 STATEMENTS_OF_A_LOOK = 4
 

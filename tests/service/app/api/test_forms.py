@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
 from app.tables import Job, ShardDomain, Text
-from tests.support.lognormal_job import lognormal_job
-from tests.support.serving import serving
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 CSV = "text,label\nint x;,cpp\nx = 1,python\n"

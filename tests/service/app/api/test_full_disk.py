@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import MIB, Settings
-from tests.support.finished_job import finished_job
-from tests.support.over_http import submit
-from tests.support.slow_clients import service
-from tests.support.small_disk import small_disk
+from tests.support.deployment.small_disk import small_disk
+from tests.support.http.over_http import submit
+from tests.support.http.slow_clients import service
+from tests.support.jobs.finished_job import finished_job
 
 DISK = 4 * MIB
 TEXT = "x" * 1_000_000

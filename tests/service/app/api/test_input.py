@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
 from app.tables import Job
-from tests.support.over_http import answered
-from tests.support.processes import wait_for
-from tests.support.serving import serving
+from tests.support.http.over_http import answered
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
 
 JSON = {"Content-Type": "application/json"}
 HEAD = "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

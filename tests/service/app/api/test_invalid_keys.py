@@ -16,10 +16,10 @@ from app.errors import TooManyRequests, Unauthorized
 from app.jobs.notifications import connect
 from app.settings import Settings
 from app.tables import KeyScope
-from tests.support.counting import statements
-from tests.support.html_page import Page
-from tests.support.keys import bearer, new_key
-from tests.support.serving import NO_TLS, serving
+from tests.support.databases.counting import statements
+from tests.support.http.html_page import Page
+from tests.support.http.keys import bearer, new_key
+from tests.support.programs.serving import NO_TLS, serving
 
 Sessions = sessionmaker[Session]
 LIMIT = 3

@@ -14,9 +14,9 @@ from app.jobs.notifications import queue_of
 from app.settings import Settings
 from app.tables import Job, LoadedModel, ShardDomain, Text
 from layerscope.names import COMPONENTS
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MEASURED_WITH, commit, must_claim
-from tests.support.over_http import submit
+from tests.support.http.over_http import submit
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH, commit, must_claim
 
 
 def test_the_model_is_described_as_a_worker_loaded_it(

@@ -9,8 +9,8 @@ import httpx
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from tests.support.counting import statements
-from tests.support.over_http import submit
+from tests.support.databases.counting import statements
+from tests.support.http.over_http import submit
 
 Sessions = sessionmaker[Session]
 POLLS = 20

@@ -10,9 +10,9 @@ from app.jobs.view import present
 from app.models import read_models
 from app.resources import MODELS
 from app.settings import Settings
-from tests.support.counting import statements
-from tests.support.finished_job import finished_job
-from tests.support.over_http import submit
+from tests.support.databases.counting import statements
+from tests.support.http.over_http import submit
+from tests.support.jobs.finished_job import finished_job
 
 
 def test_pages_go_from_the_newest_job_to_the_oldest(api: httpx.Client) -> None:

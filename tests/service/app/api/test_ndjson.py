@@ -19,9 +19,9 @@ from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
 from app.settings import Settings
 from app.tables import Job, Text
-from tests.support.over_http import answered
-from tests.support.processes import wait_for
-from tests.support.serving import serving
+from tests.support.http.over_http import answered
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 NDJSON = {"Content-Type": "application/x-ndjson"}

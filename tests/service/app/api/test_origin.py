@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from tests.support.over_http import BODY, submit
-from tests.support.serving import serving
+from tests.support.http.over_http import BODY, submit
+from tests.support.programs.serving import serving
 
 REBOUND = (
     "rebound.example",

@@ -20,9 +20,9 @@ from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
 from app.settings import Settings
 from app.tables import Job
-from tests.support.jobs_by_hand import MODEL, OPTIONS, commit, must_claim
-from tests.support.keys import bearer, client_with, new_key
-from tests.support.serving import serving
+from tests.support.http.keys import bearer, client_with, new_key
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, commit, must_claim
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job
-from tests.support.finished_job import finished_job
-from tests.support.keys import client_with, new_key
-from tests.support.over_http import BODY, submit
-from tests.support.serving import serving
+from tests.support.http.keys import client_with, new_key
+from tests.support.http.over_http import BODY, submit
+from tests.support.jobs.finished_job import finished_job
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 PAGES = [

@@ -11,9 +11,9 @@ from app.access import keys
 from app.settings import Settings
 from app.tables import KeyScope
 from tests.support.audit_lines import audit_lines
-from tests.support.jobs_by_hand import submit
-from tests.support.keys import bearer, new_key
-from tests.support.serving import serving
+from tests.support.http.keys import bearer, new_key
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 COOKIE = "layerscope_session"

@@ -15,11 +15,11 @@ from app.plots import PLOTS
 from app.submission import rules
 from app.tables import Job
 from layerscope.names import DEFAULT_DOMAIN
-from tests.support.counting import statements
-from tests.support.finished_job import finished_job
-from tests.support.html_page import Page, read
-from tests.support.jobs_by_hand import submit
-from tests.support.lognormal_job import lognormal_job
+from tests.support.databases.counting import statements
+from tests.support.http.html_page import Page, read
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
 
 HOSTILE = "</script><svg onload=alert(1)>\"'&"
 CANARY = "canary-3f1c"

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.files import parquet
 from app.tables import Job
-from tests.support.lognormal_job import lognormal_job
+from tests.support.jobs.lognormal_job import lognormal_job
 
 Sessions = sessionmaker[Session]
 TABLES = ("results", "texts", "comparison")

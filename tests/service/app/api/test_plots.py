@@ -20,11 +20,11 @@ from app.plots import PLOTS
 from app.settings import Settings
 from app.tables import Job, layer_profile
 from layerscope.names import SCOPES_BEFORE_TYPICAL
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import submit
-from tests.support.lognormal_job import lognormal_job
-from tests.support.serving import serving
-from tests.support.slow_clients import connect, service
+from tests.support.http.slow_clients import connect, service
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.serving import serving
 
 ABSENT = UUID(int=0)
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "relative")

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.over_http import submit
+from tests.support.http.over_http import submit
 
 DOCUMENT: dict[str, Any] = {"model": "demo", "texts": {"cpp": ["int i;"]}}
 LINES = '{"domain": "cpp", "text": "int i;"}\n'

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs.store import PostedText, StoredText
 from app.settings import Settings
 from app.tables import Job, Text
-from tests.support.jobs_by_hand import submit
-from tests.support.keys import client_with, new_key
-from tests.support.serving import serving
+from tests.support.http.keys import client_with, new_key
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 TEXTS: Sequence[PostedText] = (

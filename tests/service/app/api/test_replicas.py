@@ -13,10 +13,10 @@ from app.api.endpoints.plots import MEDIA_TYPES
 from app.settings import Settings
 from benchmarks.service.api_process import api_process
 from layerscope.core import load_model
-from tests.support.measured_job import measured_job
-from tests.support.over_http import path
-from tests.support.serving import NO_TLS
-from tests.support.tiny import causal_model, save
+from tests.support.http.over_http import path
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import causal_model, save
+from tests.support.programs.serving import NO_TLS
 
 TEXTS = [(domain, f"{domain} {'x ' * i}") for i in range(6) for domain in ("cpp", "python", "go")]
 

@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.api.limits.connections import limited_protocol
 from app.settings import Settings
 from app.tables import Text
-from tests.support.over_http import BODY, submit
-from tests.support.serving import NO_TLS
-from tests.support.slow_clients import (
+from tests.support.http.over_http import BODY, submit
+from tests.support.http.slow_clients import (
     LINE,
     answer_of,
     assert_healthy,
@@ -24,6 +23,7 @@ from tests.support.slow_clients import (
     post_head,
     service,
 )
+from tests.support.programs.serving import NO_TLS
 
 
 def test_45_stalled_uploads_do_not_block_others(

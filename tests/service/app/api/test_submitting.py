@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs.notifications import queue_of
 from app.settings import Settings
 from app.tables import Job, LoadedModel, Text
-from tests.support.jobs_by_hand import MEASURED_WITH
-from tests.support.over_http import BODY, submit
-from tests.support.serving import serving
+from tests.support.http.over_http import BODY, submit
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH
+from tests.support.programs.serving import serving
 
 UNREACHABLE = "redis://127.0.0.1:1/0"
 

@@ -18,9 +18,9 @@ from app.main import create_app
 from app.resources import ROOT
 from app.settings import Settings
 from tests.service.app.api.test_owners import routes
-from tests.support.finished_job import finished_job
-from tests.support.processes import wait_for
-from tests.support.serving import serving
+from tests.support.jobs.finished_job import finished_job
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
 
 JOB = "01a20a26-33f5-7641-a213-2cafd04d4b7f"
 BODY = {"model": "demo", "texts": ["a"]}

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import Job, LoadedModel, Text
-from tests.support.jobs_by_hand import MEASURED_WITH
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH
 
 Sessions = sessionmaker[Session]
 MESSAGES = [{"role": "user", "content": "é <s>"}]

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from layerscope.names import COMPONENTS, METRICS, SCOPES
 from tests.service.app.api.test_charts import CHART
-from tests.support.finished_job import FinishedJob, finished_job
-from tests.support.jobs_by_hand import submit
+from tests.support.jobs.finished_job import FinishedJob, finished_job
+from tests.support.jobs.jobs_by_hand import submit
 
 Sessions = sessionmaker[Session]
 HOSTILE = "</script><svg onload=alert(1)>\"'&"

@@ -18,8 +18,8 @@ from layerscope import values
 from layerscope.core import load_model
 from layerscope.names import COMPONENTS
 from tests.service.app.api.test_charts import CHART
-from tests.support.measured_job import measured_job
-from tests.support.tiny import BOS, add_known_activations, causal_model, save
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import BOS, add_known_activations, causal_model, save
 
 Sessions = sessionmaker[Session]
 TOKEN = re.compile(r'<span class="token ([^"]*)" title="([^"]*)">([^<]*)</span>')

@@ -22,8 +22,8 @@ from app.resources import SAMPLES
 from app.tables import Job
 from layerscope.cli.profiling.measure import TABLES
 from layerscope.names import Analysis
-from tests.support.command_line import layerscope
-from tests.support.processes import RunningStack, wait_for
+from tests.support.programs.command_line import layerscope
+from tests.support.programs.processes import RunningStack, wait_for
 
 CPP = [f"int f{i}(int a) {{ return a * {i}; }}" for i in range(10)]
 BODY = ("body.csv", "--text", "body")

@@ -10,7 +10,7 @@ from app.doctor.findings import Grade
 from app.doctor.servers_and_models import check_models, check_servers
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.command_line import layerscope
+from tests.support.programs.command_line import layerscope
 
 
 def test_configured_servers_that_answer_are_good(settings: Settings) -> None:

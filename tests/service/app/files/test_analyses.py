@@ -33,9 +33,9 @@ from layerscope.names import (
     TOP_ACTIVATIONS,
 )
 from layerscope.values import ANALYSIS_NUMBERS
-from tests.support.counting import statements
-from tests.support.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
-from tests.support.over_http import path, rows_of
+from tests.support.databases.counting import statements
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
 from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]

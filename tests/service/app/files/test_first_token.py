@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.files.first_token import first_token_rows
 from app.tables import Job
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.lognormal_job import LAYERS, TOKENS, lognormal_job
-from tests.support.over_http import path, rows_of
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.lognormal_job import LAYERS, TOKENS, lognormal_job
 
 Sessions = sessionmaker[Session]
 ABSOLUTE = METRICS.index("delta_abs_mean")

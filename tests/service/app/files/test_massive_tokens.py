@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from layerscope.core import Model, load_model, profile_texts
 from layerscope.names import MASSIVE_TOKENS_COLUMNS
-from tests.support.measured_job import measured_job
-from tests.support.over_http import path, rows_of
-from tests.support.tiny import BOS, add_known_activations, causal_model, save
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import BOS, add_known_activations, causal_model, save
 
 Sessions = sessionmaker[Session]
 TEXTS = [("a", "first text"), ("b", f"has{BOS}two{BOS}more"), ("a", f"has{BOS}one"), ("a", "yy")]

@@ -20,9 +20,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.files.cells import csv_text, safe_cell
 from app.jobs.state.warnings import about_names
 from layerscope.core import Model, load_model
-from tests.support.measured_job import measured_job
-from tests.support.over_http import path
-from tests.support.tiny import causal_model, save
+from tests.support.http.over_http import path
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import causal_model, save
 
 Sessions = sessionmaker[Session]
 DOCUMENT = (Path(__file__).parents[4] / "docs" / "http.md").read_text(encoding="utf-8")

@@ -17,9 +17,9 @@ from app.files import tokens as module
 from layerscope.core import Model, TokenProfiles, analyse_texts, load_model, profile_texts
 from layerscope.core.tokenization.token_strings import token_strings
 from layerscope.names import LENS_COLUMNS, TOKEN_METRICS, TOKENS_COLUMNS
-from tests.support.measured_job import measured_job
-from tests.support.over_http import path, rows_of
-from tests.support.tiny import BOS, add_known_activations, causal_model, save
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import BOS, add_known_activations, causal_model, save
 
 Sessions = sessionmaker[Session]
 TEXTS = [("a", 'first, "quoted"'), ("b", ""), ("a", f"=has{BOS}two{BOS}more"), ("b", "yy")]

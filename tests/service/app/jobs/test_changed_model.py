@@ -15,7 +15,7 @@ from app.jobs.shards import Claim
 from app.jobs.view import present_one
 from app.models import ModelConfig
 from app.tables import Job, LoadedModel, Shard
-from tests.support.jobs_by_hand import LEASE_SECONDS, MEASURED_WITH, MODEL, commit, submit
+from tests.support.jobs.jobs_by_hand import LEASE_SECONDS, MEASURED_WITH, MODEL, commit, submit
 
 Sessions = sessionmaker[Session]
 TEXTS = [("cpp", "a")] * 6

@@ -10,7 +10,7 @@ from app.jobs import shards, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
 from app.tables import Job, Shard
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim, submit
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, must_claim, submit
 
 Sessions = sessionmaker[Session]
 MINUTE = timedelta(minutes=1)

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.coordination import CLOCK
 from app.jobs import counts, store
 from app.tables import Job, Shard, layer_profile
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MODEL, commit, must_claim, submit
 
 Sessions = sessionmaker[Session]
 MINUTE = timedelta(minutes=1)

@@ -21,11 +21,11 @@ from app.jobs.shards import TokenResult
 from app.settings import Settings
 from app.tables import Base, Job
 from tests.support.audit_lines import audit_lines
-from tests.support.counting import statements
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MODEL, commit, measured, must_claim, submit
-from tests.support.processes import wait_for
-from tests.support.serving import serving
+from tests.support.databases.counting import statements
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MODEL, commit, measured, must_claim, submit
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
 from worker.finalization.finalize import finalize_jobs
 
 Sessions = sessionmaker[Session]

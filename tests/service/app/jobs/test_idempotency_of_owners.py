@@ -9,7 +9,7 @@ from app.errors import IdempotencyKeyReused
 from app.jobs import store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft
-from tests.support.jobs_by_hand import MODEL, OPTIONS
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS
 
 
 def submit(sessions: sessionmaker[Session], owner: str, text: str) -> tuple[UUID, bool]:

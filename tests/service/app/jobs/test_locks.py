@@ -15,7 +15,7 @@ from app.coordination import AdvisoryLock, try_lock
 from app.jobs import completion, notifications, shards, store
 from app.jobs.shards import Fenced
 from app.tables import Job, StoredProfile, Text
-from tests.support.jobs_by_hand import MODEL, commit, measured, must_claim, submit
+from tests.support.jobs.jobs_by_hand import MODEL, commit, measured, must_claim, submit
 
 Sessions = sessionmaker[Session]
 TEXTS = [("cpp", "a"), ("cpp", "b")]

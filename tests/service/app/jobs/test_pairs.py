@@ -9,7 +9,7 @@ from app.jobs import store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, Text
-from tests.support.jobs_by_hand import MODEL, OPTIONS
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS
 
 Sessions = sessionmaker[Session]
 VALID: list[PostedText] = [("a", "1", "p"), ("b", "2", "p"), ("b", "3", "q"), ("c", "4")]

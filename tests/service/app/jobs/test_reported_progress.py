@@ -17,7 +17,7 @@ from app.models import ModelConfig
 from app.schemas import JobOut
 from app.tables import Job, Shard, ShardDomain
 from layerscope.names import Phase
-from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.support.jobs.jobs_by_hand import MODEL, commit, must_claim, submit
 
 Sessions = sessionmaker[Session]
 LONGEST = "m" * 64

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import store
 from app.resources import ROOT
 from app.tables import Job
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import commit, must_claim, submit
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import commit, must_claim, submit
 
 MODEL = "demo"
 OF_MODEL = "llama-3.2-3b"  # of the manifest

@@ -14,7 +14,7 @@ from app.coordination import now
 from app.jobs import shards, store
 from app.jobs.shards import Claim, Fenced
 from app.tables import Job, Shard, ShardDomain, StoredProfile
-from tests.support.jobs_by_hand import (
+from tests.support.jobs.jobs_by_hand import (
     LEASE_SECONDS,
     MEASURED_WITH,
     MODEL,

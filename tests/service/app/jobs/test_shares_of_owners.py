@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import Job
-from tests.support.jobs_by_hand import must_claim, submit
+from tests.support.jobs.jobs_by_hand import must_claim, submit
 
 CLAIMS = 80
 FEWEST = 20  # an owner has so few of 80 claims once in a million times

@@ -21,10 +21,10 @@ from app.local.stack import check_keys
 from app.resources import ROOT
 from app.settings import Settings
 from app.tables import Job, KeyScope
-from tests.support.command_line import layerscope
-from tests.support.keys import new_key
-from tests.support.processes import wait_for
-from tests.support.serving import serving
+from tests.support.http.keys import new_key
+from tests.support.programs.command_line import layerscope
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 REACHABLE = ("0.0.0.0", "::", "192.0.2.1", "example.org")

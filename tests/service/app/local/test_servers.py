@@ -21,8 +21,8 @@ from app.local.servers import Servers, running_servers
 from app.local.supervisor import Child, Command, Supervisor
 from app.local.valkey import ping
 from app.local.wheels import EmbeddedServerError
-from tests.support.memory import remember, remembered
-from tests.support.processes import wait_for
+from tests.support.databases.memory import remember, remembered
+from tests.support.programs.processes import wait_for
 
 
 def setting(running: Servers, name: str) -> str:

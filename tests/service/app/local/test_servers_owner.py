@@ -16,8 +16,8 @@ from app.local import postgres, servers
 from app.local.servers import Servers, running_servers
 from app.local.wheels import EmbeddedServerError
 from app.resources import ROOT
-from tests.support.memory import remember, remembered
-from tests.support.processes import is_running, wait_until_gone
+from tests.support.databases.memory import remember, remembered
+from tests.support.programs.processes import is_running, wait_until_gone
 
 # Requests the servers of a folder, prints their addresses and process ids, and waits for a signal.
 OWNER = """

@@ -17,9 +17,9 @@ import pytest
 
 from app.local.servers import running_servers
 from app.resources import MODELS, ROOT
-from tests.support.platforms import AS_ON_WINDOWS
-from tests.support.processes import RunningStack, is_running, wait_for, wait_until_gone
-from tests.support.serving import NO_TLS
+from tests.support.deployment.platforms import AS_ON_WINDOWS
+from tests.support.programs.processes import RunningStack, is_running, wait_for, wait_until_gone
+from tests.support.programs.serving import NO_TLS
 from worker.process import NICENESS
 
 

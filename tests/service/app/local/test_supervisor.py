@@ -15,7 +15,7 @@ import pytest
 from app.local import supervisor
 from app.local.supervisor import Child, Command, Supervisor, run_to_end
 from app.resources import ROOT
-from tests.support.processes import is_running, wait_for
+from tests.support.programs.processes import is_running, wait_for
 
 # Prints when it has started and which signals it receives, and takes a second to end.
 SLOW_TO_END = """

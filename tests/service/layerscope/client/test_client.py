@@ -32,9 +32,9 @@ from layerscope.client.errors import (
     UnauthorizedError,
     WaitTimeoutError,
 )
-from tests.support.finished_job import finished_job
-from tests.support.keys import new_key
-from tests.support.serving import serving
+from tests.support.http.keys import new_key
+from tests.support.jobs.finished_job import finished_job
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 

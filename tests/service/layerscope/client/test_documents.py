@@ -7,7 +7,7 @@ import pytest
 
 from app.resources import ROOT
 from layerscope import Client
-from tests.support.processes import RunningStack
+from tests.support.programs.processes import RunningStack
 
 DOCUMENT = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
 FIRST, GENERATOR, READER = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

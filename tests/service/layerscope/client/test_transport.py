@@ -16,8 +16,8 @@ from layerscope.client.errors import (
     TooBusyError,
     UnexpectedAnswerError,
 )
-from tests.support.faulty_proxy import CUT, DROP, LOSE_ANSWER, Proxy, faulty_proxy
-from tests.support.finished_job import finished_job
+from tests.support.http.faulty_proxy import CUT, DROP, LOSE_ANSWER, Proxy, faulty_proxy
+from tests.support.jobs.finished_job import finished_job
 
 Sessions = sessionmaker[Session]
 

@@ -2,7 +2,7 @@
 
 from layerscope import Client
 from layerscope.names import COMPONENTS, SCOPES
-from tests.support.processes import RunningStack
+from tests.support.programs.processes import RunningStack
 
 LAYERS = 10
 

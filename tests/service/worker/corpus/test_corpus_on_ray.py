@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.command_line import layerscope
-from tests.support.corpora import BAD_LINES, lines_of, write_lines
-from tests.support.processes import wait_for
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.corpora import BAD_LINES, lines_of, write_lines
+from tests.support.models.tiny import causal_model, save
+from tests.support.programs.command_line import layerscope
+from tests.support.programs.processes import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 pytest.importorskip("ray", reason="needs Ray: pip install 'layerscope[ray]'")

@@ -27,10 +27,10 @@ from app.jobs.view import present_one
 from app.schemas import Options
 from app.tables import Job
 from layerscope.core import load_model
-from tests.support.contexts import context_of
-from tests.support.corpora import BAD_LINES, lines_of, measure_corpus, task_of, write_lines
-from tests.support.jobs_by_hand import MODEL, claim
-from tests.support.tiny import add_massive_activation, causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.corpora import BAD_LINES, lines_of, measure_corpus, task_of, write_lines
+from tests.support.jobs.jobs_by_hand import MODEL, claim
+from tests.support.models.tiny import add_massive_activation, causal_model, save
 from worker.corpus.storage import Storage
 from worker.finalization.finalize import finalize_jobs
 from worker.measurement.shard import measure, new_work

@@ -11,8 +11,8 @@ import pytest
 from app.errors import ConfigurationError
 from layerscope.inputs import InputReader, TextRecord, UnreadableInputError
 from layerscope.inputs.remote_sources import find_remote_sources
-from tests.support.corpora import lines_of, measure_corpus, planned, task_of, write_lines
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.corpora import lines_of, measure_corpus, planned, task_of, write_lines
+from tests.support.models.tiny import causal_model, save
 from worker.corpus import manifest as manifests
 from worker.corpus.attempts import Attempts
 from worker.corpus.inputs import checksums, find_inputs

@@ -15,9 +15,9 @@ from statsmodels.stats.multitest import multipletests
 
 from app.tables import Job, comparison, layer_profile
 from layerscope.names import COMPONENTS, METRICS, RANKED_METRICS, SCOPES
-from tests.support.lognormal_job import LAYERS, lognormal_job
-from tests.support.over_http import path, rows_of
-from tests.support.processes import RunningStack
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.lognormal_job import LAYERS, lognormal_job
+from tests.support.programs.processes import RunningStack
 from worker.finalization import compared_texts
 from worker.finalization.stored_texts import texts_by_domain
 

@@ -21,8 +21,8 @@ from app.jobs.shards import Fenced
 from app.settings import KIB
 from app.tables import Job, StoredProfile, comparison, layer_profile
 from layerscope.names import COMPONENTS, SCOPES
-from tests.support.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
-from tests.support.small_disk import small_disk
+from tests.support.deployment.small_disk import small_disk
+from tests.support.jobs.jobs_by_hand import LAYERS, LEASE_SECONDS, MODEL, claim, commit, must_claim, submit
 from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains
 from worker.finalization.finalize import FINALIZATION_ATTEMPTS, finalize_jobs

@@ -20,9 +20,9 @@ from app.jobs.shards import TextResult
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, Text, comparison
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
-from tests.support.over_http import path, rows_of
-from tests.support.processes import RunningStack
+from tests.support.http.over_http import path, rows_of
+from tests.support.jobs.jobs_by_hand import LAYERS, MODEL, OPTIONS, must_claim
+from tests.support.programs.processes import RunningStack
 from worker.finalization import compared_texts
 from worker.finalization.finalize import finalize_jobs
 from worker.finalization.stored_texts import texts_by_domain

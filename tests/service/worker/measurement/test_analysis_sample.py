@@ -20,10 +20,10 @@ from app.local.servers import Servers
 from app.settings import Settings
 from layerscope.core.loading.transformers_logging import silenced_transformers
 from layerscope.stats.sampling import sample
-from tests.support.processes import wait_for
-from tests.support.serving import serving
-from tests.support.tiny import add_known_activations, byte_tokenizer, causal_model, save
-from tests.support.worker_process import start_worker
+from tests.support.models.tiny import add_known_activations, byte_tokenizer, causal_model, save
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import serving
+from tests.support.programs.worker_process import start_worker
 from worker.measurement.analysis_sample import SEED
 
 Array = NDArray[np.float64]

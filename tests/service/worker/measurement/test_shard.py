@@ -15,9 +15,9 @@ from app.jobs.shards import Claim, ShardText
 from app.jobs.store import Draft
 from layerscope.core import Model, load_model
 from layerscope.stats.sampling import sample
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.support.models.tiny import causal_model, save
 from worker.measurement.analysis_sample import SEED
 from worker.measurement.shard import TRY_FROM_ATTEMPT, measure, new_work
 from worker.observation.step_times import StepTimes

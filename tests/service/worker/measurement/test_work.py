@@ -14,9 +14,9 @@ from app.jobs.shard_plan import ShardSize
 from app.jobs.shards import ShardText, TextResult
 from app.jobs.store import Draft, StoredText
 from layerscope.core import Model, load_model
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.support.models.tiny import causal_model, save
 from worker.measurement.shard import measure, new_work
 from worker.observation.step_times import StepTimes
 from worker.runtime.lease import Lease

@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 from app.local.servers import Servers
 from app.resources import ROOT
 from app.settings import Settings
-from tests.support.empty_tables import empty_tables
-from tests.support.observed_service import NAME, PARENT, TEXT, TRACE, Observed, observed_service
-from tests.support.serving import NO_TLS
+from tests.support.databases.empty_tables import empty_tables
+from tests.support.programs.observed_service import NAME, PARENT, TEXT, TRACE, Observed, observed_service
+from tests.support.programs.serving import NO_TLS
 from worker.observation.metrics_server import serve_metrics
 
 PHASES = ("queue", "tokenize", "forward", "reduce", "analyse", "commit", "finalize")

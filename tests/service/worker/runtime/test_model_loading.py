@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.models import ModelConfig
 from app.tables import LoadedModel
 from layerscope.core import load_model
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 from worker.runtime import model_loading
 from worker.runtime.model_loading import load, record
 

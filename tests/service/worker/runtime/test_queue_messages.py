@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs.notifications import DRAIN, queue_of
 from layerscope.core import Model, load_model
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL
+from tests.support.models.tiny import causal_model, save
 from worker import tasks
 from worker.runtime.rq_worker import NotifiedWorker
 

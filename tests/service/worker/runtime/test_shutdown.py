@@ -14,9 +14,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.jobs import shards
 from app.tables import Job, Shard
 from layerscope.core import load_model
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, commit, must_claim, submit
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL, commit, must_claim, submit
+from tests.support.models.tiny import causal_model, save
 from worker import tasks
 from worker.finalization import statistics
 from worker.finalization.compare_domains import compare_domains

@@ -13,7 +13,7 @@ from app.main import NO_TELEMETRY
 from app.observation.spans import EXPORT_SECONDS, Tracing
 from app.observation.tracing import TimedSpan, current_traceparent, start_tracing
 from app.resources import ROOT
-from tests.support.otlp_receiver import otlp_receiver
+from tests.support.http.otlp_receiver import otlp_receiver
 from tests.unit.test_architecture import APP, WORKER, imports_of
 
 # FastAPI loads the API of OpenTelemetry, and redis the metrics of its SDK if that is installed.

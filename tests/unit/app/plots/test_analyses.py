@@ -20,7 +20,7 @@ from tests.support.drawn_plots import (
     triangles,
     words,
 )
-from tests.support.plot_rows import DOMAINS, analysis_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, analysis_rows, values_of
 
 
 def with_costs(costs: list[float], half: float = 0.1) -> list[dict[str, float]]:

@@ -14,7 +14,7 @@ from app.plots import PLOTS, Plot, PlotRow, draw, drawing_process
 from app.plots.drawing.sheet import Sheet
 from app.plots.drawing_process import DrawingProcess
 from tests.support.drawn_plots import CAPTION
-from tests.support.plot_rows import rows_for
+from tests.support.jobs.plot_rows import rows_for
 
 
 @dataclass(frozen=True, kw_only=True)

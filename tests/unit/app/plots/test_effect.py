@@ -11,7 +11,7 @@ from app.plots.drawing.style import SIGNIFICANT
 from app.plots.effect import EFFECT, LEAST_REACH, MOST_PAIRS
 from layerscope.names import COMPONENTS, LARGEST_Q
 from tests.support.drawn_plots import drawn, legend, points, series, strokes, words
-from tests.support.plot_rows import DOMAINS, comparison_rows
+from tests.support.jobs.plot_rows import DOMAINS, comparison_rows
 
 MANY = [f"domain-{i:02}" for i in range(16)]
 

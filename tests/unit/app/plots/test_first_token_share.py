@@ -9,7 +9,7 @@ from app.plots.first_token_share import FIRST_TOKEN, HIGHEST, LOWEST, SHARES
 from layerscope.names import POOLED_DOMAIN
 from tests.support.drawn_plots import drawn, legend, points, series, words
 from tests.support.drawn_plots import triangles as triangles_of
-from tests.support.plot_rows import DOMAINS, Rows, first_token_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, Rows, first_token_rows, values_of
 
 TRIANGLES = "A triangle at the edge"
 

@@ -8,7 +8,7 @@ from matplotlib.collections import PolyCollection
 from app.plots.drawing.sheet import Sheet
 from app.plots.heatmap import HEATMAP
 from tests.support.drawn_plots import drawn, numbers, numbers_in
-from tests.support.plot_rows import DOMAINS, Rows, layer_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, Rows, layer_rows, values_of
 
 
 def cells(sheet: Sheet) -> dict[tuple[int, int], tuple[float, ...]]:

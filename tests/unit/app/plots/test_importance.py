@@ -23,7 +23,7 @@ from tests.support.drawn_plots import (
     strokes,
     words,
 )
-from tests.support.plot_rows import DOMAINS, Rows, analysis_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, Rows, analysis_rows, values_of
 
 GREY = matplotlib.colors.to_rgba(NOT_SIGNIFICANT.colour)
 WHITE = (1.0, 1.0, 1.0, 1.0)

@@ -6,7 +6,7 @@ from app.plots import PLOTS, JobContents
 from app.plots.massive_share import MASSIVE
 from layerscope.names import POOLED_DOMAIN
 from tests.support.drawn_plots import drawn, legend, points, series
-from tests.support.plot_rows import DOMAINS, massive_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, massive_rows, values_of
 
 
 @pytest.mark.parametrize("count", [1, 4, 5])

@@ -31,7 +31,7 @@ from tests.support.drawn_plots import (
     triangles,
     words,
 )
-from tests.support.plot_rows import DOMAINS, layer_rows, rows_for, values_of
+from tests.support.jobs.plot_rows import DOMAINS, layer_rows, rows_for, values_of
 
 STUDIED = ("mean_std", "abs_mean_abs_std", "abs_mean_std", "variance_ranking")
 OVERLAID = ("mean_std", "relative", "massive")

@@ -6,7 +6,7 @@ import pytest
 from app.plots.drawing.style import LOOKS
 from app.plots.ranking import LAYERS_OF_HALF_WIDTH, NO_VARIANCE, RANKING
 from tests.support.drawn_plots import drawn, numbers, numbers_in, overlapping, polygons, triangles, words
-from tests.support.plot_rows import DOMAINS, layer_rows, values_of
+from tests.support.jobs.plot_rows import DOMAINS, layer_rows, values_of
 
 BARS = LOOKS[0].colour
 

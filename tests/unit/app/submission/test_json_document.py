@@ -15,7 +15,7 @@ from app.settings import Settings
 from app.submission.json_document import read_submission
 from app.submission.rules import KnownModel, KnownModels
 from app.submission.text_values import RECORDS
-from tests.support.submissions import JSON, NAMES, TEXTS
+from tests.support.jobs.submissions import JSON, NAMES, TEXTS
 
 SETTINGS = Settings(text_limit_bytes=100, texts_per_job_limit=50, domains_per_job_limit=16)
 

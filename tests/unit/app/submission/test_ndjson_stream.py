@@ -15,7 +15,7 @@ from app.submission.line import OTHER_FIELDS
 from app.submission.ndjson_stream import read_texts
 from app.submission.rules import KnownModel
 from app.submission.stream_parameters import LineParameters, StreamRequest
-from tests.support.submissions import NAMES, TEXTS
+from tests.support.jobs.submissions import NAMES, TEXTS
 
 SETTINGS = Settings(
     text_limit_bytes=100, texts_per_job_limit=50, domains_per_job_limit=16, ndjson_limit_bytes=100_000

@@ -14,7 +14,7 @@ from app.submission.input_errors import InputErrors
 from app.submission.rules import KnownModel, KnownModels
 from layerscope.names import ANALYSES, COMPONENTS
 from layerscope.text_forms import pair_mistake, text_mistake
-from tests.support.submissions import JSON, NAMES, TEXTS
+from tests.support.jobs.submissions import JSON, NAMES, TEXTS
 
 MODELS: KnownModels = {"demo": KnownModel(2048), "other": KnownModel()}
 

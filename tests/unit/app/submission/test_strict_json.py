@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from app.cli import SWITCH_SECONDS
 from app.submission.strict_json import DECODER, DECODER_WITH_PAUSES, LARGE_BYTES, InvalidJson, parse
 from tests.support.byte_strategies import DOCUMENTS, as_json, damaged, soup
-from tests.support.submissions import JSON
+from tests.support.jobs.submissions import JSON
 
 DEPTH_LIMIT = 16
 

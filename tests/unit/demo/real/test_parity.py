@@ -9,7 +9,7 @@ import pytest
 from demo.real.parity import TOLERANCE, Array, massive_positions, worst_errors
 from layerscope.core import load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.tiny import add_massive_activation, causal_model, save
+from tests.support.models.tiny import add_massive_activation, causal_model, save
 
 TEXTS = {3: "int main() { return 0; }", 7: "def f(x):\n    return x * x\n" * 3}
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from layerscope.core import Model, load_model
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import models, normalizers, processors
 
 from layerscope.core.batching import BUFFER_BATCHES, BUFFER_TEXTS, Encoded, buffers, encode, pack
-from tests.support.tiny import byte_tokenizer
+from tests.support.models.tiny import byte_tokenizer
 
 
 def encoded(text: object, limit: int = 10, overflow: str = "truncate", vocabulary: int = 257) -> Encoded:

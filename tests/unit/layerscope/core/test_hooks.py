@@ -7,7 +7,7 @@ from torch import Tensor
 from layerscope.core.contribution import delta
 from layerscope.core.hooks import contributions
 from layerscope.core.model import blocks
-from tests.support.tiny import causal_model, count_hooks
+from tests.support.models.tiny import causal_model, count_hooks
 
 IDS = torch.tensor([[0, 5, 9, 5]])
 

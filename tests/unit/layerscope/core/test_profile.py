@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 
 from layerscope.core import Model, TextProfile, load_model, profile_texts
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.tiny import (
+from tests.support.models.tiny import (
     BOS,
     add_known_activations,
     add_massive_activation,

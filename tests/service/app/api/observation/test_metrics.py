@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.api.observation import work_metrics
 from app.api.observation.work_metrics import WorkCollector
 from app.jobs import counts, notifications
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MODEL
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MODEL
 
 JOB = "01a20a26-33f5-7641-a213-2cafd04d4b7f"
 BODY = {"model": "demo", "texts": ["a"]}

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import StoredProfile, Text, massive_tokens, text_lengths
 from app.text_views.cautions import LEAST_OVERLAP, DomainLengths, overlap
-from tests.support.finished_job import finished_job
-from tests.support.jobs_by_hand import MODEL, claim, commit, submit
-from tests.support.lognormal_job import lognormal_job
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MODEL, claim, commit, submit
+from tests.support.jobs.lognormal_job import lognormal_job
 from worker.finalization.finalize import finalize_jobs
 
 Sessions = sessionmaker[Session]

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.api.pages.compare_page import MOST_JOBS
 from app.charts import comparability, compared_jobs
 from app.tables import Job
-from tests.support.finished_job import finished_job
-from tests.support.html_page import read
-from tests.support.jobs_by_hand import MEASURED_WITH, submit
-from tests.support.lognormal_job import lognormal_job
+from tests.support.http.html_page import read
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH, submit
+from tests.support.jobs.lognormal_job import lognormal_job
 
 Sessions = sessionmaker[Session]
 CHART = re.compile(r'id="chart-compared".*?<script type="application/json">(.*?)</script>', re.DOTALL)

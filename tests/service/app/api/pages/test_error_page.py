@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.settings import Settings
-from tests.support.html_page import POLICY, Page
-from tests.support.keys import bearer, new_key
-from tests.support.serving import serving
+from tests.support.http.html_page import POLICY, Page
+from tests.support.http.keys import bearer, new_key
+from tests.support.programs.serving import serving
 
 Sessions = sessionmaker[Session]
 # As Firefox sends it.

@@ -15,10 +15,10 @@ from app.jobs.store import Draft
 from app.schemas import Options
 from app.tables import Job
 from layerscope.names import Analysis, Component, Overflow, SpecialTokens, Status
-from tests.support.counting import statements
-from tests.support.finished_job import finished_job
-from tests.support.html_page import Attributes, Page, read
-from tests.support.jobs_by_hand import claim, submit
+from tests.support.databases.counting import statements
+from tests.support.http.html_page import Attributes, Page, read
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.jobs_by_hand import claim, submit
 
 Sessions = sessionmaker[Session]
 JOB = re.compile(r'<th scope="row"><a href="/jobs/([0-9a-f-]{36})">')

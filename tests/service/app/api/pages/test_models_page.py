@@ -14,9 +14,9 @@ from app.jobs import notifications, reports
 from app.jobs.counts import Backlog, backlog_by_model
 from app.settings import Settings
 from app.tables import Job, ModelFailure
-from tests.support.jobs_by_hand import MEASURED_WITH, MODEL, commit, must_claim, submit
-from tests.support.lognormal_job import lognormal_job
-from tests.support.serving import serving
+from tests.support.jobs.jobs_by_hand import MEASURED_WITH, MODEL, commit, must_claim, submit
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.serving import serving
 from worker.runtime.model_loading import record
 
 Sessions = sessionmaker[Session]

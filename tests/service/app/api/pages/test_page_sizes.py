@@ -6,9 +6,9 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from tests.support.html_page import Page
-from tests.support.jobs_by_hand import submit
-from tests.support.lognormal_job import lognormal_job
+from tests.support.http.html_page import Page
+from tests.support.jobs.jobs_by_hand import submit
+from tests.support.jobs.lognormal_job import lognormal_job
 
 Sessions = sessionmaker[Session]
 WITH_CHARTS, WITHOUT_CHARTS = 450_000, 60_000

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.tables import Job
-from tests.support.command_line import layerscope
-from tests.support.finished_job import finished_job
-from tests.support.lognormal_job import lognormal_job
+from tests.support.jobs.finished_job import finished_job
+from tests.support.jobs.lognormal_job import lognormal_job
+from tests.support.programs.command_line import layerscope
 
 Sessions = sessionmaker[Session]
 

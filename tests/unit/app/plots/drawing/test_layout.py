@@ -12,7 +12,7 @@ from app.plots import PLOTS, draw
 from app.plots.drawing.sheet import Format
 from app.plots.drawing.style import DOTS_PER_INCH, WIDTH
 from tests.support.drawn_plots import CAPTION, LOOSE, Written, boxes, drawn, numbers, overlapping
-from tests.support.plot_rows import DOMAINS, layer_rows, rows_for
+from tests.support.jobs.plot_rows import DOMAINS, layer_rows, rows_for
 
 LONG = "with.a-very_long-name-that.goes_on-and-on_until-the.end"
 SLOW = pytest.mark.slow

@@ -14,7 +14,7 @@ from layerscope.core import Model, TextAnalysis, analyse_texts, load_head, load_
 from layerscope.core.analysis import batch_numbers
 from layerscope.core.analysis.distribution import slices
 from layerscope.names import ANALYSIS_METRICS, COMPONENTS, PREDICTION_ANALYSES, TOKEN_METRICS
-from tests.support.tiny import (
+from tests.support.models.tiny import (
     add_known_activations,
     causal_model,
     count_hooks,

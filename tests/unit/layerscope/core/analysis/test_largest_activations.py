@@ -8,7 +8,7 @@ from layerscope.core import analyse_texts, load_model, profile_texts
 from layerscope.core.analysis.largest_activations import largest
 from layerscope.names import METRICS, SCOPES
 from layerscope.stats.token_share import first_token_share
-from tests.support.tiny import add_known_activations, causal_model, save
+from tests.support.models.tiny import add_known_activations, causal_model, save
 
 ADDED = {17: 328.0, 5: -210.0, 23: 120.0, 11: 64.0}
 WRITTEN, REMOVED = 1, 4

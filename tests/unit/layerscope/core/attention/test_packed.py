@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from layerscope.core.attention.packed import packed
-from tests.support.tiny import causal_model
+from tests.support.models.tiny import causal_model
 
 TEXTS = [[0, 5, 9, 5, 20], [0, 7], [0, 200, 3, 3, 8, 100, 4]]
 

@@ -10,8 +10,8 @@ import torch
 from layerscope.core import load_model, profile_texts
 from layerscope.core.attention.packed import packed
 from layerscope.core.attention.rotary import RotaryPerText, depends_on_length
-from tests.support.families import CASES, family_model
-from tests.support.tiny import save
+from tests.support.models.families import CASES, family_model
+from tests.support.models.tiny import save
 
 LENGTH_DEPENDENT = ["llama, dynamic rope", "llama, longrope", "phi3, longrope"]
 

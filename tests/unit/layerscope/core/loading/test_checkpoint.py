@@ -11,7 +11,7 @@ from transformers import LlamaModel
 from layerscope.core import Model, load_model
 from layerscope.core.model import DTYPES, blocks
 from layerscope.errors import ModelError
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from layerscope.core.loading.compiled_modules import compile_modules
 from layerscope.core.model import blocks
-from tests.support.tiny import causal_model
+from tests.support.models.tiny import causal_model
 
 Residual = torch.Tensor
 

@@ -11,7 +11,7 @@ from torch import nn
 from layerscope.core import Model, analyse_texts, load_head, load_model
 from layerscope.core.loading.matmul import OneDnnLinear
 from layerscope.errors import ModelError
-from tests.support.tiny import byte_tokenizer, causal_model, save
+from tests.support.models.tiny import byte_tokenizer, causal_model, save
 
 HEAD = "lm_head.weight"
 

@@ -14,7 +14,7 @@ import torch
 from layerscope.core import Model, load_model, profile_texts
 from layerscope.core.loading import load
 from layerscope.core.sums import recorder
-from tests.support.tiny import causal_model, save
+from tests.support.models.tiny import causal_model, save
 
 TEXTS = ["a text", "another one, somewhat longer than the first", "x", "the last of them"]
 WITHOUT_COMPILER = """

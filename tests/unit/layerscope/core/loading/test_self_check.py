@@ -15,8 +15,8 @@ from layerscope.core.attention.one_text import attend
 from layerscope.core.families import FAMILIES
 from layerscope.core.loading import self_check
 from layerscope.errors import ModelError
-from tests.support.families import CASES, family_model
-from tests.support.tiny import causal_model, count_hooks, make_non_finite, save
+from tests.support.models.families import CASES, family_model
+from tests.support.models.tiny import causal_model, count_hooks, make_non_finite, save
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from layerscope.core.tokenization.chat import TextError, encode_chat, has_chat_template
-from tests.support.tokenizers import TEMPLATE, byte_level_tokenizer, llama_tokenizer, unigram_tokenizer
+from tests.support.models.tokenizers import TEMPLATE, byte_level_tokenizer, llama_tokenizer, unigram_tokenizer
 
 CHATML = (
     "{% for m in messages %}"

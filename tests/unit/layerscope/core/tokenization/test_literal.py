@@ -4,7 +4,12 @@ import pytest
 from tokenizers import Tokenizer
 
 from layerscope.core.tokenization.literal import encode_literally, literal_tokenizer
-from tests.support.tokenizers import byte_level_tokenizer, llama_tokenizer, unigram_tokenizer, word_tokenizer
+from tests.support.models.tokenizers import (
+    byte_level_tokenizer,
+    llama_tokenizer,
+    unigram_tokenizer,
+    word_tokenizer,
+)
 
 # Merges that lead to the special token </s>, as transformers makes them for some checkpoints.
 TO_EOS = [("<", "/"), ("</", "s"), ("</s", ">")]

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from layerscope.core.tokenization.chat import TextError
 from layerscope.core.tokenization.token_ids import token_ids
-from tests.support.tokenizers import TEMPLATE, llama_tokenizer
+from tests.support.models.tokenizers import TEMPLATE, llama_tokenizer
 
 A, B = 357, 69  # "▁a" and "b"
 

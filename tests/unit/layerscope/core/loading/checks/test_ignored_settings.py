@@ -14,8 +14,8 @@ from layerscope.core import analyse_texts, load_model, profile_texts
 from layerscope.core.families import FAMILIES
 from layerscope.core.loading.checks.ignored_settings import NEUTRAL, OTHER_NAMES
 from layerscope.errors import ModelError
-from tests.support.families import CASES, family_model
-from tests.support.tiny import save
+from tests.support.models.families import CASES, family_model
+from tests.support.models.tiny import save
 
 # One case of each family in which its settings matter.
 CASE = {

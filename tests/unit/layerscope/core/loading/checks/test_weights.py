@@ -16,8 +16,8 @@ from transformers import AutoModelForCausalLM
 from layerscope.core import analyse_texts, load_head, load_model, profile_texts
 from layerscope.core.loading.checks.weights import stored_tensors, weight_files
 from layerscope.errors import ModelError
-from tests.support.families import family_model
-from tests.support.tiny import byte_tokenizer, causal_model, save
+from tests.support.models.families import family_model
+from tests.support.models.tiny import byte_tokenizer, causal_model, save
 
 Edit = Callable[[dict[str, Tensor]], None]
 FILE = "model.safetensors"

@@ -14,7 +14,7 @@ from layerscope.core.loading.tokenizers.probe import TEXTS, same_ids
 from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
 from layerscope.core.tokenization.token_ids import token_ids
 from layerscope.errors import ModelError
-from tests.support.tokenizers import (
+from tests.support.models.tokenizers import (
     byte_level_tokenizer,
     llama_tokenizer,
     save_settings,

@@ -15,7 +15,7 @@ from layerscope.core.loading.tokenizers.read_tokenizer import read_tokenizer
 from layerscope.core.tokenization.chat import TextError
 from layerscope.core.tokenization.token_ids import token_ids
 from layerscope.errors import ModelError
-from tests.support.tokenizers import TEMPLATE, save_settings, train_sentencepiece
+from tests.support.models.tokenizers import TEMPLATE, save_settings, train_sentencepiece
 
 SENTENCES = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.strip()]
 PARTS = [

@@ -6,7 +6,7 @@ from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
 from layerscope.core import Model
-from tests.support.jobs_by_hand import MODEL
+from tests.support.jobs.jobs_by_hand import MODEL
 from worker.observation.metrics import WorkerMetrics
 from worker.observation.observation import Observation
 from worker.runtime.context import WorkerContext

@@ -13,7 +13,7 @@ from app.jobs.shards import TextResult
 from app.jobs.store import Draft
 from layerscope import values as codec
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.jobs_by_hand import MODEL, OPTIONS, claim, massive_first_token
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, claim, massive_first_token
 from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]

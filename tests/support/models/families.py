@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from tests.support.tiny import DEFAULTS
+from tests.support.models.tiny import DEFAULTS
 
 _WINDOW = 7  # shorter than most texts
 _LONGROPE = {

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.resources import ROOT
-from tests.support.processes import RunningStack
+from tests.support.programs.processes import RunningStack
 
 SHORT_TIMES = {"LAYERSCOPE_LEASE_SECONDS": "4", "LAYERSCOPE_SWEEP_SECONDS": "1"}
 START_SECONDS, STOP_SECONDS = 90, 60

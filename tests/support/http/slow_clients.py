@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.settings import Settings
-from tests.support.serving import NO_TLS, serving
+from tests.support.programs.serving import NO_TLS, serving
 
 HANG_SECONDS = 20  # a check that takes longer waits for the slow clients, also on a busy machine
 LINE = b'{"text": "a"}\n'

@@ -13,10 +13,10 @@ from prometheus_client.openmetrics import parser
 from prometheus_client.samples import Sample
 
 from app.settings import Settings
-from tests.support.otlp_receiver import Receiver, otlp_receiver
-from tests.support.processes import wait_for
-from tests.support.serving import NO_TLS, serving
-from tests.support.worker_process import start_worker
+from tests.support.http.otlp_receiver import Receiver, otlp_receiver
+from tests.support.programs.processes import wait_for
+from tests.support.programs.serving import NO_TLS, serving
+from tests.support.programs.worker_process import start_worker
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"  # of the client
 OPEN_METRICS = {"Accept": "application/openmetrics-text"}

@@ -17,7 +17,7 @@ from app.jobs.shards import Claim, TextResult
 from app.jobs.store import Draft, PostedText
 from app.tables import Job, layer_profile
 from layerscope.names import COMPONENTS, METRICS, SCOPES, STATISTIC_COLUMNS
-from tests.support.jobs_by_hand import LAYERS, MEASURED_WITH, massive_first_token
+from tests.support.jobs.jobs_by_hand import LAYERS, MEASURED_WITH, massive_first_token
 
 ERROR = "=the text has more tokens than the model reads"
 

@@ -7,8 +7,8 @@ from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
 from layerscope.core import load_model
-from tests.support.measured_job import measured_job
-from tests.support.tiny import causal_model, save
+from tests.support.jobs.measured_job import measured_job
+from tests.support.models.tiny import causal_model, save
 
 
 def one_token_job(sessions: sessionmaker[Session], redis: Redis, folder: Path) -> UUID:

@@ -11,8 +11,8 @@ from app.jobs import shards, store
 from app.jobs.shard_plan import ShardSize
 from app.jobs.store import Draft, PostedText
 from layerscope.core import Model
-from tests.support.contexts import context_of
-from tests.support.jobs_by_hand import MODEL, OPTIONS, must_claim
+from tests.support.jobs.contexts import context_of
+from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, must_claim
 from worker.finalization.finalize import finalize_jobs
 from worker.measurement.shard import measure, new_work
 from worker.observation.step_times import StepTimes

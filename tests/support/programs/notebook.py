@@ -1,6 +1,6 @@
 """Runs a notebook in a Jupyter kernel, as its readers do.
 
-    LAYERSCOPE_SERVER=http://127.0.0.1:8000 python -m tests.support.notebook
+    LAYERSCOPE_SERVER=http://127.0.0.1:8000 python -m tests.support.programs.notebook
 
 stores in `docs/tutorial.ipynb` what its cells show with a running service.
 """
