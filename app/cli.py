@@ -188,13 +188,13 @@ def serve(settings: "Settings", listener: socket.socket) -> None:
 @cli.command()
 def worker(model: Annotated[str, typer.Option(help="A model of the model list.")]) -> None:
     """Run one worker: one process, one model, one device."""
-    from app.local.commands import SPIN_BRIEFLY, worker_command
+    from app.local.commands import openmp_waiting, worker_command
     from app.local.stack import chosen_models, connected, uses_embedded_servers
 
     settings = read_settings()
     (name,) = chosen_models(settings, [model])
     with until_stopped(0), connected(settings) as (complete, _):
-        command = worker_command(complete, name, SPIN_BRIEFLY)
+        command = worker_command(complete, name, openmp_waiting(1))
         if uses_embedded_servers(settings) or sys.platform == "win32":  # there execve starts a second process
             raise typer.Exit(run_to_end(command))
         os.execve(command.arguments[0], command.arguments, dict(command.environment or {}))

@@ -37,8 +37,15 @@ def api_command(settings: Settings, listener: socket.socket) -> Command:
     )
 
 
+def openmp_waiting(processes: int) -> dict[str, str]:
+    """How the threads of OpenMP wait in processes that share this machine; empty if the user has chosen."""
+    if {*SPIN_BRIEFLY, *SLEEP_AT_ONCE} & os.environ.keys():
+        return {}
+    return SPIN_BRIEFLY if processes == 1 else SLEEP_AT_ONCE
+
+
 def worker_command(settings: Settings, model: str, waiting: dict[str, str], place: int = 0) -> Command:
-    """`waiting`: how the threads of OpenMP wait; variables of the user's environment take precedence.
+    """`waiting`: from `openmp_waiting`.
 
     `place`: among the workers that this process starts, each of which needs a port for its metrics.
     """

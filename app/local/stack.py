@@ -14,7 +14,7 @@ from app.access import keys
 from app.db import make_engine, make_sessions
 from app.errors import ConfigurationError
 from app.jobs import notifications, reports
-from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY, api_command, worker_command
+from app.local.commands import api_command, openmp_waiting, worker_command
 from app.local.listening import address_of, is_ready, listen
 from app.local.migrations import migrate_database
 from app.local.servers import running_servers
@@ -117,7 +117,7 @@ def running_stack(
         check_keys(complete, host, keys_needed)
         base_url = address_of(listener)
         _announce_workers(complete, names)
-        waiting = SPIN_BRIEFLY if len(names) * workers == 1 else SLEEP_AT_ONCE
+        waiting = openmp_waiting(len(names) * workers)
         commands = [api_command(complete, listener)]
         of_workers = [name for name in names for _ in range(workers)]
         commands += [worker_command(complete, name, waiting, place) for place, name in enumerate(of_workers)]

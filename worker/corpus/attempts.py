@@ -11,6 +11,8 @@ from typing import Any
 
 from worker.corpus.storage import Storage
 
+FOLDER = "attempts"
+
 
 @dataclass
 class Attempts:
@@ -25,7 +27,7 @@ class Attempts:
     @classmethod
     def begin(cls, storage: Storage, part: str) -> "Attempts":
         """Counts an attempt. An ordinal that was still suspected is the cause of a crash."""
-        name = f"attempts/{part}.json"
+        name = f"{FOLDER}/{part}.json"
         try:
             found: dict[str, Any] = json.loads(storage.read(name))
         except FileNotFoundError:
@@ -49,3 +51,9 @@ class Attempts:
 
     def end(self) -> None:
         self.storage.remove(self.name)
+
+
+def forget_attempts(storage: Storage) -> None:
+    """Attempts count within one run: its user may have stopped it, or removed the cause of the failures."""
+    for name in storage.names(FOLDER):
+        storage.remove(f"{FOLDER}/{name}")

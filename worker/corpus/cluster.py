@@ -6,18 +6,19 @@ that it reads when it is imported.
 
 import logging
 import os
+import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from app.errors import ConfigurationError, ModelUnavailable, ShardFailed
-from app.local.commands import SLEEP_AT_ONCE, SPIN_BRIEFLY
+from app.local.commands import openmp_waiting
 from app.local.stop_signals import stop_on_signals
 from layerscope.core.loading.process_setup import usable_processors
 from layerscope.errors import ModelError
@@ -55,17 +56,15 @@ class Actors:
 class MeasuringActor:
     """The class of the actors: each has a model for the whole run.
 
-    It loads its model with the first part, because Ray Data calls an actor in another thread than it creates
+    One thread loads the model and measures, because Ray Data creates an actor in another thread than it calls
     it in. If both threads computed, OpenMP would have more threads than there are processors, and would let
     all of them sleep between operations. At d = 64 this took twice as long.
     """
 
     def __init__(self, address: str, manifest: Manifest, model: dict[str, Any], threads: int) -> None:
-        self._load = partial(PartMeasurer, Storage(address), manifest, model, threads)
-
-    @cached_property
-    def _measurer(self) -> PartMeasurer:
-        return self._load()
+        self._thread = ThreadPoolExecutor(1)
+        loading = self._thread.submit(PartMeasurer, Storage(address), manifest, model, threads)
+        self._measurer = loading.result()
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         outcomes = [asdict(self._outcome(int(part))) for part in batch["part"]]
@@ -74,20 +73,22 @@ class MeasuringActor:
     def _outcome(self, part: int) -> PartOutcome:
         """Errors are in it: Ray's exception would contain them only as one line of a long text."""
         try:
-            return self._measurer.measure(part)
+            return self._thread.submit(self._measurer.measure, part).result()
         except Exception as error:
             return PartOutcome(part, error=str(error) or type(error).__name__)
 
 
 @contextmanager
-def running_ray(cluster: str | None, actors: int | None) -> Iterator[Actors]:
+def running_ray(cluster: str | None, actors: int | None, device: str) -> Iterator[Actors]:
     """Connects to a cluster, or starts one on this machine and stops all its processes at the end.
+
+    Processes of other users of this machine cannot use the latter: they do not know its token.
 
     Raises: ConfigurationError if the cluster cannot be reached.
     """
     if cluster is None:
-        waiting = SPIN_BRIEFLY if actors in (None, 1) else SLEEP_AT_ONCE
-        os.environ.update({**waiting, **os.environ, **LOOPBACK})
+        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        os.environ.update(openmp_waiting(actors or 1) | LOOPBACK | token)
     os.environ.update(QUIET)
     import ray
 
@@ -101,8 +102,8 @@ def running_ray(cluster: str | None, actors: int | None) -> Iterator[Actors]:
             else:
                 _connect(ray, cluster)
             with stop_on_signals():  # Ray has replaced the handlers
-                resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-                yield _actors(resources, actors)
+                machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+                yield plan_actors(machines, actors, device)
         finally:
             started = psutil.Process().children(recursive=True)
             ray.shutdown()
@@ -138,14 +139,20 @@ def _connect(ray: Any, cluster: str) -> None:
         raise ConfigurationError(f"The Ray cluster {cluster} cannot be reached: {cause}") from error
 
 
-def _actors(resources: dict[str, float], wanted: int | None) -> Actors:
-    """Raises: ConfigurationError if the cluster has fewer processors or GPUs than actors."""
-    gpus, cpus = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+def plan_actors(machines: Sequence[Mapping[str, float]], wanted: int | None, device: str) -> Actors:
+    """`machines`: the resources of each. Raises: ConfigurationError if there are too few for the actors."""
+    cpus = [int(machine.get("CPU", 0)) for machine in machines]
+    gpus = 0 if device == "cpu" else int(sum(machine.get("GPU", 0) for machine in machines))
     count = wanted or gpus or 1
-    has, what = (gpus, "GPUs") if gpus else (cpus, "processors")
+    has, what = (gpus, "GPUs") if gpus else (sum(cpus), "processors")
     if count > has:
         raise ConfigurationError(f"{count} actors need {count} {what}; there are {has}: use --actors {has}.")
-    return Actors(count, max(1, cpus // count) if not gpus else 1, 1 if gpus else 0)
+    return Actors(count, 1, 1) if gpus else Actors(count, _equal_share(cpus, count), 0)
+
+
+def _equal_share(cpus: Sequence[int], count: int) -> int:
+    """The largest number of processors that `count` actors can have, each on one machine."""
+    return max(share for share in range(1, max(cpus) + 1) if sum(each // share for each in cpus) >= count)
 
 
 def describe_model(model: dict[str, Any], actors: Actors) -> dict[str, Any]:
@@ -156,7 +163,10 @@ def describe_model(model: dict[str, Any], actors: Actors) -> dict[str, Any]:
     import ray
 
     described = ray.remote(**actors.options, max_calls=1)(_described)
-    found: dict[str, Any] | str = ray.get(described.remote(model, actors.cpus))
+    try:
+        found: dict[str, Any] | str = ray.get(described.remote(model, actors.cpus))
+    except ray.exceptions.RayError as error:  # for example, the process has not enough memory
+        raise ModelUnavailable(f"The model could not be loaded: {_cause(error)}.") from error
     if isinstance(found, str):
         raise ModelUnavailable(found)
     return found
@@ -180,7 +190,7 @@ def measure_parts(
     import ray
     import ray.data
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # its errors are also raised
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from app.errors import ConfigurationError
-from app.jobs.completion import differences
+from app.jobs.completion import differences, reason
 from app.jobs.shards import Claim, TextResult
 from app.models import ModelConfig
 from app.tables import Job
@@ -81,12 +81,12 @@ class PartMeasurer:
 
     def measure(self, part: int) -> PartOutcome:
         """Measures and writes a part. Raises: RuntimeError after too many attempts."""
-        started, reason = time.monotonic(), ""
+        started, cause = time.monotonic(), ""
         while True:
             attempts = Attempts.begin(self._storage, part_name(part))
             if attempts.attempt > ONE_BY_ONE_FROM_ATTEMPT:
                 failed = attempts.attempt - 1
-                raise RuntimeError(f"{failed} attempts to measure {part_name(part)} have failed{reason}")
+                raise RuntimeError(f"{failed} attempts to measure {part_name(part)} have failed{cause}")
             try:
                 rows = list(self._rows(part, attempts))
                 break
@@ -95,7 +95,7 @@ class PartMeasurer:
                 os._exit(1)  # Ray starts another process; in this one every operation would fail
             except Exception as error:
                 log.exception("%s: attempt %d failed", part_name(part), attempts.attempt)
-                reason = f", the last one with {type(error).__name__}: {error}"
+                cause = f", the last one with {reason(error)}"
         write_part(self._storage, self._job, part, rows)
         attempts.end()
         failed = sum(row.error is not None for row in rows)

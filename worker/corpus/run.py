@@ -15,6 +15,7 @@ from layerscope.cli.profiling.top_layers import print_top_layers
 from layerscope.conclusions import conclusions
 from layerscope.inputs import FoundSources
 from worker.corpus import manifest as manifests
+from worker.corpus.attempts import forget_attempts
 from worker.corpus.cluster import Actors, describe_model, measure_parts, running_ray
 from worker.corpus.inputs import checksums, find_inputs, plan_texts
 from worker.corpus.manifest import Manifest, request_of
@@ -46,7 +47,7 @@ def run(task: CorpusTask) -> None:
     """Raises: ConfigurationError, UnreadableInputError: the user can correct it; JobFailure."""
     storage = Storage(task.out)
     manifest, found = manifests.read(storage), find_inputs(task)
-    with running_ray(task.cluster, task.actors) as actors:
+    with running_ray(task.cluster, task.actors, task.model["device"]) as actors:
         facts = describe_model(dict(task.model), actors)
         _check_limits(task, facts)
         if manifest is None:
@@ -101,6 +102,7 @@ def _measure(
     """Measures the parts that are not complete. Returns what was measured, and the seconds."""
     complete = complete_parts(storage)
     missing = [part for part in range(manifest.parts) if part_name(part) not in complete]
+    forget_attempts(storage)
     progress, started = RunProgress(len(missing)), time.monotonic()
     for outcome in _outcomes(storage, manifest, task, missing, actors):
         progress.add(outcome, time.monotonic() - started)

@@ -16,6 +16,7 @@ from tests.support.jobs.corpora import BAD_LINES, lines_of, write_lines
 from tests.support.models.tiny import causal_model, save
 from tests.support.programs.command_line import layerscope
 from tests.support.programs.processes import wait_for
+from worker.corpus.cluster import LOOPBACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 pytest.importorskip("ray", reason="needs Ray: pip install 'layerscope[ray]'")
@@ -70,6 +71,17 @@ def actors_of(process: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     return [child for child in descendants(process) if "ray::MapWorker" in " ".join(child.cmdline())]
 
 
+def ports_of(process: "subprocess.Popen[bytes]", name: str) -> set[int]:
+    """On which the processes with this name listen."""
+    return {
+        connection.laddr.port
+        for child in descendants(process)
+        if child.name() == name
+        for connection in child.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
 def complete(out: Path) -> set[str]:
     return {path.name for path in (out / "texts").glob("part-*.parquet")}
 
@@ -104,6 +116,21 @@ def test_a_killed_actor_changes_nothing(folder: Path, model: Path) -> None:
     assert tables(folder / "killed") == tables(folder / "undisturbed")
 
 
+def test_other_processes_cannot_use_the_cluster(folder: Path, model: Path) -> None:
+    with started(folder, model, "out", 1) as process:
+        wait_for(lambda: ports_of(process, "gcs_server"), SECONDS)
+        (port,) = ports_of(process, "gcs_server")
+        other = subprocess.run(
+            [sys.executable, "-c", f"import ray; ray.init('127.0.0.1:{port}')"],
+            env={**os.environ, "RAY_AUTH_MODE": "disabled", **LOOPBACK},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    assert other.returncode != 0
+    assert "Authentication token is missing or incorrect" in other.stderr
+
+
 def test_a_restart_measures_only_what_is_missing(folder: Path, model: Path) -> None:
     with started(folder, model, "out", 1) as process:
         wait_for_parts(folder / "out", 2)
@@ -136,14 +163,17 @@ def test_a_part_that_cannot_be_measured_is_named(folder: Path, model: Path) -> N
     missing = sorted(
         path for path in (folder / "out" / "plan").iterdir() if path.name not in complete(folder / "out")
     )
+    plan = missing[-1].read_bytes()
     missing[-1].write_bytes(b"not Parquet")
-    failed = corpus(folder, model, "out")
-    assert failed.returncode == 1
-    last = failed.stderr.splitlines()[-1]
     name = re.escape(missing[-1].name)
-    assert re.match(rf"The corpus could not be measured: 9 attempts to measure {name} have failed, .*", last)
-    assert "Parquet" in last
-    assert "Traceback" not in failed.stderr
+    sentence = rf"The corpus could not be measured: 9 attempts to measure {name} have failed, .*Parquet.*\."
+    for _ in range(2):
+        failed = corpus(folder, model, "out")
+        assert failed.returncode == 1
+        assert re.fullmatch(sentence, failed.stderr.splitlines()[-1])
+        assert "Traceback" not in failed.stderr
+    missing[-1].write_bytes(plan)
+    assert corpus(folder, model, "out").returncode == 0
 
 
 def test_the_results_are_those_of_the_service(folder: Path) -> None:
