@@ -71,7 +71,7 @@ def keep_waiting(busy: BusyService, suffix: str, over: threading.Event) -> int:
                 connections += 1
             for key, _ in selector.select(1):
                 client = key.fileobj  # type: ignore[assignment]
-                if not client.recv(65536):
+                if not _received(client):
                     selector.unregister(client)
                     client.close()
         for key in list(selector.get_map().values()):
@@ -79,11 +79,20 @@ def keep_waiting(busy: BusyService, suffix: str, over: threading.Event) -> int:
     return connections
 
 
+def _received(client: socket.socket) -> bytes:
+    """Empty at the end of the response, and if the service has reset the connection."""
+    try:
+        return client.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
 def poll_for_minutes(url: str, rate: int, minutes: int, over: threading.Event) -> Responses:
     """Minute by minute, so that an interruption does not have to wait for the end."""
     found = [polls(url, rate, 60) for _ in range(minutes) if not over.is_set()]
     seconds = sorted(each for responses in found for each in responses.seconds)
-    return Responses(tuple(seconds), sum((responses.statuses for responses in found), Counter[int]()))
+    statuses = sum((responses.statuses for responses in found), Counter[int]())
+    return Responses(tuple(seconds), statuses, sum(responses.wanted for responses in found))
 
 
 def note_memory(busy: BusyService, memory: list[float], over: threading.Event) -> None:
@@ -95,19 +104,19 @@ def run(busy: BusyService, minutes: int) -> None:
     over, failures, memory = threading.Event(), Counter[str](), list[float]()
     with ThreadPoolExecutor(len(TASKS) + 4) as pool:
         clients = [pool.submit(keep_waiting, busy, suffix, over) for suffix in ("?wait=60", "/events")]
-        pool.submit(note_memory, busy, memory, over)
+        memory_notes = pool.submit(note_memory, busy, memory, over)
         tasks = [pool.submit(repeat, busy, pause, work, failures, over) for pause, work in TASKS]
         health = pool.submit(poll_for_minutes, f"{busy.url}/health/live", HEALTH_RATE, minutes, over)
         try:
             of_job = poll_for_minutes(busy.path_of_running_job(), POLL_RATE, minutes, over)
         finally:
             over.set()
-    for task in tasks:
-        task.result()
-    print(f"polls (p50, p99, max in ms): {of_job.summary()}; health checks: {health.result().summary()}")
-    print(f"waiting clients and event streams that connected: {[one.result() for one in clients]}")
-    print(f"failures of other requests: {dict(failures)}; {busy.texts_done():,} texts were measured")
     print(f"memory of the API in MiB: {medians_over_time(memory)}")
+    print(f"polls (p50, p99, max in ms): {of_job.summary()}; health checks: {health.result().summary()}")
+    print(f"failures of other requests: {dict(failures)}; {busy.texts_done():,} texts were measured")
+    print(f"waiting clients and event streams that connected: {[one.result() for one in clients]}")
+    for task in (*tasks, memory_notes):
+        task.result()
 
 
 def main() -> None:
