@@ -13,6 +13,7 @@ from layerscope.inputs import InputReader, TextRecord, UnreadableInputError
 from layerscope.inputs.remote_sources import find_remote_sources
 from tests.support.jobs.corpora import lines_of, measure_corpus, planned, task_of, write_lines
 from tests.support.models.tiny import causal_model, save
+from tests.support.reading import parquet_of
 from worker.corpus import manifest as manifests
 from worker.corpus.attempts import Attempts
 from worker.corpus.inputs import checksums, find_inputs
@@ -172,6 +173,17 @@ def test_the_files_of_an_object_storage_are_read_like_those_of_a_folder() -> Non
     for address in ("memory://bucket/nothing", "memory://bucket/data/picture.png", "nosuch://bucket"):
         with pytest.raises(UnreadableInputError, match=address.rpartition("/")[2]):
             find_remote_sources(address)
+
+
+def test_a_corpus_in_parquet_on_object_storage(tmp_path: Path, source: Path, model_folder: Path) -> None:
+    local = measure_corpus(task_of(source, tmp_path / "out", model_folder))
+    content = parquet_of(list(map(json.loads, source.read_text().splitlines())))
+    fsspec.filesystem("memory").pipe("/corpora/in/texts.parquet", content)
+    task = task_of(source, tmp_path, model_folder)
+    remote = measure_corpus(replace(task, inputs=("memory://corpora/in",), out="memory://corpora/out"))
+    for name in ("results.csv", "comparison.csv", "transitions.csv"):
+        assert remote.read(name) == local.read(name)
+    assert complete_parts(remote) == {part_name(0)}
 
 
 def test_the_manifest_names_what_was_measured(tmp_path: Path, source: Path, model_folder: Path) -> None:
