@@ -38,8 +38,9 @@ def submit(
     model: str = MODEL,
     key: str | None = None,
     owner: str = LOCAL_OWNER,
+    **options: Any,
 ) -> UUID:
-    draft = Draft(model=model, options=OPTIONS, idempotency_key=key, owner=owner)
+    draft = Draft(model=model, options=OPTIONS | options, idempotency_key=key, owner=owner)
     with sessions.begin() as session:
         job, _ = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=texts_per_shard))
         return job.id

@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import shards, store
-from app.jobs.shard_plan import ShardSize
+from app.jobs import shards
 from app.jobs.shards import TextResult
-from app.jobs.store import Draft
 from layerscope import values as codec
 from layerscope.names import COMPONENTS, METRICS, SCOPES
-from tests.support.jobs.jobs_by_hand import MODEL, OPTIONS, claim, massive_first_token
+from tests.support.jobs.jobs_by_hand import MODEL, massive_first_token, must_claim, submit
 from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]
@@ -28,11 +26,8 @@ def lognormal_job(
 ) -> tuple[UUID, dict[str, dict[int, Array]]]:
     """A finished job, and the values of the texts of each domain by their number in the domain."""
     texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
-    draft = Draft(model=MODEL, options=OPTIONS | options)
-    with sessions.begin() as session:
-        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
-    claimed = claim(sessions)
-    assert claimed is not None
+    job_id = submit(sessions, texts, texts_per_shard=len(texts), **options)
+    claimed = must_claim(sessions)
     values: dict[str, dict[int, Array]] = {domain: {} for domain in domains}
     measured = []
     for ordinal, (domain, _) in enumerate(texts):

@@ -17,10 +17,8 @@ from app.files import parquet
 from app.files.first_token import first_token_rows
 from app.files.results import layer_rows
 from app.files.texts import texts_csv
-from app.jobs import shards, store
-from app.jobs.shard_plan import ShardSize
+from app.jobs import shards
 from app.jobs.shards import TextResult
-from app.jobs.store import Draft
 from app.tables import Job, layer_profile
 from layerscope.names import (
     ANALYSIS_METRICS,
@@ -35,7 +33,7 @@ from layerscope.names import (
 from layerscope.values import ANALYSIS_NUMBERS
 from tests.support.databases.counting import statements
 from tests.support.http.over_http import path, rows_of
-from tests.support.jobs.jobs_by_hand import LAYERS, MODEL, OPTIONS, claim
+from tests.support.jobs.jobs_by_hand import LAYERS, MODEL, must_claim, submit
 from worker.finalization.finalize import finalize_jobs
 
 Array = NDArray[np.float64]
@@ -67,11 +65,8 @@ def analysed_job(
 ) -> tuple[UUID, dict[str, dict[int, Array]]]:
     """A finished job, and the analyses of each domain's texts by ordinal."""
     texts = [(domain, "x") for domain, count in domains.items() for _ in range(count)]
-    draft = Draft(model=MODEL, options=OPTIONS | {"analyses": analyses, "analysis_texts": 64})
-    with sessions.begin() as session:
-        job_id = store.submit(session, draft, texts, ShardSize(characters=10**9, texts=10**6))[0].id
-    claimed = claim(sessions)
-    assert claimed is not None
+    job_id = submit(sessions, texts, texts_per_shard=len(texts), analyses=analyses, analysis_texts=64)
+    claimed = must_claim(sessions)
     found: dict[str, dict[int, Array]] = {domain: {} for domain in domains}
     measured = []
     for ordinal, (domain, _) in enumerate(texts):
@@ -247,11 +242,8 @@ def test_an_analysis_is_deleted_with_its_job(api: httpx.Client, sessions: Sessio
 def test_a_job_without_the_option_has_no_analyses(api: httpx.Client, sessions: Sessions) -> None:
     """Its options were stored before the option `analyses` existed."""
     texts: Any = [("a", "x")]
-    with sessions.begin() as session:
-        draft = Draft(model=MODEL, options=OPTIONS)
-        job_id = store.submit(session, draft, texts, ShardSize(10**9, 10**6))[0].id
-    claimed = claim(sessions)
-    assert claimed is not None
+    job_id = submit(sessions, texts)
+    claimed = must_claim(sessions)
     values = np.ones(SHAPE).astype("<f8").tobytes()
     with sessions.begin() as session:
         shards.commit(session, claimed, [TextResult(0, "a", 3, False, None, values)])
